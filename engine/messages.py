@@ -1,0 +1,659 @@
+"""The whole vocabulary, on one page.
+
+Four kinds, and no word in two of them:
+
+* **Commands** tell us what to do (imperative: :class:`SubmitOrder`).
+* **Reports** are what a venue, or our own lane about it, said (:class:`Accepted`, :class:`Filled`).
+* **Requests** go to a venue (:class:`Place`).
+* **Events** are what became true (:class:`OrderFilled`).
+
+Messages are frozen and carry ids, never references. ``ts`` is UTC nanoseconds given by the sender; ``None`` means
+"not known" and nothing else. Quantities are unsigned totals; direction is ``side``. A command or report that changed
+an entity is a *fact* and is journalled as it stands, so fields are only ever added, with defaults.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from .values import (
+    Instrument,
+    Liquidity,
+    OrderState,
+    OrderType,
+    PositionSlot,
+    Side,
+    Source,
+    TimeInForce,
+    TriggerSource,
+    Word,
+)
+
+Tags: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, gc=False, omit_defaults=True):
+    """Root of the vocabulary. ``gc=False`` is safe because a message holds ids and values, so no cycle."""
+
+
+# === Commands ========================================================================================================
+
+
+class Command(Message, frozen=True, gc=False, omit_defaults=True):
+    """Imperative: the host, or an actor of ours, wants something."""
+
+
+class SubmitOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """An intent to trade, with every static term of the order.
+
+    ``intent_id`` is the caller's idempotency key: the same id with the same terms is the same order, with other terms
+    an error. ``client_order_id`` is filled in by the system before journalling. ``order_qty`` is in lots of the
+    instrument (contracts, shares, base units); exactly one of ``order_qty`` and ``cash_qty`` (quote currency) is given.
+    """
+
+    intent_id: str
+    venue: str
+    account: str
+    instrument: str
+    side: Side
+    order_type: OrderType
+    order_qty: Decimal | None
+    ts: int = 0
+    client_order_id: str = ""
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    trail_offset: Decimal | None = None  # distance in price units, TRAILING_STOP only
+    trigger_source: TriggerSource = TriggerSource.LAST
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ts: int | None = None  # GTD only, UTC ns
+    post_only: bool = False
+    reduce_only: bool = False
+    slot: PositionSlot = PositionSlot.NET
+    cash_qty: Decimal | None = None
+    attempt: int = 1
+    tags: Tags = ()
+
+
+class CancelOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """Ask for the rest of an order to be cancelled. ``req_id`` names this request among several."""
+
+    client_order_id: str
+    req_id: str
+    ts: int
+    reason: str = ""
+
+
+class AmendOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """Ask for new terms; ``None`` keeps a term. ``order_qty`` is the new total, fills included."""
+
+    client_order_id: str
+    req_id: str
+    ts: int
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+
+
+class SettleOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """A person states what became of an order in doubt; recorded as OPERATOR evidence with its ``statement``.
+
+    ``state`` is one of ACCEPTED, CANCELLED, EXPIRED, REJECTED. Fills are stated as :class:`Filled`, not here.
+    """
+
+    client_order_id: str
+    ts: int
+    state: OrderState
+    statement: str
+
+
+class DefineInstrument(Command, frozen=True, gc=False, omit_defaults=True):
+    """Make an instrument's rules known; journalled, because quantities mean nothing without them."""
+
+    instrument: Instrument
+    ts: int
+
+
+class SetBaseline(Command, frozen=True, gc=False, omit_defaults=True):
+    """State what a slot held before our first fill (venue's quantity and average price; signed quantity)."""
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    qty: Decimal
+    avg_px: Decimal | None
+    ts: int
+    exec_ids: tuple[str, ...] = ()  # executions the baseline already contains
+
+
+# === Reports =========================================================================================================
+
+
+class Report(Message, frozen=True, gc=False, omit_defaults=True):
+    """What a venue said, or our lane about a call. ``client_order_id`` is "" when the venue gave only its own id."""
+
+
+class Accepted(Report, frozen=True, gc=False, omit_defaults=True):
+    """The venue has the order (FIX ExecType New). Never lowers a later state. ``order_qty`` only where we did not know it."""
+
+    client_order_id: str
+    ts: int
+    venue_order_id: str | None = None
+    order_qty: Decimal | None = None
+    source: Source = Source.STREAM
+    sent_ts: int | None = None  # when the question was sent, for QUERY and LIST
+
+
+class Rejected(Report, frozen=True, gc=False, omit_defaults=True):
+    """A definite no to the original placement."""
+
+    client_order_id: str
+    ts: int
+    reason: str = ""
+    code: str = ""
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+    sent_ts: int | None = None
+
+
+class Feeds(Word):
+    """What an execution counts for: a combo's own executions feed the order, its legs' feed positions."""
+
+    BOTH = "BOTH"
+    ORDER = "ORDER"
+    POSITION = "POSITION"
+
+
+class Filled(Report, frozen=True, gc=False, omit_defaults=True):
+    """One execution. Booked once per (venue, account, instrument, side, exec_id), in any state.
+
+    ``fee`` is what we paid (negative: a rebate) in ``fee_currency``; ``None`` = not told yet. ``cum_qty`` is the venue's
+    own total after this fill, where it says so. ``revises`` is the execution this one replaces (IB's ``.02``).
+    ``instrument`` and ``side`` are given where they differ from the order's (a combo's leg) or the order is unknown.
+    """
+
+    client_order_id: str
+    ts: int
+    exec_id: str
+    last_qty: Decimal
+    last_px: Decimal
+    fee: Decimal | None = None
+    fee_currency: str = ""
+    liquidity: Liquidity | None = None
+    venue_order_id: str | None = None
+    cum_qty: Decimal | None = None
+    revises: str | None = None
+    inferred: bool = False  # stands for an interval of cum_qty until real executions arrive
+    feeds: Feeds = Feeds.BOTH
+    instrument: str = ""
+    side: Side | None = None
+    source: Source = Source.STREAM
+
+
+class Cancelled(Report, frozen=True, gc=False, omit_defaults=True):
+    """The rest is cancelled; ``req_id`` None = nobody asked. ``cum_qty`` is the venue's total, a claim until fills agree."""
+
+    client_order_id: str
+    ts: int
+    req_id: str | None = None
+    reason: str = ""
+    cum_qty: Decimal | None = None
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+    sent_ts: int | None = None
+
+
+class Expired(Report, frozen=True, gc=False, omit_defaults=True):
+    """The time in force ended it."""
+
+    client_order_id: str
+    ts: int
+    reason: str = ""
+    cum_qty: Decimal | None = None
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+    sent_ts: int | None = None
+
+
+class Triggered(Report, frozen=True, gc=False, omit_defaults=True):
+    """A stop was elected; it works now, perhaps under a child id."""
+
+    client_order_id: str
+    ts: int
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+
+
+class Suspended(Report, frozen=True, gc=False, omit_defaults=True):
+    """At the venue but not working (IB Inactive without a reject, FIX Suspended)."""
+
+    client_order_id: str
+    ts: int
+    reason: str = ""
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+
+
+class Resumed(Report, frozen=True, gc=False, omit_defaults=True):
+    """A suspended order works again."""
+
+    client_order_id: str
+    ts: int
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+
+
+class Replaced(Report, frozen=True, gc=False, omit_defaults=True):
+    """An amend took effect. Terms are the venue's granted totals; ``None`` = that term did not change."""
+
+    client_order_id: str
+    ts: int
+    req_id: str | None = None
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    venue_order_id: str | None = None
+    source: Source = Source.STREAM
+
+
+class Restated(Report, frozen=True, gc=False, omit_defaults=True):
+    """The venue changed the order by itself. ``ratio`` rescales fills too (a split: new units per old unit)."""
+
+    client_order_id: str
+    ts: int
+    order_qty: Decimal
+    reason: str = ""
+    ratio: Decimal | None = None
+    source: Source = Source.STREAM
+
+
+class CancelRefused(Report, frozen=True, gc=False, omit_defaults=True):
+    """That cancel is gone. It proves nothing about the order: the state follows from facts, and we ask."""
+
+    client_order_id: str
+    ts: int
+    req_id: str
+    reason: str = ""
+    code: str = ""
+    source: Source = Source.STREAM
+
+
+class ReplaceRefused(Report, frozen=True, gc=False, omit_defaults=True):
+    """That amend is gone; the old terms stand."""
+
+    client_order_id: str
+    ts: int
+    req_id: str
+    reason: str = ""
+    code: str = ""
+    source: Source = Source.STREAM
+
+
+class RequestPending(Report, frozen=True, gc=False, omit_defaults=True):
+    """The venue has seen a cancel or amend and works on it (FIX Pending Cancel / Replace). Changes nothing."""
+
+    client_order_id: str
+    ts: int
+    req_id: str
+
+
+class TradeBusted(Report, frozen=True, gc=False, omit_defaults=True):
+    """An execution is void. Before its fill it is kept, and voids the fill on arrival."""
+
+    client_order_id: str
+    ts: int
+    exec_id: str
+    venue_order_id: str | None = None
+
+
+class TradeCorrected(Report, frozen=True, gc=False, omit_defaults=True):
+    """An execution is replaced by another: a bust and a fill in one."""
+
+    client_order_id: str
+    ts: int
+    exec_id: str
+    new_exec_id: str
+    last_qty: Decimal
+    last_px: Decimal
+    fee: Decimal | None = None
+    fee_currency: str = ""
+    venue_order_id: str | None = None
+
+
+class DoneForDay(Report, frozen=True, gc=False, omit_defaults=True):
+    """No more executions today. Final: the order expired. Not final: changes nothing."""
+
+    client_order_id: str
+    ts: int
+    final: bool
+
+
+class OutcomeUnknown(Report, frozen=True, gc=False, omit_defaults=True):
+    """Silence or an ambiguous error: the call may or may not have had its effect. ``req_id`` None: the placement."""
+
+    client_order_id: str
+    ts: int
+    req_id: str | None = None
+    detail: str = ""
+
+
+class NeverArrived(Report, frozen=True, gc=False, omit_defaults=True):
+    """Proven by reconciliation: the placement never reached the venue. ``evidence`` says what proves it."""
+
+    client_order_id: str
+    ts: int
+    evidence: str
+
+
+class Withdrawn(Report, frozen=True, gc=False, omit_defaults=True):
+    """Ended by us before it left this process: cancelled locally, or its send-by time passed (``expired``)."""
+
+    client_order_id: str
+    ts: int
+    req_id: str | None = None
+    reason: str = ""
+    expired: bool = False
+
+
+class VenueStatus(Word):
+    """The words a venue's snapshot of one order can come to, after the adapter's translation."""
+
+    PENDING = "PENDING"  # it has the order and has not decided
+    WORKING = "WORKING"
+    TRIGGERED = "TRIGGERED"
+    SUSPENDED = "SUSPENDED"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"  # a word the adapter does not know: says nothing
+
+
+class OrderSnapshot(Report, frozen=True, gc=False, omit_defaults=True):
+    """What a query or a list shows of one order. Enough to adopt an order first seen mid-life.
+
+    ``sent_ts`` is when the question was sent: a snapshot older than a fact it contradicts changes nothing.
+    """
+
+    client_order_id: str
+    ts: int
+    status: VenueStatus
+    venue_order_id: str | None = None
+    instrument: str = ""
+    side: Side | None = None
+    order_type: OrderType | None = None
+    order_qty: Decimal | None = None
+    cum_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    sent_ts: int | None = None
+    source: Source = Source.QUERY
+
+
+class OrderNotFound(Report, frozen=True, gc=False, omit_defaults=True):
+    """A query by id found nothing. Weak evidence: it counts only by the rules of DESIGN 3.5."""
+
+    client_order_id: str
+    ts: int
+    sent_ts: int
+    source: Source = Source.QUERY
+
+
+class LinkUp(Report, frozen=True, gc=False, omit_defaults=True):
+    """A session began (again): a Gap. What happened before it is asked for, not assumed."""
+
+    ts: int
+    detail: str = ""
+
+
+class LinkDown(Report, frozen=True, gc=False, omit_defaults=True):
+    """The session is gone, or is not to be trusted."""
+
+    ts: int
+    detail: str = ""
+
+
+# === Requests ========================================================================================================
+
+
+class Request(Message, frozen=True, gc=False, omit_defaults=True):
+    """A call to a venue, decided by us, journalled (as its command) before it leaves."""
+
+
+class Place(Request, frozen=True, gc=False, omit_defaults=True):
+    """Place this order."""
+
+    order: SubmitOrder
+
+    @property
+    def client_order_id(self) -> str:
+        """The order this call is for."""
+        return self.order.client_order_id
+
+
+class Cancel(Request, frozen=True, gc=False, omit_defaults=True):
+    """Cancel the rest of an order."""
+
+    client_order_id: str
+    req_id: str
+    instrument: str
+    venue_order_id: str | None = None
+
+
+class Amend(Request, frozen=True, gc=False, omit_defaults=True):
+    """Change terms. Quantities are totals including fills; ``None`` keeps a term."""
+
+    client_order_id: str
+    req_id: str
+    instrument: str
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    venue_order_id: str | None = None
+
+
+class QueryOrder(Request, frozen=True, gc=False, omit_defaults=True):
+    """Ask what became of one order."""
+
+    client_order_id: str
+    instrument: str
+    venue_order_id: str | None = None
+
+
+# === Events ==========================================================================================================
+
+
+class Event(Message, frozen=True, gc=False, omit_defaults=True):
+    """What became true; published after the facts behind it are journalled."""
+
+
+class OrderEvent(Event, frozen=True, gc=False, omit_defaults=True):
+    """Common head of all order events: the order as it now stands."""
+
+    client_order_id: str
+    intent_id: str
+    venue: str
+    account: str
+    instrument: str
+    side: Side
+    ts: int
+    state: OrderState
+    order_qty: Decimal | None
+    cum_qty: Decimal
+    leaves_qty: Decimal | None
+    avg_px: Decimal | None
+    tags: Tags = ()
+    reason: str = ""
+
+
+class OrderPending(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """The intent is journalled; the order waits to leave."""
+
+
+class OrderSubmitted(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """It left this process; no answer yet."""
+
+
+class OrderDenied(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """We refused it; it was never sent. ``reason`` says why."""
+
+
+class OrderAccepted(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """The venue works it (also: again, after a doubt or a false end)."""
+
+
+class OrderTriggered(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """A stop was elected."""
+
+
+class OrderSuspended(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """At the venue, not working."""
+
+
+class OrderPartiallyFilled(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """An execution was booked and the order is not complete (also: a late one after an end)."""
+
+    last_qty: Decimal | None = None
+    last_px: Decimal | None = None
+    exec_id: str = ""
+
+
+class OrderFilled(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """An execution was booked and the order is complete."""
+
+    last_qty: Decimal | None = None
+    last_px: Decimal | None = None
+    exec_id: str = ""
+
+
+class OrderTradeBusted(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """A booked execution was voided or corrected; quantities show the result."""
+
+    exec_id: str = ""
+
+
+class OrderCancelled(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """The rest is gone, confirmed."""
+
+
+class OrderExpired(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """The time in force ended it, or it never left in time (reason ``not_sent``)."""
+
+
+class OrderRejected(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """The venue said no, or it is proven that the order never arrived (reason ``never_arrived``)."""
+
+
+class OrderInDoubt(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """Silence: the engine asks; a timer never decides."""
+
+
+class OrderCancelPending(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """A cancel is outstanding."""
+
+
+class OrderReplacePending(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """An amend is outstanding; old terms are in force."""
+
+
+class OrderReplaced(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """New terms are in force (asked for, or restated by the venue)."""
+
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+
+
+class OrderRequestRefused(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """A cancel or amend was refused; the order stands as the facts say."""
+
+    req_id: str = ""
+
+
+class OrderAnomaly(OrderEvent, frozen=True, gc=False, omit_defaults=True):
+    """Something that should not happen and was kept: late fill, overfill, false end, contradiction in quarantine."""
+
+    kind: str = ""
+
+
+class PositionChanged(Event, frozen=True, gc=False, omit_defaults=True):
+    """A slot after a booking. ``qty`` is signed; amounts are in ``currency``, fees per currency beside it."""
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    qty: Decimal
+    avg_px: Decimal | None
+    realized_pnl: Decimal
+    currency: str
+    fees: tuple[tuple[str, Decimal], ...]
+    client_order_id: str = ""
+    tags: Tags = ()
+
+
+class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
+    """A venue session is up and reconciled."""
+
+    venue: str
+    account: str
+    ts: int
+
+
+class VenueDown(Event, frozen=True, gc=False, omit_defaults=True):
+    """A venue session is gone; its orders stand as last known."""
+
+    venue: str
+    account: str
+    ts: int
+    detail: str = ""
+
+
+class Alarm(Event, frozen=True, gc=False, omit_defaults=True):
+    """Something a person should see. ``kind`` is a short constant, ``detail`` the sentence."""
+
+    ts: int
+    kind: str
+    detail: str
+    entity: str = ""
+
+
+OrderReport: TypeAlias = (
+    Accepted
+    | Rejected
+    | Filled
+    | Cancelled
+    | Expired
+    | Triggered
+    | Suspended
+    | Resumed
+    | Replaced
+    | Restated
+    | CancelRefused
+    | ReplaceRefused
+    | RequestPending
+    | TradeBusted
+    | TradeCorrected
+    | DoneForDay
+    | OutcomeUnknown
+    | NeverArrived
+    | Withdrawn
+    | OrderSnapshot
+    | OrderNotFound
+)
+
+#: Every message that may stand in a journal.
+Fact: TypeAlias = (
+    SubmitOrder
+    | CancelOrder
+    | AmendOrder
+    | SettleOrder
+    | DefineInstrument
+    | SetBaseline
+    | OrderReport
+    | LinkUp
+    | LinkDown
+)
