@@ -109,6 +109,14 @@ class SettleOrder(Command, frozen=True, gc=False, omit_defaults=True):
     statement: str
 
 
+class AdoptOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """Take over an order first seen mid-life; ``terms`` hold what is known (``order_qty`` None where it is not)."""
+
+    terms: SubmitOrder
+    ts: int
+    why: str = ""
+
+
 class DefineInstrument(Command, frozen=True, gc=False, omit_defaults=True):
     """Make an instrument's rules known; journalled, because quantities mean nothing without them."""
 
@@ -346,6 +354,15 @@ class NeverArrived(Report, frozen=True, gc=False, omit_defaults=True):
     client_order_id: str
     ts: int
     evidence: str
+
+
+class Denied(Report, frozen=True, gc=False, omit_defaults=True):
+    """Our own checks refused the order before anything left; ``reason`` is a short constant, ``detail`` the sentence."""
+
+    client_order_id: str
+    ts: int
+    reason: str
+    detail: str = ""
 
 
 class Withdrawn(Report, frozen=True, gc=False, omit_defaults=True):
@@ -640,6 +657,7 @@ OrderReport: TypeAlias = (
     | DoneForDay
     | OutcomeUnknown
     | NeverArrived
+    | Denied
     | Withdrawn
     | OrderSnapshot
     | OrderNotFound
@@ -651,6 +669,7 @@ Fact: TypeAlias = (
     | CancelOrder
     | AmendOrder
     | SettleOrder
+    | AdoptOrder
     | DefineInstrument
     | SetBaseline
     | OrderReport

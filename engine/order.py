@@ -1,0 +1,334 @@
+"""An order: its state, the questions one may ask of it, and :func:`step`.
+
+Theory of operation
+-------------------
+:class:`Order` is a frozen value: the terms it was submitted with, its place in the three regions of
+:mod:`engine.order_tables`, and sums over its fills. :func:`step` takes an order, its :class:`Ledger` and one message and
+returns a :class:`Step`: the new order, what to book, what to send, and a verdict. Nothing is changed in place, so a
+raise leaves no trace. The caller (an order actor, the journal's fold, a test) applies the step with
+``ledger.apply(step.bookings)`` and keeps the new order: that is all there is to it.
+
+Who decides what: facts pick a trigger (is it complete? is the evidence newer?), the table picks the state. Quantities
+change only by executions and by the venue's confirmation of new terms, never by a status word. A venue's total above
+our sum of fills is a *claim*: it counts as exposure until executions explain it.
+
+What is ugly: the ledger is beside the order, not in it, because a live order must stay small and most orders have few
+fills; and an order whose quantity the venue never told (``order_qty`` None) cannot complete by arithmetic.
+
+Handlers for each message are in :mod:`engine.order_steps`; this file is what everybody else reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from .messages import Amend, Cancel, Filled, SubmitOrder
+from .order_tables import TERMINAL, Life, Link, RequestState
+from .statechart import Verdict
+from .values import CONTEXT, ZERO, OrderState, Word
+
+__all__ = [
+    "Booking",
+    "BookingKind",
+    "Doubt",
+    "Ledger",
+    "Order",
+    "Outstanding",
+    "Step",
+    "avg_px",
+    "exposure_qty",
+    "is_closed",
+    "is_in_flight",
+    "is_oco_linked",
+    "is_open",
+    "is_settled",
+    "leaves_qty",
+    "new_order",
+    "public_state",
+    "request_state",
+    "working_state",
+]
+
+
+class Doubt(Word):
+    """What a silence leaves open. Only doubt of existence can end as never arrived."""
+
+    EXISTENCE = "EXISTENCE"  # was it placed?
+    FATE = "FATE"  # it was seen; what became of it?
+
+
+class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A cancel or an amend of ours that the venue has not answered."""
+
+    req_id: str
+    is_cancel: bool
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+    unknown: bool = False  # the call ended ambiguously: it may yet have its effect
+
+
+class Order(msgspec.Struct, frozen=True, gc=False):
+    """An order as it stands. Quantities are unsigned and in the instrument's lots; ``cum_cost`` = sum of px x qty."""
+
+    terms: SubmitOrder
+    life: Life
+    link: Link
+    requests: tuple[Outstanding, ...]
+    order_qty: Decimal | None
+    price: Decimal | None
+    stop_px: Decimal | None
+    cum_qty: Decimal
+    cum_cost: Decimal
+    claim_qty: Decimal  # the venue's largest stated total; 0 when it never said one
+    end: Life | None  # the end that was stated, kept when a late fill completes the order
+    doubt: Doubt | None
+    unverified: bool  # something contradicts or is missing; the venue is being asked
+    venue_order_ids: tuple[str, ...]
+    ts: int  # of the last message that changed it
+    ended_ts: int  # when the end was stated; 0 while none was
+
+    @property
+    def client_order_id(self) -> str:
+        """Our id of the order."""
+        return self.terms.client_order_id
+
+    @property
+    def state(self) -> OrderState:
+        """The public word; see :func:`public_state`."""
+        return public_state(self)
+
+
+class BookingKind(Word):
+    """What happens to one execution."""
+
+    BOOK = "BOOK"
+    VOID = "VOID"
+    FEE = "FEE"  # the fee of a booked execution became known: only fee and fee_currency count
+    SPLIT = "SPLIT"  # a corporate action restated it in new units: the ledger changes, the position does not
+
+
+class Booking(NamedTuple):
+    """One execution to book into, or take back from, the ledger, the journal and the position."""
+
+    kind: BookingKind
+    fill: Filled
+    exec_id: str  # the ledger key
+
+
+OrderRequest: TypeAlias = Cancel | Amend
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """What one message comes to.
+
+    ``changed`` is False when nothing at all is to be journalled. ``anomaly`` is a short constant for what should not
+    happen ("" = nothing unusual). ``refused`` says why a command of ours was not taken ("" = it was).
+    """
+
+    order: Order
+    verdict: Verdict = Verdict.STAY
+    changed: bool = False
+    bookings: tuple[Booking, ...] = ()
+    request: OrderRequest | None = None
+    anomaly: str = ""
+    refused: str = ""
+
+
+class Ledger:
+    """The executions of one order, by execution id. A value of None is void: busted, or busted before it came."""
+
+    __slots__ = ("_fills", "has_inferred")
+
+    def __init__(self) -> None:
+        self._fills: dict[str, Filled | None] | None = None
+        self.has_inferred = False  # stays True once one was booked: it may still have to make room
+
+    def __contains__(self, exec_id: str) -> bool:
+        return self._fills is not None and exec_id in self._fills
+
+    def __len__(self) -> int:
+        """Count live executions."""
+        return 0 if self._fills is None else sum(1 for f in self._fills.values() if f is not None)
+
+    def get(self, exec_id: str) -> Filled | None:
+        """The live execution with this id, or None when it is unknown or void."""
+        return None if self._fills is None else self._fills.get(exec_id)
+
+    def live(self) -> Iterator[Filled]:
+        """Live executions in booking order."""
+        if self._fills is not None:
+            for fill in self._fills.values():
+                if fill is not None:
+                    yield fill
+
+    def exec_ids(self) -> tuple[str, ...]:
+        """Every id ever seen, void ones included: what a tombstone keeps."""
+        return () if self._fills is None else tuple(self._fills)
+
+    def void_ids(self) -> tuple[str, ...]:
+        """Ids that are void."""
+        if self._fills is None:
+            return ()
+        return tuple(key for key, fill in self._fills.items() if fill is None)
+
+    def apply(self, bookings: tuple[Booking, ...]) -> None:
+        """Take over the bookings of a step."""
+        if self._fills is None:
+            self._fills = {}
+        for kind, fill, exec_id in bookings:
+            if kind is BookingKind.VOID:
+                self._fills[exec_id] = None
+            else:
+                self._fills[exec_id] = fill
+                if fill.inferred:
+                    self.has_inferred = True
+
+    def undo(self, bookings: tuple[Booking, ...], before: dict[str, Filled | None]) -> None:
+        """Take bookings back (a turn whose commit failed); ``before`` are the entries as they were."""
+        if self._fills is None:
+            return
+        for _, _, exec_id in bookings:
+            self._fills.pop(exec_id, None)
+        self._fills.update(before)
+
+    def entries(self, bookings: tuple[Booking, ...]) -> dict[str, Filled | None]:
+        """The present entries that ``bookings`` would touch, for :meth:`undo`."""
+        fills = self._fills
+        if fills is None:
+            return {}
+        return {key: fills[key] for _, _, key in bookings if key in fills}
+
+
+def new_order(terms: SubmitOrder) -> Order:
+    """The order as it is the moment its intent is journalled: PENDING, nothing filled."""
+    return Order(
+        terms,
+        Life.PENDING,
+        Link.FREE,
+        (),
+        terms.order_qty,
+        terms.price,
+        terms.stop_px,
+        ZERO,
+        ZERO,
+        ZERO,
+        None,
+        None,
+        False,
+        (),
+        terms.ts,
+        0,
+    )
+
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+_STATE_OF_LIFE: dict[Life, OrderState] = {life: OrderState[life.name] for life in Life}
+
+
+def request_state(order: Order) -> RequestState:
+    """The request region, derived from the set of outstanding requests."""
+    if not order.requests:
+        return RequestState.IDLE
+    if any(out.is_cancel for out in order.requests):
+        return RequestState.CANCELLING
+    return RequestState.REPLACING
+
+
+def public_state(order: Order) -> OrderState:
+    """The one public word: the first that matches in the order DESIGN 3 gives."""
+    life = order.life
+    if life in TERMINAL:
+        return _STATE_OF_LIFE[life]
+    if order.requests:
+        if life is Life.IN_DOUBT or any(out.unknown for out in order.requests):
+            return OrderState.IN_DOUBT
+        if request_state(order) is RequestState.CANCELLING:
+            return OrderState.PENDING_CANCEL
+        return OrderState.PENDING_REPLACE
+    return working_state(order)
+
+
+def working_state(order: Order) -> OrderState:
+    """The public word without the overlay of outstanding requests."""
+    life = order.life
+    if life in TERMINAL or life is Life.IN_DOUBT or life is Life.SUSPENDED:
+        return _STATE_OF_LIFE[life]
+    if order.cum_qty:
+        return OrderState.PARTIAL
+    if order.link is Link.OCO_LINKED and life is not Life.PENDING and life is not Life.SUBMITTED:
+        return OrderState.OCO_LINKED
+    if life is Life.PENDING and order.link is Link.HELD:
+        return OrderState.HELD
+    return _STATE_OF_LIFE[life]
+
+
+def leaves_qty(order: Order) -> Decimal | None:
+    """What may still fill: 0 once ended, None while the quantity is not known; never negative."""
+    if order.life in TERMINAL:
+        return ZERO
+    if order.order_qty is None:
+        return None
+    left = order.order_qty - order.cum_qty
+    return left if left > 0 else ZERO
+
+
+def avg_px(order: Order) -> Decimal | None:
+    """Average price of the live fills, None while there are none."""
+    return CONTEXT.divide(order.cum_cost, order.cum_qty) if order.cum_qty else None
+
+
+def exposure_qty(order: Order) -> Decimal | None:
+    """The most that could still be filled or is filled and not yet booked, by the largest of all outstanding terms.
+
+    None while the quantity is not known (a cash-sized order, an adopted one): the caller bounds it by other means.
+    """
+    claimed = order.claim_qty - order.cum_qty if order.claim_qty > order.cum_qty else ZERO
+    if order.life in TERMINAL:
+        return claimed
+    if order.order_qty is None:
+        return None
+    largest = order.order_qty
+    for out in order.requests:
+        if out.order_qty is not None and out.order_qty > largest:
+            largest = out.order_qty
+    left = largest - order.cum_qty
+    return left if left > claimed else claimed
+
+
+def is_closed(order: Order) -> bool:
+    """Ended, whatever is still to be settled about it."""
+    return order.life in TERMINAL
+
+
+def is_settled(order: Order) -> bool:
+    """Ended, nothing outstanding, and our fills explain the venue's total: it may leave memory."""
+    return (
+        order.life in TERMINAL
+        and not order.requests
+        and order.claim_qty <= order.cum_qty
+        and not order.unverified
+    )
+
+
+def is_open(order: Order) -> bool:
+    """Working at the venue, as far as is known."""
+    return order.life in _AT_VENUE
+
+
+def is_in_flight(order: Order) -> bool:
+    """Something of it is on the wire and unanswered."""
+    return order.life is Life.SUBMITTED or order.life is Life.IN_DOUBT or bool(order.requests)
+
+
+def is_oco_linked(order: Order) -> bool:
+    """Whether a group owns it, in any link state."""
+    return order.link is not Link.FREE
+
+
+_AT_VENUE = frozenset({Life.ACCEPTED, Life.TRIGGERED, Life.SUSPENDED})

@@ -1,0 +1,259 @@
+"""The rules of the house, as functions from a parsed file to what breaks them.
+
+`test_architecture.py` applies them to the tree, and each of them to a sample it must catch. A message says what to do
+instead, because a ban without a way out invites a way around.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FILE_LINES_MAX: Final = 400
+FUNCTION_LINES_MAX: Final = 60
+
+#: Files that may be longer, with the most they may have. This list only shrinks.
+LONG_FILES: Final = {
+    "engine/messages.py": 720,  # the whole vocabulary on one page
+}
+#: Functions that may be longer ("file:name"). This list only shrinks.
+LONG_FUNCTIONS: Final[dict[str, int]] = {}
+
+_TIMERS: Final = "time comes in as `ts` fields and timers; ask the runtime's clock in actors/"
+_THREADS: Final = "the engine has no threads: return what is to be done and let actors/ do it"
+_FILES: Final = "the engine has no files or processes: take bytes or text, let actors/ read and write"
+#: What engine/ may not import, and what to do instead.
+BANNED_IN_ENGINE: Final = {
+    "threading": _THREADS,
+    "_thread": _THREADS,
+    "queue": _THREADS,
+    "multiprocessing": _THREADS,
+    "concurrent": _THREADS,
+    "asyncio": _THREADS,
+    "contextvars": _THREADS,
+    "signal": _THREADS,
+    "socket": "the network belongs to actors/venues: describe the call as a Request",
+    "ssl": "the network belongs to actors/venues: describe the call as a Request",
+    "http": "the network belongs to actors/venues: describe the call as a Request",
+    "urllib": "the network belongs to actors/venues: describe the call as a Request",
+    "time": _TIMERS,
+    "datetime": "timestamps are UTC nanoseconds (int); parse text with calendar.timegm and integers",
+    "zoneinfo": "timestamps are UTC nanoseconds (int); a session calendar is data, given by the host",
+    "random": "take a seeded `draw` as an argument: same inputs, same journal bytes",
+    "secrets": "take ids as arguments, or derive them from their inputs",
+    "uuid": "ids are arguments, or pure functions of their inputs (values.format_client_order_id)",
+    "os": _FILES,
+    "pathlib": _FILES,
+    "shutil": _FILES,
+    "tempfile": _FILES,
+    "subprocess": _FILES,
+    "sqlite3": _FILES,
+    "logging": "the engine's log is its events: return one",
+    "warnings": "the engine's log is its events: return one",
+}
+_BANNED_CALLS: Final = {
+    "open": _FILES,
+    "print": "the engine's log is its events: return one",
+    "input": _FILES,
+    "hash": "hashes of text change with each process: use engine.journal's digest",
+    "id": "addresses change with each process: use the entity's id",
+}
+#: Each third-party library behind one door: the only files (or folders, with a slash) that import it.
+DOORS: Final = {
+    "msgspec": ("engine/", "actors/", "benchmarks/"),
+    "orjson": ("engine/journal", "engine/recordings/", "engine/testing/", "actors/", "benchmarks/"),
+    "transitions": ("engine/statechart.py",),
+    "hypothesis": ("engine/testing/", "actors/testing/"),
+    "pytest": ("actors/testing/",),
+    "databento_dbn": ("engine/recordings/", "actors/recordings"),
+    "zstandard": ("engine/recordings/", "actors/recordings"),
+    "pykka": ("actors/runtime/",),
+    "sqlite3": ("actors/journal/", "benchmarks/"),
+    "rich": ("actors/cli", "actors/report", "benchmarks/"),
+    "graphviz": ("actors/cli",),
+    "ccxt": ("actors/venues/ccxt",),
+    "ib_insync": ("actors/venues/ib",),
+    "ib_async": ("actors/venues/ib",),
+    "nautilus_trader": ("benchmarks/",),
+}
+#: The only places that may catch everything, and why.
+CATCH_ALL: Final = {
+    "actors/runtime/": "supervision: the failure of one entity is decided by a table",
+    "actors/lane.py": "a venue adapter's exception means its call has an unknown outcome",
+}
+
+_OURS: Final = frozenset({"engine", "actors", "benchmarks", "tests"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One parsed file; ``path`` is relative to the repository, with slashes."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    @property
+    def package(self) -> str:
+        """The top folder: engine, actors, benchmarks or tests."""
+        return self.path.split("/", 1)[0]
+
+    @property
+    def module(self) -> str:
+        """The dotted name it is imported by."""
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    def comment(self, line: int) -> str:
+        """The comment at the end of a line, if any."""
+        return self.text.splitlines()[line - 1].partition("#")[2].strip()
+
+
+def parse(path: str, text: str) -> Source:
+    """Parse the text of one file."""
+    return Source(path, text, ast.parse(text, path))
+
+
+def load(root: Path, *folders: str) -> list[Source]:
+    """Parse every Python file below the named folders of the repository."""
+    files = sorted(file for folder in folders for file in (root / folder).rglob("*.py"))
+    return [parse(file.relative_to(root).as_posix(), file.read_text("utf-8")) for file in files]
+
+
+def imports(source: Source) -> Iterator[tuple[int, str, tuple[str, ...], int]]:
+    """Every import as (line, absolute module, names taken from it, level of relativity)."""
+    parents = source.module.split(".")
+    if not source.path.endswith("/__init__.py"):
+        parents.pop()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, (), 0
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            module = ".".join([*base, node.module] if node.module else base)
+            yield node.lineno, module, tuple(alias.name for alias in node.names), node.level
+
+
+def direction(source: Source) -> Iterator[str]:
+    """One arrow between the packages; relative inside a package, absolute across."""
+    allowed = {
+        "engine": {"engine"},
+        "actors": {"engine", "actors"},
+        "benchmarks": {"engine", "actors", "benchmarks"},
+    }.get(source.package, _OURS)
+    for line, module, _, level in imports(source):
+        top = module.split(".")[0]
+        if top in _OURS and top not in allowed:
+            yield f"{source.path}:{line}: {source.package} imports {module}; the arrow goes the other way"
+        if top == source.package and not level and source.package in {"engine", "actors"}:
+            yield f"{source.path}:{line}: import {module} relatively: `from .` inside a package"
+
+
+def bans(source: Source) -> Iterator[str]:
+    """No clock, thread, file, randomness, log or address in engine/."""
+    if source.package != "engine":
+        return
+    for line, module, _, _ in imports(source):
+        advice = BANNED_IN_ENGINE.get(module.split(".")[0])
+        if advice:
+            yield f"{source.path}:{line}: engine imports {module}: {advice}"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            advice = _BANNED_CALLS.get(node.func.id)
+            if advice:
+                yield f"{source.path}:{node.lineno}: engine calls {node.func.id}(): {advice}"
+
+
+def doors(source: Source) -> Iterator[str]:
+    """Each third-party library behind one door."""
+    if source.package == "tests":
+        return
+    for line, module, _, _ in imports(source):
+        top = module.split(".")[0]
+        if top in DOORS:
+            if not source.path.startswith(DOORS[top]):
+                yield f"{source.path}:{line}: {top} is imported only in {', '.join(DOORS[top])}"
+        elif top not in _OURS and top not in sys.stdlib_module_names:
+            yield f"{source.path}:{line}: {top} has no door yet: name one in DOORS, with a reason"
+
+
+def floats(source: Source) -> Iterator[str]:
+    """No float in engine/, unless a comment ``# float: ...`` says why it is not money."""
+    if source.package != "engine":
+        return
+    for node in ast.walk(source.tree):
+        literal = isinstance(node, ast.Constant) and isinstance(node.value, float)
+        if literal or (isinstance(node, ast.Name) and node.id == "float"):
+            line = node.lineno  # type: ignore[attr-defined]  # both kinds of node have a line
+            if not source.comment(line).startswith("float:"):
+                yield f"{source.path}:{line}: float in engine: use Decimal or integer nanoseconds"
+
+
+def anys(source: Source) -> Iterator[str]:
+    """No ``Any`` in engine/."""
+    if source.package != "engine":
+        return
+    for line, module, names, _ in imports(source):
+        if module == "typing" and "Any" in names:
+            yield f"{source.path}:{line}: Any in engine: name the type, or take `object` and check it"
+
+
+def catch_alls(source: Source) -> Iterator[str]:
+    """Everything is caught only where a table decides what it leads to; clean-up that raises again is fine."""
+    if source.path.startswith(tuple(CATCH_ALL)) or source.package == "tests":
+        return
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.ExceptHandler):
+            broad = node.type is None or _mentions(node.type, {"Exception", "BaseException"})
+            last = node.body[-1]
+            if broad and not (isinstance(last, ast.Raise) and last.exc is None):
+                yield f"{source.path}:{node.lineno}: catches everything: name what can happen here"
+        elif isinstance(node, ast.Call) and _mentions(node.func, {"suppress"}):
+            if any(_mentions(arg, {"Exception", "BaseException"}) for arg in node.args):
+                yield f"{source.path}:{node.lineno}: suppresses everything: name what can happen here"
+
+
+def lengths(source: Source) -> Iterator[str]:
+    """A file is read in one go, and a function fits a screen."""
+    if source.package == "tests":
+        return
+    lines = len(source.text.splitlines())
+    allowed = LONG_FILES.get(source.path, FILE_LINES_MAX)
+    if lines > allowed:
+        yield f"{source.path}: {lines} lines, at most {allowed}: split it where the reader would pause"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            size = (node.end_lineno or node.lineno) - node.lineno + 1
+            allowed = LONG_FUNCTIONS.get(f"{source.path}:{node.name}", FUNCTION_LINES_MAX)
+            if size > allowed:
+                yield f"{source.path}:{node.lineno}: {node.name} has {size} lines, at most {allowed}"
+
+
+def test_manners(source: Source) -> Iterator[str]:
+    """Tests state a promise, do not sleep and do not mock."""
+    if source.package != "tests":
+        return
+    for line, module, names, _ in imports(source):
+        if module == "unittest.mock" or (module == "unittest" and "mock" in names):
+            yield f"{source.path}:{line}: mocks agree with anything: use the simulator or a fake of the port"
+        if module == "time" and "sleep" in names:
+            yield f"{source.path}:{line}: a test that sleeps is slow and still flaky: wait for the fact"
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep":
+            yield f"{source.path}:{node.lineno}: a test that sleeps is slow and still flaky: wait for the fact"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and source.path.split("/")[
+            -1
+        ].startswith("test_"):
+            if node.name.startswith("test_") and not ast.get_docstring(node):
+                yield f"{source.path}:{node.lineno}: {node.name} promises nothing: give it a docstring"
+
+
+def _mentions(node: ast.expr, names: set[str]) -> bool:
+    """Whether an expression names one of ``names``, bare, qualified or in a tuple."""
+    if isinstance(node, ast.Tuple):
+        return any(_mentions(item, names) for item in node.elts)
+    return ast.unparse(node).rpartition(".")[2] in names

@@ -1,0 +1,124 @@
+"""Two rules that need more than one node: import cycles, and iteration over sets."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from .architecture import Source, imports
+
+_SET_TYPES: Final = frozenset({"set", "frozenset", "Set", "AbstractSet", "MutableSet", "FrozenSet"})
+_SET_METHODS: Final = frozenset({"union", "intersection", "difference", "symmetric_difference"})
+#: Calls that take their argument in order; `sorted`, `len`, `min`, `max`, `any`, `all` do not care.
+_ORDERED_CALLS: Final = frozenset(
+    {"list", "tuple", "enumerate", "iter", "map", "filter", "zip", "reversed", "dict", "join"}
+)
+
+
+def import_graph(sources: Iterable[Source]) -> dict[str, list[str]]:
+    """Who imports whom, among ``sources``; late and typing-only imports count."""
+    sources = list(sources)
+    known = frozenset(source.module for source in sources)
+    graph: dict[str, list[str]] = {}
+    for source in sources:
+        targets: dict[str, None] = {}
+        for _, module, names, _ in imports(source):
+            for name in names or ("",):
+                deep = f"{module}.{name}"
+                target = deep if deep in known else module
+                if target in known and target != source.module:
+                    targets[target] = None
+        graph[source.module] = list(targets)
+    return graph
+
+
+def cycles(sources: Iterable[Source]) -> Iterator[str]:
+    """No import cycle anywhere: each back edge of a depth-first walk is one, shown as its whole path."""
+    graph = import_graph(sources)
+    done: dict[str, None] = {}
+    path: list[str] = []
+
+    def visit(module: str) -> Iterator[str]:
+        if module in path:
+            yield " -> ".join([*path[path.index(module) :], module])
+        elif module not in done:
+            path.append(module)
+            for target in graph[module]:
+                yield from visit(target)
+            path.pop()
+            done[module] = None
+
+    for module in graph:
+        for cycle in visit(module):
+            yield f"import cycle: {cycle}; move what both need into a third module below them"
+
+
+def set_iteration(source: Source) -> Iterator[str]:
+    """Nothing in engine/ walks over a set: the order of its strings changes with each process."""
+    if source.package != "engine":
+        return
+    names = _set_names(source.tree)
+    for node in ast.walk(source.tree):
+        for walked in _walked(node):
+            if _is_set(walked, names):
+                text = ast.unparse(walked)
+                yield (
+                    f"{source.path}:{walked.lineno}: walks over the set {text}:"
+                    " use a dict, a sorted tuple, or sorted()"
+                )
+
+
+def _walked(node: ast.AST) -> Iterator[ast.expr]:
+    """The expressions that a node takes items from, in order."""
+    if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+        yield node.iter
+    elif isinstance(node, ast.Starred):
+        yield node.value
+    elif isinstance(node, ast.YieldFrom):
+        yield node.value
+    elif isinstance(node, ast.Call):
+        called = ast.unparse(node.func).rpartition(".")[2]
+        if called in _ORDERED_CALLS:
+            yield from node.args
+        elif called == "pop" and isinstance(node.func, ast.Attribute) and not node.args:
+            yield node.func.value
+
+
+def _set_names(tree: ast.Module) -> frozenset[str]:
+    """Names (and attributes) that the file binds to a set or declares as one."""
+    names: dict[str, None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _is_set(node.value, frozenset(names)):
+            for target in node.targets:
+                names[ast.unparse(target).rpartition(".")[2]] = None
+        elif isinstance(node, ast.AnnAssign):
+            declared = _is_set_type(node.annotation)
+            if declared or (node.value is not None and _is_set(node.value, frozenset(names))):
+                names[ast.unparse(node.target).rpartition(".")[2]] = None
+        elif isinstance(node, ast.arg) and node.annotation and _is_set_type(node.annotation):
+            names[node.arg] = None
+    return frozenset(names)
+
+
+def _is_set_type(annotation: ast.expr) -> bool:
+    outer = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+    return ast.unparse(outer).rpartition(".")[2] in _SET_TYPES
+
+
+def _is_set(node: ast.expr, names: frozenset[str]) -> bool:
+    if isinstance(node, ast.Set | ast.SetComp):
+        return True
+    if isinstance(node, ast.Name):
+        return node.id in names
+    if isinstance(node, ast.Attribute):
+        return node.attr in names
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub | ast.BitXor) and (
+            _is_set(node.left, names) or _is_set(node.right, names)
+        )
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Name):
+            return node.func.id in {"set", "frozenset"}
+        return isinstance(node.func, ast.Attribute) and node.func.attr in _SET_METHODS
+    return False
