@@ -55,7 +55,7 @@ $(READY): pyproject.toml constraints.txt
 	    echo "Setting up $(VENV) with $$("$$found" --version)"; \
 	    "$$found" -m venv --clear $(VENV); \
 	fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	$(BIN)/python -m pip install -qq --disable-pip-version-check \
 	    --constraint constraints.txt --editable '.[dev]'; \
 	touch $(READY)
 

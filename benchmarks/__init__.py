@@ -1,1 +1,1 @@
-"""What the engine costs, as ratios to a floor measured in the same run: ``python -m benchmarks``."""
+"""What the engine costs, as ratios to a floor measured in the same run."""

@@ -1,7 +1,7 @@
-"""Where the recordings are: in a folder beside the repository, or where ``ORDERWRIGHT_SHARED`` says.
+"""Where the recordings are: beside the repository, or where ``ORDERWRIGHT_SHARED`` says.
 
-They belong to their publishers and are never copied into the repository, so a clone may be without them; whoever needs
-one says so and goes on without.
+They belong to their publishers and are never copied into the repository, so a clone may be without
+them; whoever needs one says so and goes on without.
 """
 
 from __future__ import annotations

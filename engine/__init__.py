@@ -1,0 +1,91 @@
+"""The vocabulary of Orderwright: what is traded, what one asks for, what venues say, what became true.
+
+``engine`` decides and is pure: no thread, clock, file or socket. Read, in this order: :mod:`engine.messages` (every word),
+:mod:`engine.order` and :mod:`engine.order_tables` (an order's three regions), :mod:`engine.order_steps` (what each message
+does), :mod:`engine.position` (slots and P&L), :mod:`engine.session` (what leaves next), :mod:`engine.fold` (state from
+facts). The system that runs all this is ``actors``.
+"""
+
+from .capabilities import Capabilities, IdScope, ReduceOnlyRule
+from .errors import (
+    AskTimeout,
+    DuplicateIntent,
+    EngineError,
+    InvalidOrder,
+    InvalidValue,
+    InvariantViolated,
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
+    JournalSchemaError,
+    JournalUnavailable,
+    MailboxFull,
+    RecordingError,
+    SlowReader,
+    SystemStopped,
+    UnknownOrder,
+    UserError,
+)
+from .intents import (
+    limit,
+    market,
+    stop,
+    stop_limit,
+    take_profit,
+    take_profit_limit,
+    trailing_stop,
+)
+from .messages import SubmitOrder
+from .session import SessionLimits
+from .values import (
+    Instrument,
+    InstrumentKind,
+    OrderState,
+    OrderType,
+    PositionSlot,
+    Side,
+    TimeInForce,
+    TriggerSource,
+)
+from .views import OrderView
+
+__all__ = [
+    "AskTimeout",
+    "Capabilities",
+    "DuplicateIntent",
+    "EngineError",
+    "IdScope",
+    "Instrument",
+    "InstrumentKind",
+    "InvalidOrder",
+    "InvalidValue",
+    "InvariantViolated",
+    "JournalCorrupt",
+    "JournalError",
+    "JournalLocked",
+    "JournalSchemaError",
+    "JournalUnavailable",
+    "MailboxFull",
+    "OrderState",
+    "OrderType",
+    "OrderView",
+    "PositionSlot",
+    "RecordingError",
+    "ReduceOnlyRule",
+    "SessionLimits",
+    "Side",
+    "SlowReader",
+    "SubmitOrder",
+    "SystemStopped",
+    "TimeInForce",
+    "TriggerSource",
+    "UnknownOrder",
+    "UserError",
+    "limit",
+    "market",
+    "stop",
+    "stop_limit",
+    "take_profit",
+    "take_profit_limit",
+    "trailing_stop",
+]

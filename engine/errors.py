@@ -22,6 +22,7 @@ __all__ = [
     "JournalUnavailable",
     "MailboxFull",
     "RecordingError",
+    "SlowReader",
     "StatechartError",
     "SystemStopped",
     "UnknownOrder",
@@ -80,6 +81,10 @@ class BlockingCallError(UserError):
 
 class AskTimeout(UserError, TimeoutError):
     """No answer in time. It says nothing about the outcome: ask again, or look at the order."""
+
+
+class SlowReader(UserError):
+    """A subscription was closed because its reader fell behind; orders are not affected."""
 
 
 class MailboxFull(UserError):

@@ -20,6 +20,7 @@ from typing import TypeAlias
 import msgspec
 
 from .values import (
+    ZERO,
     Instrument,
     Liquidity,
     OrderState,
@@ -35,7 +36,9 @@ from .values import (
 Tags: TypeAlias = tuple[tuple[str, str], ...]
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, gc=False, omit_defaults=True):
+class Message(
+    msgspec.Struct, frozen=True, tag=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
     """Root of the vocabulary. ``gc=False`` is safe because a message holds ids and values, so no cycle."""
 
 
@@ -117,6 +120,14 @@ class AdoptOrder(Command, frozen=True, gc=False, omit_defaults=True):
     why: str = ""
 
 
+class ReviveOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """Take up a closed order again because a late fact changes it; ``tombstone`` is what was kept of it (JSON)."""
+
+    client_order_id: str
+    ts: int
+    tombstone: str
+
+
 class DefineInstrument(Command, frozen=True, gc=False, omit_defaults=True):
     """Make an instrument's rules known; journalled, because quantities mean nothing without them."""
 
@@ -135,6 +146,27 @@ class SetBaseline(Command, frozen=True, gc=False, omit_defaults=True):
     avg_px: Decimal | None
     ts: int
     exec_ids: tuple[str, ...] = ()  # executions the baseline already contains
+
+
+class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
+    """Book a change of a slot that was no execution of ours; ``statement`` says who or what proves it.
+
+    ``kind`` names an :class:`engine.position.CorrectionKind`, which says what the amounts mean. ``qty`` is the signed
+    change, ``px`` None = at a price nobody told us.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    kind: str
+    ts: int
+    qty: Decimal = ZERO
+    px: Decimal | None = None
+    ratio: Decimal | None = None
+    amount: Decimal | None = None
+    currency: str = ""
+    statement: str = ""
 
 
 # === Reports =========================================================================================================
@@ -638,6 +670,13 @@ class Alarm(Event, frozen=True, gc=False, omit_defaults=True):
     entity: str = ""
 
 
+class EventsMissed(Event, frozen=True, gc=False, omit_defaults=True):
+    """In a subscription that was read too slowly: ``count`` older events were dropped before the next one."""
+
+    ts: int
+    count: int
+
+
 OrderReport: TypeAlias = (
     Accepted
     | Rejected
@@ -670,8 +709,10 @@ Fact: TypeAlias = (
     | AmendOrder
     | SettleOrder
     | AdoptOrder
+    | ReviveOrder
     | DefineInstrument
     | SetBaseline
+    | CorrectPosition
     | OrderReport
     | LinkUp
     | LinkDown

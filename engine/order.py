@@ -148,6 +148,14 @@ class Ledger:
         self._fills: dict[str, Filled | None] | None = None
         self.has_inferred = False  # stays True once one was booked: it may still have to make room
 
+    @classmethod
+    def restored(cls, fills: tuple[Filled, ...], voids: tuple[str, ...]) -> Ledger:
+        """The ledger of a tombstone."""
+        ledger = cls()
+        ledger._fills = {fill.exec_id: fill for fill in fills} | dict.fromkeys(voids)
+        ledger.has_inferred = any(fill.inferred for fill in fills)
+        return ledger
+
     def __contains__(self, exec_id: str) -> bool:
         return self._fills is not None and exec_id in self._fills
 

@@ -1,19 +1,20 @@
 """The life of one venue session, as a statechart, and what may leave in each of its states.
 
-A (re)connect, a missed sequence number, a clock jump and a silence are all the same thing, a *gap*: something may have
-happened that we were not told. In a gap cancels and exits go on and entries wait, until orders, executions and
-positions agree again (DESIGN 6). What a person or a limit halted is not here: that is :class:`TradingMode`, which is
-journalled and survives reconnects.
+A (re)connect, a missed sequence number, a clock jump and a silence are all the same thing, a *gap*:
+something may have happened that we were not told. In a gap cancels and exits go on and entries
+wait, until orders, executions and positions agree again (DESIGN 6). What a person or a limit halted
+is not here: that is :class:`TradingMode`, which is journalled and survives reconnects.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from .calls import CallKind
 from .statechart import Row, Statechart, Verdict
 from .values import Word
 
-__all__ = ["SESSION", "SessionState", "SessionTrigger", "TradingMode"]
+__all__ = ["SESSION", "Gate", "SessionState", "SessionTrigger", "TradingMode", "gates"]
 
 
 class SessionState(Word):
@@ -21,7 +22,9 @@ class SessionState(Word):
 
     DOWN = "DOWN"  # no link; nothing leaves
     CONNECTING = "CONNECTING"  # a connect is under way
-    RECONCILING = "RECONCILING"  # link up, a gap to explain: cancels, exits and queries leave, entries wait
+    RECONCILING = (
+        "RECONCILING"  # link up, a gap to explain: cancels, exits and queries leave, entries wait
+    )
     READY = "READY"  # everything leaves
     SUSPECT = "SUSPECT"  # link up but too quiet: as RECONCILING, and its answers prove no absence
     BARRED = "BARRED"  # the venue shut us out (credentials, ban); needs a person or its own time
@@ -45,7 +48,7 @@ class SessionTrigger(Word):
 
 
 class TradingMode(Word):
-    """What may leave at all, by decision of a person, a limit or a kill switch; independent of the link."""
+    """What may leave at all, by decision of a person, a limit or a kill switch."""
 
     ALL = "ALL"
     REDUCE_ONLY = "REDUCE_ONLY"  # entries are withheld
@@ -106,3 +109,37 @@ SESSION: Final = Statechart(
         ),
     ),
 )
+
+
+class Gate(Word):
+    """Whether a class of calls may leave."""
+
+    OPEN = "OPEN"
+    BY_INSTRUMENT = "BY_INSTRUMENT"
+    SHUT = "SHUT"
+
+
+_LINK_STANDS: Final = (_S.RECONCILING, _S.READY, _S.SUSPECT, _S.CLOSING)
+
+
+def gates(
+    state: SessionState, mode: TradingMode, *, some_held: bool = False, some_agreed: bool = False
+) -> dict[CallKind, Gate]:
+    """What may leave: cancels and queries on any link that stands, exits by mode, entries by both.
+
+    ``some_held``: entries of some instruments are withheld. ``some_agreed``: some are reconciled
+    already in this gap.
+    """
+    up = Gate.OPEN if state in _LINK_STANDS else Gate.SHUT
+    entries = Gate.SHUT
+    if mode is TradingMode.ALL and state is SessionState.READY:
+        entries = Gate.BY_INSTRUMENT if some_held else Gate.OPEN
+    elif mode is TradingMode.ALL and state is SessionState.RECONCILING and some_agreed:
+        entries = Gate.BY_INSTRUMENT
+    return {
+        CallKind.CANCEL: up,
+        CallKind.REDUCE: Gate.SHUT if mode is TradingMode.NONE else up,
+        CallKind.AMEND: entries,
+        CallKind.NEW: entries,
+        CallKind.QUERY: up,
+    }

@@ -1,13 +1,15 @@
 """Statecharts: rows in, a validated total table out, and diagrams from the same rows.
 
-A table is declared as data in the vocabulary of ``transitions`` (source, trigger, target), with a verdict and a
-reason per row. ``transitions`` accepts unknown triggers, two rows for one cell, unreachable states and silent cells;
-we do not, so a table that is wrong cannot be imported. What runs is a dict: a lookup costs 0.1 us, a trigger of a
-``transitions.Machine`` 8-17 us. :meth:`Statechart.machine` builds that machine from the same rows, and
+A table is declared as data in the vocabulary of ``transitions`` (source, trigger, target), with a
+verdict and a reason per row. ``transitions`` accepts unknown triggers, two rows for one cell,
+unreachable states and silent cells; we do not, so a table that is wrong cannot be imported. What
+runs is a dict: a lookup costs 0.1 us, a trigger of a ``transitions.Machine`` 8-17 us.
+:meth:`Statechart.machine` builds that machine from the same rows, and
 :meth:`Statechart.differences` compares the two on every cell.
 
-This is the only file that imports ``transitions``. It holds no state of any entity, runs no callback and draws no
-picture: it gives Mermaid and Graphviz text, and a program that may start processes renders it.
+This is the only file that imports ``transitions``. It holds no state of any entity, runs no
+callback and draws no picture: it gives Mermaid and Graphviz text, and a program that may start
+processes renders it.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Verdict(Word):
 
 
 class Row(NamedTuple, Generic[S, T]):
-    """One line of a table. ``target`` None means the same state; only MOVE and LATE may name another."""
+    """One line of a table; ``target`` None is the same state, MOVE and LATE may name another."""
 
     source: S | tuple[S, ...]
     trigger: T | tuple[T, ...]
@@ -45,7 +47,7 @@ class Row(NamedTuple, Generic[S, T]):
 
 
 class Cell(NamedTuple, Generic[S]):
-    """What a (state, trigger) compiles to. ``target`` is always a state: the same one when nothing moves."""
+    """What a (state, trigger) compiles to; ``target`` is the same state when nothing moves."""
 
     target: S
     verdict: Verdict
@@ -55,8 +57,8 @@ class Cell(NamedTuple, Generic[S]):
 class Statechart(Generic[S, T]):
     """A validated, total transition table.
 
-    ``reopens`` lists the triggers that may MOVE out of a terminal state (a bust, an amended quantity, a false end);
-    any other row leaving one must be LATE.
+    ``reopens`` lists the triggers that may MOVE out of a terminal state (a bust, an amended
+    quantity, a false end); any other row leaving one must be LATE.
 
     Raises:
         StatechartError: at construction, naming the offending row, cell or state.
@@ -93,7 +95,7 @@ class Statechart(Generic[S, T]):
         self._check_reachable()
         self._check_reopens()
 
-    # --- compiling and validating ------------------------------------------------------------------------------------
+    # --- compiling and validating -----------------------------------------------------------------
 
     def _fail(self, what: str) -> StatechartError:
         return StatechartError(f"statechart {self.name!r}: {what}")
@@ -130,7 +132,8 @@ class Statechart(Generic[S, T]):
                 raise self._fail(f"{where} is MOVE but names no other state; say STAY")
             if leaves_terminal and event not in self.reopens:
                 raise self._fail(
-                    f"{where} moves out of a terminal state; make it LATE or list {event.name} in reopens"
+                    f"{where} moves out of a terminal state; make it LATE or list {event.name}"
+                    " in reopens"
                 )
         elif verdict is not Verdict.LATE and target is not None:
             raise self._fail(
@@ -174,12 +177,13 @@ class Statechart(Generic[S, T]):
         if idle:
             raise self._fail(f"reopens lists triggers that reopen nothing: {', '.join(idle)}")
 
-    # --- the same rows as a transitions.Machine ----------------------------------------------------------------------
+    # --- the same rows as a transitions.Machine ---------------------------------------------------
 
     def machine(self) -> Machine:
-        """Build a ``transitions.Machine`` from the same rows, without a model; for comparison and for its tools.
+        """Build a ``transitions.Machine`` from the same rows, without a model.
 
-        A cell that does not move is an internal transition (``dest=None``), so no trigger raises in any state.
+        A cell that does not move is an internal transition (``dest=None``), so no trigger raises in
+        any state.
         """
         transitions: list[list[str | None]] = []
         for row in self.rows:
@@ -200,7 +204,7 @@ class Statechart(Generic[S, T]):
         )
 
     def differences(self) -> list[str]:
-        """Fire every trigger in every state on :meth:`machine`; one line per cell where the table disagrees.
+        """Fire every trigger in every state on :meth:`machine`; name the cells that disagree.
 
         Costs 10-20 us a cell: for tests.
         """
@@ -212,18 +216,19 @@ class Statechart(Generic[S, T]):
             machine.events[trigger.name].trigger(model)
             if model.state != cell.target.name:
                 found.append(
-                    f"({state.name}, {trigger.name}): table {cell.target.name}, machine {model.state}"
+                    f"({state.name}, {trigger.name}): table {cell.target.name},"
+                    f" machine {model.state}"
                 )
             machine.remove_model(model)
         return found
 
-    # --- diagrams ----------------------------------------------------------------------------------------------------
+    # --- diagrams ---------------------------------------------------------------------------------
 
     def mermaid(self, *, collapse_stays: bool = True) -> str:
-        """A Mermaid ``stateDiagram-v2``: one arrow per pair of states, labelled with its triggers; deterministic.
+        """A Mermaid ``stateDiagram-v2``: one arrow per pair of states, labelled with its triggers.
 
-        ``collapse_stays=False`` also draws, as an arrow to itself, what each state stays on, books late or
-        quarantines.
+        ``collapse_stays=False`` also draws, as an arrow to itself, what each state stays on, books
+        late or quarantines.
         """
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial.name}"]
         for (source, target), labels in self._arrows(collapse_stays).items():
@@ -232,7 +237,7 @@ class Statechart(Generic[S, T]):
         return "\n".join(lines) + "\n"
 
     def dot(self, *, collapse_stays: bool = True) -> str:
-        """The same diagram as Graphviz text; terminal states have a double border. Rendering is the caller's."""
+        """The same diagram as Graphviz text, for the caller to render; ends have double borders."""
         lines = [
             f'digraph "{self.name}" {{',
             "    rankdir=LR;",
@@ -250,7 +255,7 @@ class Statechart(Generic[S, T]):
         return "\n".join([*lines, "}"]) + "\n"
 
     def _arrows(self, collapse_stays: bool) -> dict[tuple[S, S], list[str]]:
-        """Labels per (source, target), both in declaration order, so equal tables draw equal pictures."""
+        """Labels per (source, target) in declaration order: equal tables draw equal pictures."""
         arrows: dict[tuple[S, S], list[str]] = {}
         for source in self.states:
             for target in self.states:

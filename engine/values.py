@@ -208,7 +208,14 @@ class InstrumentKind(Word):
     INVERSE = "INVERSE"  # value = qty * multiplier / price, in settle (usually the base coin)
 
 
-class Instrument(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class Instrument(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+):
     """What is traded, with the venue's rules.
 
     ``multiplier`` is settle currency per (contract x price unit) for CASH and LINEAR, and quote currency per contract

@@ -1,7 +1,7 @@
 """The rules of the house, as functions from a parsed file to what breaks them.
 
-`test_architecture.py` applies them to the tree, and each of them to a sample it must catch. A message says what to do
-instead, because a ban without a way out invites a way around.
+`test_architecture.py` applies them to the tree, and each of them to a sample it must catch. A
+message says what to do instead, because a ban without a way out invites a way around.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 FILE_LINES_MAX: Final = 400
 FUNCTION_LINES_MAX: Final = 60
@@ -23,9 +23,12 @@ LONG_FILES: Final = {
 #: Functions that may be longer ("file:name"). This list only shrinks.
 LONG_FUNCTIONS: Final[dict[str, int]] = {}
 
+#: A line and what is wrong with it.
+Breach: TypeAlias = tuple[int, str]
+
 _TIMERS: Final = "time comes in as `ts` fields and timers; ask the runtime's clock in actors/"
 _THREADS: Final = "the engine has no threads: return what is to be done and let actors/ do it"
-_FILES: Final = "the engine has no files or processes: take bytes or text, let actors/ read and write"
+_FILES: Final = "the engine has no files or processes: take bytes or text, actors/ read and write"
 #: What engine/ may not import, and what to do instead.
 BANNED_IN_ENGINE: Final = {
     "threading": _THREADS,
@@ -41,8 +44,8 @@ BANNED_IN_ENGINE: Final = {
     "http": "the network belongs to actors/venues: describe the call as a Request",
     "urllib": "the network belongs to actors/venues: describe the call as a Request",
     "time": _TIMERS,
-    "datetime": "timestamps are UTC nanoseconds (int); parse text with calendar.timegm and integers",
-    "zoneinfo": "timestamps are UTC nanoseconds (int); a session calendar is data, given by the host",
+    "datetime": "timestamps are UTC nanoseconds (int); parse text with calendar.timegm",
+    "zoneinfo": "timestamps are UTC nanoseconds (int); a calendar is data, given by the host",
     "random": "take a seeded `draw` as an argument: same inputs, same journal bytes",
     "secrets": "take ids as arguments, or derive them from their inputs",
     "uuid": "ids are arguments, or pure functions of their inputs (values.format_client_order_id)",
@@ -62,7 +65,7 @@ _BANNED_CALLS: Final = {
     "hash": "hashes of text change with each process: use engine.journal's digest",
     "id": "addresses change with each process: use the entity's id",
 }
-#: Each third-party library behind one door: the only files (or folders, with a slash) that import it.
+#: Each third-party library behind one door: the paths it is imported in, by their beginning.
 DOORS: Final = {
     "msgspec": ("engine/", "actors/", "benchmarks/"),
     "orjson": ("engine/journal", "engine/recordings/", "engine/testing/", "actors/", "benchmarks/"),
@@ -94,8 +97,8 @@ class Source:
     """One parsed file; ``path`` is relative to the repository, with slashes."""
 
     path: str
-    text: str
-    tree: ast.Module
+    text: str = field(repr=False)
+    tree: ast.Module = field(repr=False)
 
     @property
     def package(self) -> str:
@@ -138,7 +141,14 @@ def imports(source: Source) -> Iterator[tuple[int, str, tuple[str, ...], int]]:
             yield node.lineno, module, tuple(alias.name for alias in node.names), node.level
 
 
-def direction(source: Source) -> Iterator[str]:
+def functions(source: Source) -> Iterator[tuple[int, str, int]]:
+    """Every function as (line, name, lines)."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.lineno, node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def direction(source: Source) -> Iterator[Breach]:
     """One arrow between the packages; relative inside a package, absolute across."""
     allowed = {
         "engine": {"engine"},
@@ -148,27 +158,27 @@ def direction(source: Source) -> Iterator[str]:
     for line, module, _, level in imports(source):
         top = module.split(".")[0]
         if top in _OURS and top not in allowed:
-            yield f"{source.path}:{line}: {source.package} imports {module}; the arrow goes the other way"
+            yield line, f"{source.package} imports {module}; the arrow goes the other way"
         if top == source.package and not level and source.package in {"engine", "actors"}:
-            yield f"{source.path}:{line}: import {module} relatively: `from .` inside a package"
+            yield line, f"import {module} relatively: `from .` inside a package"
 
 
-def bans(source: Source) -> Iterator[str]:
+def bans(source: Source) -> Iterator[Breach]:
     """No clock, thread, file, randomness, log or address in engine/."""
     if source.package != "engine":
         return
     for line, module, _, _ in imports(source):
         advice = BANNED_IN_ENGINE.get(module.split(".")[0])
         if advice:
-            yield f"{source.path}:{line}: engine imports {module}: {advice}"
+            yield line, f"engine imports {module}: {advice}"
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             advice = _BANNED_CALLS.get(node.func.id)
             if advice:
-                yield f"{source.path}:{node.lineno}: engine calls {node.func.id}(): {advice}"
+                yield node.lineno, f"engine calls {node.func.id}(): {advice}"
 
 
-def doors(source: Source) -> Iterator[str]:
+def doors(source: Source) -> Iterator[Breach]:
     """Each third-party library behind one door."""
     if source.package == "tests":
         return
@@ -176,12 +186,12 @@ def doors(source: Source) -> Iterator[str]:
         top = module.split(".")[0]
         if top in DOORS:
             if not source.path.startswith(DOORS[top]):
-                yield f"{source.path}:{line}: {top} is imported only in {', '.join(DOORS[top])}"
+                yield line, f"{top} is imported only in {', '.join(DOORS[top])}"
         elif top not in _OURS and top not in sys.stdlib_module_names:
-            yield f"{source.path}:{line}: {top} has no door yet: name one in DOORS, with a reason"
+            yield line, f"{top} has no door yet: name one in DOORS, with a reason"
 
 
-def floats(source: Source) -> Iterator[str]:
+def floats(source: Source) -> Iterator[Breach]:
     """No float in engine/, unless a comment ``# float: ...`` says why it is not money."""
     if source.package != "engine":
         return
@@ -190,20 +200,20 @@ def floats(source: Source) -> Iterator[str]:
         if literal or (isinstance(node, ast.Name) and node.id == "float"):
             line = node.lineno  # type: ignore[attr-defined]  # both kinds of node have a line
             if not source.comment(line).startswith("float:"):
-                yield f"{source.path}:{line}: float in engine: use Decimal or integer nanoseconds"
+                yield line, "float in engine: use Decimal or integer nanoseconds"
 
 
-def anys(source: Source) -> Iterator[str]:
+def anys(source: Source) -> Iterator[Breach]:
     """No ``Any`` in engine/."""
     if source.package != "engine":
         return
     for line, module, names, _ in imports(source):
         if module == "typing" and "Any" in names:
-            yield f"{source.path}:{line}: Any in engine: name the type, or take `object` and check it"
+            yield line, "Any in engine: name the type, or take `object` and check it"
 
 
-def catch_alls(source: Source) -> Iterator[str]:
-    """Everything is caught only where a table decides what it leads to; clean-up that raises again is fine."""
+def catch_alls(source: Source) -> Iterator[Breach]:
+    """Catch everything only where a table decides what follows; clean-up that re-raises is fine."""
     if source.path.startswith(tuple(CATCH_ALL)) or source.package == "tests":
         return
     for node in ast.walk(source.tree):
@@ -211,45 +221,44 @@ def catch_alls(source: Source) -> Iterator[str]:
             broad = node.type is None or _mentions(node.type, {"Exception", "BaseException"})
             last = node.body[-1]
             if broad and not (isinstance(last, ast.Raise) and last.exc is None):
-                yield f"{source.path}:{node.lineno}: catches everything: name what can happen here"
+                yield node.lineno, "catches everything: name what can happen here"
         elif isinstance(node, ast.Call) and _mentions(node.func, {"suppress"}):
             if any(_mentions(arg, {"Exception", "BaseException"}) for arg in node.args):
-                yield f"{source.path}:{node.lineno}: suppresses everything: name what can happen here"
+                yield node.lineno, "suppresses everything: name what can happen here"
 
 
-def lengths(source: Source) -> Iterator[str]:
+def lengths(source: Source) -> Iterator[Breach]:
     """A file is read in one go, and a function fits a screen."""
     if source.package == "tests":
         return
     lines = len(source.text.splitlines())
     allowed = LONG_FILES.get(source.path, FILE_LINES_MAX)
     if lines > allowed:
-        yield f"{source.path}: {lines} lines, at most {allowed}: split it where the reader would pause"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            size = (node.end_lineno or node.lineno) - node.lineno + 1
-            allowed = LONG_FUNCTIONS.get(f"{source.path}:{node.name}", FUNCTION_LINES_MAX)
-            if size > allowed:
-                yield f"{source.path}:{node.lineno}: {node.name} has {size} lines, at most {allowed}"
+        yield lines, f"{lines} lines, at most {allowed}: split it where the reader would pause"
+    for line, name, size in functions(source):
+        allowed = LONG_FUNCTIONS.get(f"{source.path}:{name}", FUNCTION_LINES_MAX)
+        if size > allowed:
+            yield line, f"{name} has {size} lines, at most {allowed}"
 
 
-def test_manners(source: Source) -> Iterator[str]:
+def manners_of_tests(source: Source) -> Iterator[Breach]:
     """Tests state a promise, do not sleep and do not mock."""
     if source.package != "tests":
         return
+    sleeps = "a test that sleeps is slow and still flaky: wait for the fact"
+    is_test_file = source.path.rpartition("/")[2].startswith("test_")
     for line, module, names, _ in imports(source):
         if module == "unittest.mock" or (module == "unittest" and "mock" in names):
-            yield f"{source.path}:{line}: mocks agree with anything: use the simulator or a fake of the port"
+            yield line, "mocks agree with anything: use the simulator, or a fake of the port"
         if module == "time" and "sleep" in names:
-            yield f"{source.path}:{line}: a test that sleeps is slow and still flaky: wait for the fact"
+            yield line, sleeps
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "time.sleep":
-            yield f"{source.path}:{node.lineno}: a test that sleeps is slow and still flaky: wait for the fact"
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and source.path.split("/")[
-            -1
-        ].startswith("test_"):
-            if node.name.startswith("test_") and not ast.get_docstring(node):
-                yield f"{source.path}:{node.lineno}: {node.name} promises nothing: give it a docstring"
+            yield node.lineno, sleeps
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_test = is_test_file and node.name.startswith("test_")
+            if is_test and not ast.get_docstring(node):
+                yield node.lineno, f"{node.name} promises nothing: give it a one-sentence docstring"
 
 
 def _mentions(node: ast.expr, names: set[str]) -> bool:

@@ -6,11 +6,15 @@ import ast
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .architecture import Source, imports
+from .architecture import Breach, Source, imports
 
 _SET_TYPES: Final = frozenset({"set", "frozenset", "Set", "AbstractSet", "MutableSet", "FrozenSet"})
 _SET_METHODS: Final = frozenset({"union", "intersection", "difference", "symmetric_difference"})
-#: Calls that take their argument in order; `sorted`, `len`, `min`, `max`, `any`, `all` do not care.
+#: Calls to which the order of their argument does not matter...
+_ORDER_FREE_CALLS: Final = frozenset(
+    {"sorted", "set", "frozenset", "len", "min", "max", "any", "all", "sum"}
+)
+#: ... and calls that keep it.
 _ORDERED_CALLS: Final = frozenset(
     {"list", "tuple", "enumerate", "iter", "map", "filter", "zip", "reversed", "dict", "join"}
 )
@@ -34,7 +38,7 @@ def import_graph(sources: Iterable[Source]) -> dict[str, list[str]]:
 
 
 def cycles(sources: Iterable[Source]) -> Iterator[str]:
-    """No import cycle anywhere: each back edge of a depth-first walk is one, shown as its whole path."""
+    """No import cycle anywhere: each back edge of a depth-first walk is one; shows its path."""
     graph = import_graph(sources)
     done: dict[str, None] = {}
     path: list[str] = []
@@ -54,28 +58,39 @@ def cycles(sources: Iterable[Source]) -> Iterator[str]:
             yield f"import cycle: {cycle}; move what both need into a third module below them"
 
 
-def set_iteration(source: Source) -> Iterator[str]:
+def set_iteration(source: Source) -> Iterator[Breach]:
     """Nothing in engine/ walks over a set: the order of its strings changes with each process."""
     if source.package != "engine":
         return
     names = _set_names(source.tree)
+    harmless = [node for call in ast.walk(source.tree) for node in _order_free(call)]
     for node in ast.walk(source.tree):
-        for walked in _walked(node):
+        for walked in () if node in harmless else _walked(node):
             if _is_set(walked, names):
                 text = ast.unparse(walked)
-                yield (
-                    f"{source.path}:{walked.lineno}: walks over the set {text}:"
-                    " use a dict, a sorted tuple, or sorted()"
-                )
+                advice = "use a dict, a sorted tuple, or sorted()"
+                yield walked.lineno, f"walks over the set {text}: {advice}"
+
+
+def _order_free(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of ``node`` that walk over something whose order is lost in ``node`` anyway."""
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.Set | ast.SetComp):
+        parts = [node]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        parts = node.args if node.func.id in _ORDER_FREE_CALLS else []
+    for part in parts:
+        if isinstance(part, ast.GeneratorExp | ast.ListComp | ast.SetComp):
+            yield part.generators[0]
+        elif isinstance(part, ast.Tuple | ast.List | ast.Set):
+            yield from part.elts
 
 
 def _walked(node: ast.AST) -> Iterator[ast.expr]:
     """The expressions that a node takes items from, in order."""
     if isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
         yield node.iter
-    elif isinstance(node, ast.Starred):
-        yield node.value
-    elif isinstance(node, ast.YieldFrom):
+    elif isinstance(node, ast.Starred | ast.YieldFrom):
         yield node.value
     elif isinstance(node, ast.Call):
         called = ast.unparse(node.func).rpartition(".")[2]

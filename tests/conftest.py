@@ -34,7 +34,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def shared_path(*parts: str) -> Path:
-    """The shared file or folder named by ``parts``; skips the calling test, visibly, where it is absent."""
+    """The shared file or folder named by ``parts``; where it is absent the test is skipped."""
     path = shared_file(*parts)
     if path is None:
         pytest.skip(f"the shared recordings are not here: {'/'.join(parts) or 'shared'}")

@@ -1,15 +1,16 @@
-"""One instrument's book: what the outside displays, and our resting orders among it, in price-time priority.
+"""One instrument's book: what the outside displays, and our orders resting among it.
 
-The outside is stated whole by :meth:`BookSide.state` (a quote is a book of one level). Prices down to the deepest
-stated level are *in range*: there, a level not shown has no size. Beyond it nothing is known.
+The outside is stated whole by :meth:`BookSide.state` (a quote is a book of one level). Prices down
+to the deepest stated level are *in range*: there, a level not shown has no size. Beyond it nothing
+is known.
 
 The queue rule, per resting order at price p:
 
-* it joins behind all size displayed at p; out of range the size ahead is not known, and the first size ever displayed
-  at p counts as ahead;
+* it joins behind all size displayed at p; out of range the size ahead is not known, and the first
+  size ever displayed at p counts as ahead;
 * outside volume that trades at p takes the size ahead first;
-* a displayed size that shrinks without a trade was cancelled *behind* us for as long as that is possible
-  (``ahead = min(ahead, displayed)``): the pessimistic reading.
+* a displayed size that shrinks without a trade was cancelled *behind* us for as long as that is
+  possible (``ahead = min(ahead, displayed)``): the pessimistic reading.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _TWO: Final = Decimal(2)
 
 
 class OwnLevel:
-    """Our orders at one price, oldest first, and how much outside volume has ever gone from in front of them."""
+    """Our orders at one price, oldest first; ``gone`` is the outside volume gone from ahead."""
 
     __slots__ = ("gone", "queue")
 
@@ -65,15 +66,20 @@ class OwnLevel:
 
     def forget_ahead(self) -> None:
         """The market traded through this price: nothing is ahead of anyone."""
-        for order in self.queue.values():
-            order.queue_mark = self.gone
+        mark = self.queue[next(reversed(self.queue))].queue_mark
+        if mark is None:
+            for order in self.queue.values():
+                order.queue_mark = self.gone
+        elif mark > self.gone:
+            self.gone = mark  # the last in the queue had the most ahead
 
 
 class BookSide:
-    """Bids or asks. The outside's lists are kept worst first, so that the best is popped from the end."""
+    """Bids or asks. The outside is kept worst first, so that the best is popped from the end."""
 
     __slots__ = (
         "_avail",
+        "_best",
         "_keys",
         "_px",
         "_qty",
@@ -94,6 +100,7 @@ class BookSide:
         self._qty: list[Decimal] = []
         self._avail: list[Decimal] = []  # what our orders may take of each level
         self._taken: dict[Decimal, Decimal] = {}
+        self._best = -1  # index that best_outside() found
 
     def is_better(self, one: Decimal, other: Decimal) -> bool:
         """Whether ``one`` has price priority over ``other`` on this side."""
@@ -102,7 +109,7 @@ class BookSide:
     # the outside
 
     def state(self, levels: Levels, lot: Decimal, config: ExchangeConfig) -> None:
-        """Take the whole outside of this side, best first; levels were checked by :func:`checked_levels`."""
+        """Take the whole outside of this side, best first, as :func:`checked_levels` passed it."""
         px = [level[0] for level in reversed(levels)]
         qty = [level[1] for level in reversed(levels)]
         share = config.max_fill_share
@@ -144,16 +151,34 @@ class BookSide:
 
     def best_outside(self) -> Decimal | None:
         """The best outside price our orders may still take from."""
-        avail = self._avail
-        while avail and avail[-1] <= ZERO:
-            self._px.pop()
-            self._qty.pop()
-            avail.pop()
-        return self._px[-1] if avail else None
+        avail, qty = self._avail, self._qty
+        index = len(avail) - 1
+        while index >= 0 and avail[index] <= ZERO:
+            if index == len(qty) - 1 and qty[index] <= ZERO:
+                self._px.pop()
+                qty.pop()
+                avail.pop()
+            index -= 1
+        self._best = index
+        return self._px[index] if index >= 0 else None
 
     def best_size(self) -> Decimal:
-        """What may be taken at :meth:`best_outside`, which must not be None."""
-        return self._avail[-1]
+        """What may be taken at the price :meth:`best_outside` just gave."""
+        return self._avail[self._best]
+
+    def top(self) -> tuple[Decimal | None, Decimal | None]:
+        """Best displayed outside price and its size."""
+        for index in range(len(self._px) - 1, -1, -1):
+            if self._qty[index] > ZERO:
+                return self._px[index], self._qty[index]
+        return None, None
+
+    def best_price(self) -> Decimal | None:
+        """Best price of anybody: what a post-only order must not cross."""
+        shown, own = self.top()[0], self.best_own()
+        if shown is None or (own is not None and self.is_better(own, shown)):
+            return own
+        return shown
 
     def outside(self) -> list[tuple[Decimal, Decimal]]:
         """(price, takeable size), best first."""
@@ -161,38 +186,47 @@ class BookSide:
         return [pair for pair in pairs if pair[1] > ZERO]
 
     def take(self, qty: Decimal, stays_taken: bool) -> None:
-        """Our order took ``qty`` from the best outside level."""
-        price = self._px[-1]
-        self._qty[-1] -= qty
-        self._avail[-1] -= qty
+        """Our order took ``qty`` at the price :meth:`best_outside` just gave."""
+        index = self._best
+        price = self._px[index]
+        self._qty[index] -= qty
+        self._avail[index] -= qty
         if stays_taken:
             self._taken[price] = self._taken.get(price, ZERO) + qty
         level = self.levels.get(price)
         if level is not None:
             level.gone += qty
 
-    def sweep(self, price: Decimal) -> None:
-        """A print at ``price`` proves that every better outside level is gone."""
-        had_levels = bool(self._px)
+    def meet_print(self, price: Decimal) -> None:
+        """A print at ``price`` hit this side: every better outside level is gone."""
         while self._px and self.is_better(self._px[-1], price):
-            self._drop_best()
-        if had_levels and not self._px:
-            self.was_swept = True
+            self._px.pop()
+            self._qty.pop()
+            self._avail.pop()
+        if self._taken:
+            kept = self._taken.items()
+            self._taken = {px: qty for px, qty in kept if not self.is_better(px, price)}
+        self.was_swept = not self._px and self.deepest is not None
 
-    def print_at(self, price: Decimal, qty: Decimal) -> None:
-        """Outside volume ``qty`` traded against the outside size at ``price`` (the best level, or none shown)."""
+    def pass_print(self, price: Decimal, qty: Decimal) -> None:
+        """Outside volume ``qty`` traded at ``price`` against this side's outside.
+
+        What exceeds the size left was traded from what our orders took, so that is not missing any more.
+        """
+        left = ZERO
         if self._px and self._px[-1] == price:
-            self._qty[-1] = max(ZERO, self._qty[-1] - qty)
-            self._avail[-1] = min(self._avail[-1], self._qty[-1])
-            if self._qty[-1] == ZERO:
-                self._drop_best()
-                if not self._px:
-                    self.was_swept = True
-
-    def _drop_best(self) -> None:
-        self._taken.pop(self._px.pop(), None)
-        self._qty.pop()
-        self._avail.pop()
+            left = self._qty[-1]
+            self._qty[-1] = rest = left - qty if qty < left else ZERO
+            if self._avail[-1] > rest:
+                self._avail[-1] = rest
+            if not rest:
+                self._px.pop()
+                self._qty.pop()
+                self._avail.pop()
+                self.was_swept = not self._px
+        taken = self._taken.get(price)
+        if taken is not None and qty > left:
+            self._taken[price] = max(ZERO, taken - (qty - left))
 
     # our orders
 
@@ -256,7 +290,9 @@ class Book:
         self.mark: Decimal | None = None
         self.exec_count = 0
         self.triggers = TriggerBook()
-        self.waiting: dict[int, SimOrder] = {}  # elected on a swept side: they meet the next stated book
+        self.waiting: dict[
+            int, SimOrder
+        ] = {}  # elected on a swept side: they meet the next stated book
         self.prices_moved = False
 
     def own_side(self, side: Side) -> BookSide:
@@ -268,14 +304,14 @@ class Book:
         return self.asks if side is Side.BUY else self.bids
 
     def mid(self) -> Decimal | None:
-        """Half-way between the best outside prices; None when a side is empty."""
-        bid, ask = self.bids.best_outside(), self.asks.best_outside()
+        """Half-way between the best displayed outside prices; None when a side is empty."""
+        bid, ask = self.bids.top()[0], self.asks.top()[0]
         if bid is None or ask is None:
             return None
         return (bid + ask) / _TWO
 
     def next_exec_id(self) -> str:
-        """Executions are numbered per instrument, as venues do, so numbers repeat across instruments."""
+        """Number an execution; as at real venues, numbers repeat across instruments."""
         self.exec_count += 1
         return str(self.exec_count)
 
@@ -283,9 +319,8 @@ class Book:
 def checked_levels(bids: Levels, asks: Levels, symbol: str) -> None:
     """Refuse a book that no venue could show.
 
-    Raises:
-        InvalidValue: a size or price that is not a finite number, a size at or below 0, prices out of order, or a
-            crossed or locked book. Nothing has changed.
+    Raises: InvalidValue: a size or price that is not a finite number, a size at or below 0, prices
+    out of order, or a crossed or locked book. Nothing has changed.
     """
     for name, levels, is_bid in (("bids", bids, True), ("asks", asks, False)):
         previous: Decimal | None = None
@@ -293,7 +328,9 @@ def checked_levels(bids: Levels, asks: Levels, symbol: str) -> None:
             if not (px.is_finite() and qty.is_finite()) or qty <= ZERO:
                 raise InvalidValue(f"{symbol}: {name} hold an impossible level: {qty} at {px}")
             if previous is not None and (px >= previous if is_bid else px <= previous):
-                raise InvalidValue(f"{symbol}: {name} must be best first, {px} came after {previous}")
+                raise InvalidValue(
+                    f"{symbol}: {name} must be best first, {px} came after {previous}"
+                )
             previous = px
     if bids and asks and bids[0][0] >= asks[0][0]:
         raise InvalidValue(

@@ -1,7 +1,8 @@
-"""How a simulated venue behaves, as data: fees, queueing, reduce-only, latency, sessions, capabilities.
+"""How a simulated venue behaves, as data: fees, queueing, latency, sessions, capabilities.
 
-Nothing here is a default that flatters: where a venue could be kinder or harsher, the harsher reading is the default
-(queue position counts, cancels happen behind you, what you took stays taken). Durations are nanoseconds.
+Nothing here is a default that flatters: where a venue could be kinder or harsher, the harsher
+reading is the default (queue position counts, cancels happen behind you, what you took stays
+taken). Durations are nanoseconds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ DAY_NS: Final = 86_400_000_000_000
 class QueueModel(Word):
     """When a resting order is filled by outside trading at its price."""
 
-    QUEUED = "QUEUED"  # after the size displayed when it joined has traded; cancels happen behind it
+    QUEUED = (
+        "QUEUED"  # after the size displayed when it joined has traded; cancels happen behind it
+    )
     THROUGH = "THROUGH"  # only when the market trades through its price
     TOUCH = "TOUCH"  # as if it were first in the queue: optimistic, for comparison only
 
@@ -46,15 +49,17 @@ class SelfTradeRule(Word):
 
 
 class FeeCurrency(Word):
-    """Which coin a fee is taken in. A rebate (negative rate) is always paid in the quote or settle currency."""
+    """Which coin a fee is taken in. A rebate (negative rate) is always paid as QUOTE says."""
 
     QUOTE = "QUOTE"  # the quote currency; the settle currency of a contract
-    RECEIVED = "RECEIVED"  # spot: the base on a buy, the quote on a sell; a contract: its settle currency
+    RECEIVED = (
+        "RECEIVED"  # spot: the base on a buy, the quote on a sell; a contract: its settle currency
+    )
     THIRD = "THIRD"  # another coin, valued at ``third_px``
 
 
 class FeePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates are fractions of notional (``0.001`` = 10 basis points), rounded to ``step`` against the payer."""
+    """Rates are fractions of notional; amounts are rounded to ``step`` against the payer."""
 
     maker: Decimal = ZERO
     taker: Decimal = ZERO
@@ -80,7 +85,8 @@ class FeePlan(msgspec.Struct, frozen=True, kw_only=True):
 class SessionCalendar(msgspec.Struct, frozen=True, kw_only=True):
     """When a trading day ends: listed closes (UTC ns, ascending), or else a fixed period.
 
-    With ``closes`` given, an instant after the last one has no session end and DAY orders are refused.
+    With ``closes`` given, an instant after the last one has no session end and DAY orders are
+    refused.
     """
 
     closes: tuple[int, ...] = ()
@@ -132,12 +138,20 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     self_trade: SelfTradeRule = SelfTradeRule.ALLOW
     calendar: SessionCalendar = SessionCalendar()
     max_fill_share: Decimal = ONE  # of each displayed level that our orders may take
-    taken_stays_taken: bool = True  # what we took of a level is still gone when it is displayed again
-    last_from_quotes: bool = False  # quotes pull the last price into [bid, ask]: for feeds without trades
+    taken_stays_taken: bool = (
+        True  # what we took of a level is still gone when it is displayed again
+    )
+    last_from_quotes: bool = (
+        False  # quotes pull the last price into [bid, ask]: for feeds without trades
+    )
     refuse_immediate_trigger: bool = False  # else such a stop is elected at once
-    checks_idle_triggers: bool = True  # reduce-only rules hold for stops before they are elected, too
+    checks_idle_triggers: bool = (
+        True  # reduce-only rules hold for stops before they are elected, too
+    )
     reduce_only_skips_min_notional: bool = True
-    child_on_trigger: bool = False  # an elected order works under a new venue id; the old one still finds it
+    child_on_trigger: bool = (
+        False  # an elected order works under a new venue id; the old one still finds it
+    )
     leverage: Decimal = ONE  # of contracts, where balances are tracked
     history_max: int | None = None  # closed orders kept; their executions go with them
 

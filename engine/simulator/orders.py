@@ -1,7 +1,7 @@
 """One order as the venue keeps it, and the two answers a venue gives to a request.
 
-``SimOrder`` is mutable and belongs to the exchange alone; what leaves the simulator is always a frozen message. It
-refers to no container, so no cycle keeps a closed order alive.
+``SimOrder`` is mutable and belongs to the exchange alone; what leaves the simulator is always a
+frozen message. It refers to no container, so no cycle keeps a closed order alive.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from ..errors import InvariantViolated
 from ..messages import OrderReport, OrderSnapshot, SubmitOrder, VenueStatus
 from ..values import ZERO, OrderType, PositionSlot, Side, Source, Word
 
-__all__ = ["Answer", "RefuseReason", "Refusal", "SimOrder", "snapshot"]
+__all__ = ["Answer", "Refusal", "RefuseReason", "SimOrder", "snapshot"]
 
 
 class RefuseReason(Word):
@@ -56,9 +57,10 @@ Answer: TypeAlias = tuple[OrderReport, ...] | Refusal
 class SimOrder(msgspec.Struct, gc=False, eq=False):
     """One order at the venue.
 
-    ``rank`` is its time priority (a new one is drawn when it loses its place). ``queue_mark`` minus its level's
-    ``gone`` is the outside volume ahead of it; None while that volume was never displayed. ``leaves_qty`` is None for
-    a cash-sized order and 0 when closed. ``reduces`` covers reduce-only and the closing side of a hedge slot.
+    ``rank`` is its time priority (a new one is drawn when it loses its place). ``queue_mark`` minus
+    its level's ``gone`` is the outside volume ahead of it; None while that volume was never
+    displayed. ``leaves_qty`` is None for a cash-sized order and 0 when closed. ``reduces`` covers
+    reduce-only and the closing side of a hedge slot.
     """
 
     terms: SubmitOrder
@@ -115,6 +117,13 @@ def snapshot(order: SimOrder, ts: int, sent_ts: int, source: Source) -> OrderSna
         sent_ts,
         source,
     )
+
+
+def given(value: Decimal | None, name: str) -> Decimal:
+    """``value``, where the state of the order proves that it is there."""
+    if value is None:
+        raise InvariantViolated(f"Invariant: an order in this state has a {name}, was None")
+    return value
 
 
 def closes_slot(slot: PositionSlot, side: Side) -> bool:

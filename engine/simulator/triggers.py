@@ -1,7 +1,7 @@
-"""Trigger orders of one instrument: which are elected by a price, and how a trailing stop follows it.
+"""Trigger orders of one instrument: whom a price elects, and how trailing stops follow it.
 
-Fixed triggers are kept sorted by distance, so a price that elects nobody costs one comparison per source and
-direction; trailing stops are looked at one by one.
+Fixed triggers are kept sorted by distance, so a price that elects nobody costs one comparison per
+source and direction; trailing stops are looked at one by one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from ..values import OrderType, Side, TriggerSource
-from .orders import SimOrder, rises_to_trigger
+from .orders import SimOrder, given, rises_to_trigger
 
 __all__ = ["ReferencePrices", "TriggerBook", "is_due"]
 
@@ -104,8 +104,7 @@ class TriggerBook:
         return None
 
     def _place_of(self, order: SimOrder) -> tuple[dict[TriggerSource, list[_Entry]], _Entry]:
-        stop_px = order.stop_px
-        assert stop_px is not None, "Invariant: a fixed trigger has a stop_px"
+        stop_px = given(order.stop_px, "stop_px")
         if rises_to_trigger(order.terms.order_type, order.terms.side):
             return self._rising, (stop_px, order.rank, order)
         return self._falling, (stop_px.copy_negate(), order.rank, order)

@@ -109,7 +109,7 @@ def without(index: int) -> tuple[R, ...]:
 
 
 def replaced(index: int, row: R) -> tuple[R, ...]:
-    return ROWS[:index] + (row,) + ROWS[index + 1 :]
+    return (*ROWS[:index], row, *ROWS[index + 1 :])
 
 
 @pytest.mark.parametrize(

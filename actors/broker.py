@@ -1,0 +1,513 @@
+"""The broker actor: one owner of one (venue, account).
+
+It introduces and supervises the order and position actors of its account, routes every report to the order it is about,
+and hands what orders ask for to its lane. It decides who gets a message; what a message means is decided in ``engine``.
+
+A report about an order we do not hold is never dropped. In this order: an id of the venue that we know; the tombstone of
+a closed order, which is taken up again; adoption, where the report says enough to know what it is about; else it is
+parked: journalled under its id, shown as an alarm, and applied when the order is introduced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.capabilities import Capabilities
+from engine.errors import EngineError, UnknownOrder, UserError
+from engine.fold import revive
+from engine.messages import (
+    AdoptOrder,
+    Alarm,
+    AmendOrder,
+    Cancel,
+    CancelOrder,
+    Denied,
+    Filled,
+    LinkDown,
+    LinkUp,
+    OrderReport,
+    OrderSnapshot,
+    Place,
+    SetBaseline,
+    SettleOrder,
+    SubmitOrder,
+)
+from engine.order import Booking, BookingKind, Ledger, Order, Step
+from engine.order_events import events_of, head, submitted
+from engine.order_steps import begin, mark_sent
+from engine.order_tables import TERMINAL, Life
+from engine.position_state import Position, new_position
+from engine.session import SessionLimits, VenueSession
+from engine.session_chart import SessionState
+from engine.statechart import Verdict
+from engine.values import Instrument, OrderType, PositionSlot
+from engine.views import OrderView, view_order
+
+from .broker_calls import BrokerCalls, GapAnswered
+from .lane import CallEnded, Lane
+from .order import OrderActor
+from .position import BookExecution, PositionActor
+from .runtime import Actor, Future
+from .tickets import Until, Waiters
+
+if TYPE_CHECKING:
+    from .journal import Journal
+    from .runtime import Dispatcher
+    from .turn import Turn
+    from .venues.port import Venue
+
+__all__ = ["Ask", "BrokerActor", "Counters", "ExecutionElsewhere"]
+
+logger = logging.getLogger("actors.broker")
+
+
+class Ask(NamedTuple):
+    """A command from the facade and the future its answer goes to."""
+
+    command: Any
+    future: Future[Any] | None
+
+
+class WaitFor(NamedTuple):
+    """Somebody waits until an order is there."""
+
+    client_order_id: str
+    until: Until
+    future: Future[Any]
+
+
+class ExecutionElsewhere(EngineError):
+    """The journal has this execution on another order: booking it again would double it."""
+
+
+class Counters:
+    """What a broker has seen, for reports and for tests."""
+
+    __slots__ = ("adopted", "duplicates", "failures", "late", "parked", "quarantined", "reports")
+
+    def __init__(self) -> None:
+        self.reports = 0
+        self.duplicates = 0
+        self.late = 0
+        self.quarantined = 0
+        self.parked = 0
+        self.adopted = 0
+        self.failures = 0
+
+
+class BrokerActor(Actor):
+    """Owner of one account's orders, positions and connection."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        dispatcher: Dispatcher,
+        turn: Turn,
+        journal: Journal,
+        instruments: dict[str, Instrument],
+        *,
+        limits: SessionLimits | None = None,
+        call_timeout_ns: int,
+        ack_timeout_ns: int,
+        on_retired: Callable[[SubmitOrder], None],
+    ) -> None:
+        self.venue = venue
+        self.name = venue.name
+        self.account = venue.account
+        self.capabilities: Capabilities = venue.capabilities
+        self.dispatcher = dispatcher
+        self.turn = turn
+        self.journal = journal
+        self.instruments = instruments
+        self.session = VenueSession(limits)
+        self.lane = Lane(self, venue, self.session, dispatcher, call_timeout_ns)
+        self.calls = BrokerCalls(self, ack_timeout_ns)
+        self.orders: dict[str, OrderActor] = {}
+        self.by_venue_id: dict[str, str] = {}
+        self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
+        self.parked: dict[str, list[OrderReport]] = {}
+        self.waiters = Waiters()
+        self.counters = Counters()
+        self._on_retired = on_retired
+        self._adoptions = 0
+        self._routes: dict[type, Callable[[Any], object]] = {
+            Ask: self._asked,
+            SubmitOrder: self._submit,
+            CancelOrder: self._command,
+            AmendOrder: self._command,
+            SettleOrder: self._command,
+            SetBaseline: self._baseline,
+            WaitFor: self._wait_for,
+            CallEnded: self.calls.ended,
+            LinkUp: self.calls.link_up,
+            LinkDown: self.calls.link_down,
+            GapAnswered: self.calls.gap_answered,
+        }
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """The account, as a name."""
+        return f"broker:{self.name}:{self.account}"
+
+    def on_receive(self, message: Any) -> Any:
+        """Route one message."""
+        handler = self._routes.get(type(message))
+        if handler is not None:
+            mark = self.turn.mark()
+            try:
+                return handler(message)
+            except BaseException:
+                self.turn.rollback(mark)  # a failed message leaves no trace; supervision decides the rest
+                raise
+        self.counters.reports += 1
+        return self.report(message)
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def _asked(self, ask: Ask) -> None:
+        """Do a command and answer it; a user's mistake is an answer, not a failure of ours."""
+        mark = self.turn.mark()
+        try:
+            answer = self._routes[type(ask.command)](ask.command)
+        except UserError as error:
+            self.turn.rollback(mark)
+            if ask.future is not None:
+                self.turn.reply_exception(ask.future, error)
+            return
+        if ask.future is not None:
+            self.turn.reply(ask.future, answer)
+
+    def _submit(self, order: SubmitOrder) -> None:
+        """Introduce an order of ours: journalled, then sent. Known already: nothing happens twice."""
+        cid = order.client_order_id
+        if cid in self.orders:
+            self.calls.introduced_again(self.orders[cid], order)
+            return
+        actor = self._introduce(begin(order))
+        turn = self.turn
+        turn.record(order.ts, cid, order)
+        if turn.hub.active:
+            turn.events.append(head(actor.order, order.ts))
+        refusal = self.calls.refusal(order)
+        if refusal is not None:
+            self.deliver(actor, Denied(cid, order.ts, *refusal))
+            return
+        if self.parked:
+            self._unpark(actor)
+        turn.effects.append((self.lane.send, Place(order), order.reduce_only))
+
+    def _command(self, command: CancelOrder | AmendOrder | SettleOrder) -> OrderView:
+        """A cancel, an amend or a settlement of an order we hold, or of a closed one."""
+        actor = self.orders.get(command.client_order_id) or self._revive(command.client_order_id)
+        if actor is None:
+            raise UnknownOrder(
+                f"no order {command.client_order_id!r} at {self.name}/{self.account}, live or closed"
+            )
+        if actor.frozen and isinstance(command, AmendOrder):
+            raise UserError(f"order {command.client_order_id!r} is frozen after a failure: it takes cancels only")
+        out = self.deliver(actor, command)
+        if out is None:
+            raise UserError(f"{type(command).__name__} of {command.client_order_id!r} failed; see the alarm")
+        if out.refused and isinstance(command, AmendOrder):
+            raise UserError(f"amend of {command.client_order_id!r} was not sent: {out.refused}")
+        return view_order(out.order)
+
+    def _baseline(self, baseline: SetBaseline) -> None:
+        actor = self._position(baseline.instrument, baseline.slot)
+        actor.on_receive(baseline)
+        entity = f"position:{self.name}:{self.account}:{baseline.instrument}:{baseline.slot.value}"
+        self.turn.record(baseline.ts, entity, baseline)
+
+    def _wait_for(self, wait: WaitFor) -> None:
+        order = self.find_order(wait.client_order_id)
+        if order is None:
+            self.turn.reply_exception(
+                wait.future,
+                UnknownOrder(f"no order {wait.client_order_id!r} at {self.name}/{self.account}"),
+            )
+        elif not self.waiters.answer_now(wait.until, order, wait.future, self.turn):
+            self.waiters.add(wait.client_order_id, wait.until, wait.future)
+
+    # --- reports -----------------------------------------------------------------------------------------------------
+
+    def report(self, report: OrderReport) -> None:
+        """Take a report to the order it is about; see the module's docstring for the ones we do not hold."""
+        actor = self.orders.get(report.client_order_id)
+        if actor is None:
+            actor = self._find(report)
+            if actor is None:
+                self._park(report)
+                return
+        self.deliver(actor, report)
+
+    def deliver(self, actor: OrderActor, message: Any) -> Step | None:
+        """Have an order take a message now. Its failure leaves no trace of the step and does not touch the turn."""
+        mark = self.turn.mark()
+        try:
+            return actor.on_receive(message)
+        except UserError:
+            raise
+        except ExecutionElsewhere as error:
+            self.turn.rollback(mark)
+            self.counters.quarantined += 1
+            self.alarm("execution_elsewhere", str(error), actor.order.terms.client_order_id)
+        except Exception as error:  # supervision: a bug in us must not lose the fact or the turn
+            self.turn.rollback(mark)
+            self._failed(actor, message, error)
+        return None
+
+    def _find(self, report: OrderReport) -> OrderActor | None:
+        venue_id = getattr(report, "venue_order_id", None)
+        cid = report.client_order_id
+        if venue_id is not None:
+            known = self.by_venue_id.get(venue_id)
+            if known is not None:
+                return self.orders.get(known) or self._revive(known)
+        if cid:
+            actor = self._revive(cid)
+            if actor is not None:
+                return actor
+        if venue_id is not None and not cid:
+            closed = self.journal.closed_by_venue_id(self.name, self.account, venue_id)
+            if closed is not None:
+                return self._revive_body(closed)
+        return self._adopt(report, cid or f"{self.name}:{venue_id}" if (cid or venue_id) else "")
+
+    def _revive(self, cid: str) -> OrderActor | None:
+        """Take up a closed order again from its tombstone, so that a late fact finds it as it was."""
+        body = self.journal.closed_order(cid)
+        return None if body is None else self._revive_body(body)
+
+    def _revive_body(self, body: bytes) -> OrderActor:
+        order, ledger = revive(body)
+        actor = self._introduce(order, ledger)
+        actor.revived = body
+        self.turn.closing[order.terms.client_order_id] = actor
+        return actor
+
+    def _adopt(self, report: OrderReport, cid: str) -> OrderActor | None:
+        """Take over an order first seen mid-life, where the report says instrument and side."""
+        if not cid or not isinstance(report, Filled | OrderSnapshot):
+            return None
+        if not report.instrument or report.side is None or report.instrument not in self.instruments:
+            return None
+        qty = price = None
+        kind = OrderType.MARKET
+        if isinstance(report, OrderSnapshot):
+            qty, price = report.order_qty, report.price
+            kind = report.order_type or (OrderType.MARKET if price is None else OrderType.LIMIT)
+        terms = SubmitOrder(
+            f"adopted:{cid}", self.name, self.account, report.instrument, report.side, kind, qty,
+            report.ts, cid, price,
+        )  # fmt: skip
+        fact = AdoptOrder(terms, report.ts, f"first seen by {type(report).__name__}")
+        actor = self._introduce(begin(fact))
+        self.turn.record(report.ts, cid, fact)
+        self.counters.adopted += 1
+        if self.turn.hub.active:
+            self.turn.events.append(head(actor.order, report.ts))
+        if self.parked:
+            self._unpark(actor)
+        return actor
+
+    def _park(self, report: OrderReport) -> None:
+        """Keep a report about an order nobody introduced; it is applied when somebody does."""
+        entity = report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
+        self.counters.parked += 1
+        self.counters.quarantined += 1
+        self.parked.setdefault(entity, []).append(report)
+        self.turn.record(report.ts, entity, report)
+        self.alarm("unknown_order", f"{type(report).__name__} for an order we do not know", entity)
+
+    def _unpark(self, actor: OrderActor) -> None:
+        for report in self.parked.pop(actor.order.terms.client_order_id, ()):
+            out = actor.on_receive(report)
+            if out.changed:  # it is in the journal already, before the introduction; the fold does the same
+                self.turn.batch.facts.pop()
+
+    # --- what orders call --------------------------------------------------------------------------------------------
+
+    def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
+        """The slot an execution feeds."""
+        return self._position(fill.instrument or terms.instrument, terms.slot)
+
+    def _position(self, symbol: str, slot: PositionSlot) -> PositionActor:
+        actor = self.positions.get((symbol, slot))
+        if actor is None:
+            instrument = self.instruments.get(symbol)
+            if instrument is None:
+                raise UserError(f"instrument {symbol!r} is not defined at {self.name}")
+            position = new_position(self.name, self.account, instrument, slot)
+            actor = PositionActor(self.turn, instrument, position)
+            self.dispatcher.adopt(actor)
+            self.positions[symbol, slot] = actor
+        return actor
+
+    def claim_execution(self, terms: SubmitOrder, booking: Booking, ledger: Ledger | None) -> None:
+        """Stage the unique row that keeps an execution from being booked twice, even on another order."""
+        if ledger is not None and booking.exec_id in ledger:
+            return  # a correction in place: the row is there
+        fill = booking.fill
+        side = fill.side if fill.side is not None else terms.side
+        key = (self.name, self.account, fill.instrument or terms.instrument, side.value, booking.exec_id)
+        turn = self.turn
+        if turn.refused_execution and key in turn.refused_execution:
+            owner = turn.refused_execution[key]
+            raise ExecutionElsewhere(
+                f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
+            )
+        turn.batch.fills.append((*key, terms.client_order_id))
+
+    def unchanged(self, actor: OrderActor, out: Step, message: Any) -> None:
+        """Count a message that added nothing."""
+        self.counters.duplicates += 1
+        if out.anomaly and self.turn.hub.active:
+            self.turn.events.extend(events_of(actor.order, out, message))
+
+    def stepped(self, actor: OrderActor, before: Order, out: Step, message: Any) -> None:
+        """Stage what follows from a step: requests, retirement, questions to the venue, waiting tickets."""
+        order = out.order
+        if out.request is not None:
+            self.turn.effects.append((self.lane.send, out.request, order.terms.reduce_only))
+        if order.venue_order_ids is not before.venue_order_ids:
+            cid = order.terms.client_order_id
+            for venue_id in order.venue_order_ids:
+                self.by_venue_id[venue_id] = cid
+        if out.anomaly == "late_fill" or out.anomaly == "overfill":
+            self.counters.late += 1
+        if out.verdict is Verdict.QUARANTINE:
+            self.counters.quarantined += 1
+            detail = f"{type(message).__name__} contradicts {before.life.name}"
+            self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
+        if order.life in TERMINAL:
+            self.turn.closing[order.terms.client_order_id] = actor
+        if order.unverified or order.life is Life.IN_DOUBT or order.claim_qty > order.cum_qty:
+            self.turn.effects.append((self.calls.look_into, actor, None))
+        if self.waiters.any:
+            self.waiters.stepped(order, self.turn)
+
+    def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
+        """While the journal fails: let a cancel leave, keep it in memory, and write it first when that works again.
+
+        Called between turns. A cancel only lowers exposure, so it may go before it is written (DESIGN 5).
+        """
+        actor = self.orders.get(command.client_order_id)
+        if actor is None:
+            future.set_exception(
+                UnknownOrder(f"no open order {command.client_order_id!r} at {self.name}/{self.account}")
+            )
+            return
+        self.turn.first_words.append(lambda: self._note_cancel(command))
+        ids = actor.order.venue_order_ids
+        symbol = actor.order.terms.instrument
+        request = Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None)
+        self.lane.send(request, False)
+        self.turn.hub.publish(
+            [Alarm(command.ts, "unjournalled", "a cancel left before it could be written", symbol)]
+        )
+        future.set(view_order(actor.order))
+
+    def _note_cancel(self, command: CancelOrder) -> None:
+        actor = self.orders.get(command.client_order_id)
+        if actor is not None and self.deliver(actor, command) is not None and self.turn.effects:
+            self.turn.effects.pop()  # the request left already
+
+    def sent(self, place: Place) -> None:
+        """The lane hands a placement to the wire: no fact of its own, the journalled intent says as much."""
+        actor = self.orders.get(place.order.client_order_id)
+        if actor is not None:
+            actor.order = mark_sent(actor.order)
+            if self.turn.hub.active:
+                self.turn.hub.publish([submitted(actor.order, self.dispatcher.time_ns())])
+
+    # --- coming and going --------------------------------------------------------------------------------------------
+
+    def _introduce(self, order: Order, ledger: Ledger | None = None) -> OrderActor:
+        actor = OrderActor(self, order, ledger)
+        self.dispatcher.adopt(actor)
+        cid = order.terms.client_order_id
+        self.orders[cid] = actor
+        for venue_id in order.venue_order_ids:
+            self.by_venue_id[venue_id] = cid
+        self.turn.undo.append((self, cid, None))
+        return actor
+
+    def restore(self, before: str, extra: None) -> None:
+        """Take back an introduction whose turn was discarded."""
+        del extra
+        actor = self.orders.pop(before, None)
+        if actor is not None:
+            for venue_id in actor.order.venue_order_ids:
+                self.by_venue_id.pop(venue_id, None)
+            self.dispatcher.release(actor)
+
+    def retire(self, actor: OrderActor) -> None:
+        """After the commit of its closed row: the order leaves memory."""
+        cid = actor.order.terms.client_order_id
+        if self.orders.get(cid) is not actor:
+            return
+        del self.orders[cid]
+        for venue_id in actor.order.venue_order_ids:
+            self.by_venue_id.pop(venue_id, None)
+        self.calls.forget(cid)
+        self.dispatcher.release(actor)
+        self._on_retired(actor.order.terms)
+
+    def hold_order(self, order: Order, ledger: Ledger | None) -> None:
+        """Take an order over at a restart, before any message."""
+        self._introduce(order, ledger)
+
+    def hold_position(self, position: Position) -> None:
+        """Take a position over at a restart, before any message."""
+        self._position(position.instrument, position.slot).position = position
+
+    def symbol_of(self, cid: str) -> str | None:
+        """What an order trades, if we hold it; may be asked from any thread."""
+        actor = self.orders.get(cid)
+        return None if actor is None else actor.order.terms.instrument
+
+    def find_order(self, cid: str) -> Order | None:
+        """The order with this id, live or closed."""
+        actor = self.orders.get(cid)
+        if actor is not None:
+            return actor.order
+        body = self.journal.closed_order(cid)
+        return None if body is None else revive(body)[0]
+
+    # --- trouble -----------------------------------------------------------------------------------------------------
+
+    def _failed(self, actor: OrderActor, message: Any, error: Exception) -> None:
+        """Supervision of one order: freeze it, keep the fact, and let an execution reach its position all the same."""
+        cid = actor.order.terms.client_order_id
+        logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
+        self.counters.failures += 1
+        self.turn.undo.append((_Thaw(), actor, actor.frozen))
+        actor.frozen = True
+        self.turn.record(message.ts, cid, message)
+        if type(message) is Filled:
+            booking = Booking(BookingKind.BOOK, message, message.exec_id)
+            terms = actor.order.terms
+            self.claim_execution(terms, booking, actor.ledger)
+            slot = self.position_of(terms, message)
+            slot.on_receive(BookExecution(terms, booking, message.ts))
+        self.alarm("order_failed", f"{type(error).__name__}: {error}", cid)
+
+    def alarm(self, kind: str, detail: str, entity: str = "") -> None:
+        """Stage an alarm: a person should see this."""
+        self.turn.events.append(Alarm(self.dispatcher.time_ns(), kind, detail, entity))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the venue session is up and reconciled."""
+        return self.session.state is SessionState.READY
+
+
+class _Thaw:
+    """Undo of a freeze."""
+
+    def restore(self, before: OrderActor, extra: bool) -> None:
+        """Take it back."""
+        before.frozen = extra
+

@@ -1,0 +1,226 @@
+"""Subscriptions: events out of the system, after their facts are journalled.
+
+A callback runs on the system's own thread, between turns: it must be quick and may submit, never block. If it raises, it
+is unsubscribed and an alarm says so. A :class:`Subscription` is an iterator for other threads or loops, with a bound and
+a stated policy for a reader that is too slow: ``"drop_oldest"`` (the reader gets an :class:`~engine.messages.EventsMissed`
+in place of what it lost) or ``"close"`` (the subscription ends with :class:`~engine.errors.SlowReader`). Publishing never
+waits for a reader, and nobody's slowness reaches the orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
+from engine.messages import Alarm, Event, EventsMissed
+
+__all__ = ["Hub", "Overflow", "Subscription"]
+
+logger = logging.getLogger("actors.hub")
+
+Overflow = Literal["drop_oldest", "close"]
+Callback = Callable[[Event], object]
+
+
+class Hub:
+    """All subscribers of one system."""
+
+    __slots__ = ("_callbacks", "_lock", "_subscriptions", "active")
+
+    def __init__(self) -> None:
+        self._callbacks: tuple[tuple[Callback, tuple[type[Event], ...]], ...] = ()
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._lock = threading.Lock()
+        self.active = False  # whether anybody listens; the hot path makes no event for nobody
+
+    def add_callback(self, callback: Callback, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
+        """Add a callback; returns what takes it out again."""
+        entry = (callback, kinds)
+        with self._lock:
+            self._callbacks = (*self._callbacks, entry)
+            self.active = True
+
+        def remove() -> None:
+            with self._lock:
+                self._callbacks = tuple(e for e in self._callbacks if e is not entry)
+                self.active = bool(self._callbacks or self._subscriptions)
+
+        return remove
+
+    def add_subscription(self, subscription: Subscription) -> None:
+        """Add an iterator."""
+        with self._lock:
+            self._subscriptions = (*self._subscriptions, subscription)
+            self.active = True
+
+    def remove_subscription(self, subscription: Subscription) -> None:
+        """Take an iterator out."""
+        with self._lock:
+            self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+            self.active = bool(self._callbacks or self._subscriptions)
+
+    def publish(self, events: list[Event]) -> None:
+        """Hand events to everybody, in order. On the dispatcher's thread, after the commit."""
+        for callback, kinds in self._callbacks:
+            for event in events:
+                if kinds and not isinstance(event, kinds):
+                    continue
+                try:
+                    callback(event)
+                except Exception as error:  # a subscriber's bug must not touch orders; it is told, not hidden
+                    self._drop_callback(callback, event, error)
+                    break
+        for subscription in self._subscriptions:
+            subscription.push(events)
+
+    def close(self) -> None:
+        """End all iterators: what they hold can still be read."""
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    def _drop_callback(self, callback: Callback, event: Event, error: Exception) -> None:
+        logger.error("a subscriber raised and was unsubscribed", exc_info=error)
+        with self._lock:
+            self._callbacks = tuple(e for e in self._callbacks if e[0] is not callback)
+            self.active = bool(self._callbacks or self._subscriptions)
+        name = getattr(callback, "__qualname__", repr(callback))
+        detail = f"{name} raised {type(error).__name__} on {type(event).__name__} and was unsubscribed"
+        alarm = Alarm(getattr(event, "ts", 0), "subscriber_failed", detail)
+        if self.active and not (isinstance(event, Alarm) and event.kind == "subscriber_failed"):
+            self.publish([alarm])
+
+
+class Subscription:
+    """A bounded stream of events: iterate it in a thread, or ``async for`` it in a loop. Close it when done."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        kinds: tuple[type[Event], ...],
+        capacity: int,
+        overflow: Overflow,
+        is_own_thread: Callable[[], bool],
+    ) -> None:
+        if capacity < 1:
+            raise InvalidValue(f"a subscription's capacity must be at least 1, was {capacity}")
+        if overflow not in ("drop_oldest", "close"):
+            raise InvalidValue(f"overflow must be 'drop_oldest' or 'close', was {overflow!r}")
+        self._hub = hub
+        self._kinds = kinds
+        self._capacity = capacity
+        self._overflow = overflow
+        self._is_own_thread = is_own_thread
+        self._events: deque[Event] = deque()
+        self._missed = 0
+        self._ended = False
+        self._too_slow = False
+        self._ready = threading.Condition()
+        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        hub.add_subscription(self)
+
+    def push(self, events: list[Event]) -> None:
+        """Take events in; never waits."""
+        with self._ready:
+            if self._ended:
+                return
+            for event in events:
+                if self._kinds and not isinstance(event, self._kinds):
+                    continue
+                if len(self._events) >= self._capacity:
+                    if self._overflow == "close":
+                        self._too_slow = self._ended = True
+                        break
+                    self._events.popleft()
+                    self._missed += 1
+                self._events.append(event)
+            self._wake()
+        if self._too_slow:
+            self._hub.remove_subscription(self)
+
+    def close(self) -> None:
+        """End the stream; events already taken in can still be read."""
+        with self._ready:
+            self._ended = True
+            self._wake()
+        self._hub.remove_subscription(self)
+
+    def _wake(self) -> None:
+        self._ready.notify_all()
+        if self._waiting is not None and (self._events or self._ended):
+            loop, future = self._waiting
+            self._waiting = None
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, future)
+
+    def _take(self) -> Event | None:
+        """The next event, None when there is none yet; raises when the stream is over."""
+        if self._missed:
+            missed, self._missed = self._missed, 0
+            return EventsMissed(getattr(self._events[0], "ts", 0), missed)
+        if self._events:
+            return self._events.popleft()
+        if self._too_slow:
+            raise SlowReader(
+                f"the reader fell {self._capacity} events behind and its subscription was closed;"
+                " read faster, raise the capacity, or choose overflow='drop_oldest'"
+            )
+        return None
+
+    def get(self, timeout: float | None = None) -> Event:
+        """The next event, waiting up to ``timeout`` seconds.
+
+        Raises:
+            AskTimeout: none came in time.
+            SlowReader: this reader was too slow and its policy is to close.
+            StopIteration: never; use iteration to be told of the end. At the end: EOFError.
+        """
+        if self._is_own_thread():
+            raise BlockingCallError("a subscription cannot be read on the system's own thread; use `async for`")
+        with self._ready:
+            if not self._ready.wait_for(lambda: self._events or self._missed or self._ended, timeout):
+                raise AskTimeout(f"no event within {timeout} s")
+            event = self._take()
+        if event is None:
+            raise EOFError("the subscription has ended")
+        return event
+
+    def __iter__(self) -> Subscription:
+        return self
+
+    def __next__(self) -> Event:
+        try:
+            return self.get()
+        except EOFError:
+            raise StopIteration from None
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Event:
+        while True:
+            with self._ready:
+                event = self._take()
+                if event is not None:
+                    return event
+                if self._ended:
+                    raise StopAsyncIteration
+                loop = asyncio.get_running_loop()
+                future: asyncio.Future[None] = loop.create_future()
+                self._waiting = (loop, future)
+            await future
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

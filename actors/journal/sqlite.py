@@ -1,0 +1,376 @@
+"""The journal on disk: SQLite with a write-ahead log, one transaction a turn.
+
+Speed comes from few steps: `sqlite3` gives up the interpreter lock at each, and beside a busy host thread waits 5 ms to
+get it back. So each table is one INSERT of many rows, and a turn that touches one table is that statement alone.
+
+`durability="process"`: a commit is in the kernel's hands; it survives every death of this process, `kill -9` too.
+`durability="power"`: a commit is on the disk; it survives the machine. See :data:`~actors.journal.schema.SYNCHRONOUS`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain as flatten
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from engine.errors import InvalidValue, JournalCorrupt, JournalUnavailable
+from engine.journal import Defect, Record, chain
+
+from .checkpointer import LOG_BYTES_MAX, Checkpointer
+from .lock import OwnerLock
+from .opening import create, new_identity, refuse_path, refuse_torn_log
+from .port import Batch, DuplicateExecution, FillKey, Statistics
+from .reading import Reader
+from .schema import SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
+
+__all__ = ["SqliteJournal"]
+
+_ROWS_MAX: Final = 64  # in one INSERT: the gain of more is small, and a cached statement has a size
+_PAGE: Final = 4120  # bytes in the log for each page that a commit touches
+_SEQ_MAX: Final = 2**63 - 1
+
+_BODY: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
+    closed_ts, body, seq, checksum FROM closed """
+_BY_ID: Final = _BODY + "WHERE client_order_id = ?"
+_BY_INTENT: Final = _BODY + "WHERE intent_id = ? ORDER BY seq DESC, client_order_id DESC LIMIT 1"
+_BY_VENUE_ID: Final = (
+    _BODY
+    + """WHERE client_order_id IN (SELECT client_order_id FROM venue_ids
+    WHERE venue = ? AND account = ? AND venue_order_id = ?) AND (?4 IS NULL OR instrument = ?4)
+    ORDER BY seq DESC, client_order_id DESC LIMIT 1"""
+)
+
+
+class _Table:
+    """The INSERT of a table for every number of rows, each text made once so that SQLite's cache finds it."""
+
+    def __init__(self, verb: str, width: int) -> None:
+        row = "(" + ",".join("?" * width) + ")"
+        self.width = width
+        self.sql = [f"{verb} VALUES " + ",".join([row] * rows) for rows in range(_ROWS_MAX + 1)]
+
+    def insert(self, run: Callable[[str, Sequence[object]], object], cells: list[object]) -> None:
+        """Insert rows given as one flat list of cells."""
+        most = _ROWS_MAX * self.width
+        if len(cells) <= most:
+            run(self.sql[len(cells) // self.width], cells)
+            return
+        for start in range(0, len(cells), most):
+            piece = cells[start : start + most]
+            run(self.sql[len(piece) // self.width], piece)
+
+
+_FACTS: Final = _Table("INSERT INTO facts", 6)
+_FILLS: Final = _Table("INSERT INTO fills", 6)
+_CLOSED: Final = _Table("INSERT OR REPLACE INTO closed", 11)
+_VENUE_IDS: Final = _Table("INSERT OR IGNORE INTO venue_ids", 4)
+_CHECKPOINTS: Final = _Table("INSERT OR REPLACE INTO checkpoints", 4)
+
+
+class SqliteJournal:
+    """A journal file, owned by this object from construction to :meth:`close` (or only read, see below).
+
+    Args:
+        path: the file; made when it does not exist. ``-wal``, ``-shm`` and ``-lock`` are kept beside it.
+        durability: what a commit survives: the ``process``, or the ``power``.
+        read_only: look at it, also while its owner runs. Nothing is locked or written.
+        engine_id: three characters that name the engine; must match when the journal exists. "" takes what is there.
+        accept_torn: go on though the write-ahead log lost commits at its end; a copy of the log is kept.
+        incarnation: for a new journal; drawn at random when "".
+        created_ts: for a new journal, UTC ns; the clock's when None.
+        log_bytes_max: size of the write-ahead log above which an append waits for a checkpoint.
+
+    Raises:
+        JournalLocked, JournalSchemaError, JournalCorrupt, JournalUnavailable, InvalidValue: it cannot be opened; the
+            message says why and what to do. Nothing was changed.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        durability: Durability = "process",
+        *,
+        read_only: bool = False,
+        engine_id: str = "",
+        accept_torn: bool = False,
+        incarnation: str = "",
+        created_ts: int | None = None,
+        log_bytes_max: int = LOG_BYTES_MAX,
+    ) -> None:
+        if durability not in SYNCHRONOUS:
+            raise InvalidValue(f"durability must be 'process' or 'power', was {durability!r}")
+        self._path = Path(path).resolve()
+        self.name = str(path)
+        self._closed = False
+        self._appends = 0
+        self._writer: sqlite3.Connection | None = None
+        self._checkpointer: Checkpointer | None = None
+        self._owner: OwnerLock | None = None
+        refuse_path(self._path)
+        if read_only and not self._path.exists():
+            raise JournalUnavailable(f"{self.name}: there is no such journal to read")
+        identity = new_identity(engine_id, incarnation, created_ts)
+        if not read_only:
+            self._owner = OwnerLock(self._path)
+        try:
+            if not self._path.exists():
+                create(self._path, identity)
+            if not read_only:
+                refuse_torn_log(self._path, accept_torn)
+            self._reader = Reader(self._path)
+            self._open(engine_id, None if read_only else SYNCHRONOUS[durability], log_bytes_max)
+        except BaseException:
+            self._give_back()
+            raise
+        # Beside a committer thread a lookup must not see half a transaction, nor wait for the disk.
+        writer = self._writer if durability == "process" else None
+        self._lookup = self._reader if writer is None else Reader(self._path, writer)
+        self._lock = self._lookup.lock
+
+    def _open(self, engine_id: str, synchronous: str | None, log_bytes_max: int) -> None:
+        """Check whose journal it is and how it ends; then, unless it is only read, get ready to write."""
+        identity = self._reader.identity
+        if engine_id and engine_id != identity.engine_id:
+            raise InvalidValue(
+                f"{self.name} is the journal of engine {identity.engine_id!r}, not of {engine_id!r}; give each engine"
+                " its own journal"
+            )
+        self.engine_id, self.incarnation, self.created_ts = identity
+        self._seq, self._check = self._reader.tail()
+        if synchronous is None:
+            return
+        try:
+            self._writer = connect(self._path, "rw")
+            self._writer.execute("PRAGMA wal_autocheckpoint = 0")
+            self._writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self._run = self._writer.cursor().execute
+            self._checkpointer = Checkpointer(self._path, log_bytes_max)
+        except sqlite3.Error as error:
+            raise translate(error, self.name, "open it") from None
+
+    # --- append ------------------------------------------------------------------------------------------------------
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last record; a reader beside the owner looks it up."""
+        if self._writer is None and not self._closed:
+            (count,) = self._reader.ask("SELECT coalesce(max(seq), 0) FROM facts")[0]
+            assert isinstance(count, int)
+            return count
+        return self._seq
+
+    @property
+    def next_seq(self) -> int:
+        """The number the next record gets."""
+        return self.last_seq + 1
+
+    def append(self, batch: Batch) -> int:
+        """Store a batch whole, see :meth:`actors.journal.port.Journal.append`."""
+        with self._lock:
+            if self._writer is None:
+                why = "is closed" if self._closed else "was opened with read_only=True"
+                raise JournalUnavailable(f"{self.name} {why}; nothing was stored")
+            size = 0
+            seq, check = self._seq, self._check
+            cells: list[object] = []
+            for ts, entity, kind, body in batch.facts:
+                seq += 1
+                check = chain(check, seq, ts, entity, kind, body)
+                cells += (seq, ts, entity, kind, body, check)
+                size += len(body)
+            try:
+                self._store(batch, cells, seq)
+            except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+                self._roll_back()
+                raise self._explain(error, batch) from None
+            finally:
+                self._roll_back()  # also when interrupted; after a commit there is nothing to roll back
+            self._seq, self._check = seq, check
+            self._appends += 1
+            pages = 2 + len(batch.fills) + 3 * len(batch.closed) + len(batch.checkpoints)
+            assert self._checkpointer is not None
+            if self._checkpointer.wrote(size + pages * _PAGE):
+                self._checkpointer.catch_up(self._writer)
+            return seq
+
+    def _store(self, batch: Batch, facts: list[object], seq: int) -> None:
+        run, fills, closed, venue_ids = self._run, batch.fills, batch.closed, batch.venue_ids
+        if not (fills or closed or venue_ids or batch.has_rare_rows) and len(batch.facts) <= _ROWS_MAX:
+            if facts:
+                _FACTS.insert(run, facts)  # alone: SQLite commits it by itself
+            return
+        run("BEGIN IMMEDIATE")
+        if facts:
+            _FACTS.insert(run, facts)
+        if fills:
+            _FILLS.insert(run, list(flatten.from_iterable(fills)))
+        if batch.has_rare_rows:
+            self._store_rare(batch, seq)
+        if closed:
+            cells: list[object] = []
+            for row in closed:
+                cells += row
+                cells += (seq, closed_check(row))
+            _CLOSED.insert(run, cells)
+        if venue_ids:
+            _VENUE_IDS.insert(run, list(flatten.from_iterable(venue_ids)))
+        run("COMMIT")
+
+    def _store_rare(self, batch: Batch, seq: int) -> None:
+        run = self._run
+        for client_order_id in batch.reopened:
+            run("DELETE FROM closed WHERE client_order_id = ?", (client_order_id,))
+        for key in batch.checkpoints_removed:
+            run("DELETE FROM checkpoints WHERE key = ?", (key,))
+        if batch.checkpoints:
+            cells: list[object] = []
+            for key, body in batch.checkpoints.items():
+                cells += (key, seq, body, body_check(key, seq, body))
+            _CHECKPOINTS.insert(run, cells)
+
+    def _roll_back(self) -> None:
+        if self._writer is not None and self._writer.in_transaction:
+            try:
+                self._writer.execute("ROLLBACK")
+            except sqlite3.Error:  # after some errors SQLite has rolled back by itself; what counts is that it ended
+                if self._writer.in_transaction:
+                    raise
+
+    def _explain(self, error: Exception, batch: Batch) -> Exception:
+        """The typed error for a refused batch. It is called after the rollback."""
+        if isinstance(error, sqlite3.IntegrityError):
+            seen: dict[FillKey, str] = {}
+            for *parts, claimant in batch.fills:
+                key = (parts[0], parts[1], parts[2], parts[3], parts[4])
+                owner = seen.get(key) or self._owner_of(self._run, key)
+                if owner is not None:
+                    return DuplicateExecution(self.name, key, owner, claimant)
+                seen[key] = claimant
+            if "facts.seq" in str(error):
+                return JournalCorrupt(
+                    f"{self.name}: record {self._seq + 1} is there already, so another program writes to this file;"
+                    " nothing was stored. Stop it, and verify the journal"
+                )
+        if isinstance(error, sqlite3.Error) and not isinstance(
+            error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError
+        ):
+            return translate(error, self.name, f"store records {self._seq + 1} and on")
+        return InvalidValue(f"{self.name}: a row cannot be stored: {error}; nothing of its batch was")
+
+    @staticmethod
+    def _owner_of(run: Callable[..., sqlite3.Cursor], key: FillKey) -> str | None:
+        row = run(
+            "SELECT client_order_id FROM fills WHERE venue = ? AND account = ? AND instrument = ?"
+            " AND side = ? AND exec_id = ?",
+            key,
+        ).fetchone()
+        return None if row is None else str(row[0])
+
+    # --- read --------------------------------------------------------------------------------------------------------
+
+    def records(
+        self, after: int = 0, entity: str | None = None, limit: int | None = None
+    ) -> Iterator[Record]:
+        """Records behind ``after``, checked as they are read."""
+        last = self.last_seq
+        found = (
+            self._reader.records(after, last, open_only=False)
+            if entity is None
+            else self._reader.records_of(entity, after, last)
+        )
+        return found if limit is None else islice(found, limit)
+
+    def records_open(self, after: int = 0) -> Iterator[Record]:
+        """Records behind ``after`` without those of closed orders; the left-out ones are checked all the same."""
+        return self._reader.records(after, self.last_seq, open_only=True)
+
+    def closed_order(self, client_order_id: str) -> bytes | None:
+        """The tombstone of a closed order."""
+        return self._lookup.body(_BY_ID, (client_order_id,))
+
+    def closed_by_intent(self, intent_id: str) -> bytes | None:
+        """The tombstone of the order that closed last for this intent."""
+        return self._lookup.body(_BY_INTENT, (intent_id,))
+
+    def closed_by_venue_id(
+        self, venue: str, account: str, venue_order_id: str, instrument: str | None = None
+    ) -> bytes | None:
+        """The tombstone behind a venue's order id."""
+        return self._lookup.body(_BY_VENUE_ID, (venue, account, venue_order_id, instrument))
+
+    def has_fill(
+        self, venue: str, account: str, instrument: str, side: str, exec_id: str
+    ) -> str | None:
+        """The client order id this execution is booked on."""
+        rows = self._lookup.ask(
+            "SELECT client_order_id FROM fills WHERE venue = ? AND account = ? AND instrument = ?"
+            " AND side = ? AND exec_id = ?",
+            (venue, account, instrument, side, exec_id),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def fills_of(self, client_order_id: str) -> list[FillKey]:
+        """The executions booked on an order."""
+        rows = self._reader.ask(
+            "SELECT venue, account, instrument, side, exec_id FROM fills WHERE client_order_id = ?"
+            " ORDER BY 1, 2, 3, 4, 5",
+            (client_order_id,),
+        )
+        return [(str(a), str(b), str(c), str(d), str(e)) for a, b, c, d, e in rows]
+
+    def checkpoints(self) -> dict[str, tuple[int, bytes]]:
+        """All checkpoints."""
+        return self._reader.checkpoints(self.last_seq)
+
+    def statistics(self) -> Statistics:
+        """How it is doing."""
+        sizes = [
+            path.stat().st_size if path.exists() else 0
+            for path in (self._path, self._path.with_name(self._path.name + "-wal"))
+        ]
+        worker = self._checkpointer
+        counts = (worker.done, worker.blocking, worker.error) if worker is not None else (0, 0, "")
+        return Statistics(self.last_seq, self._appends, *sizes, *counts)
+
+    def verify(self, progress: Callable[[int], None] | None = None) -> list[Defect]:
+        """Read everything and name what does not agree."""
+        return self._reader.verify(progress)
+
+    # --- close -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Note where the journal ends, move the log into the file, and give the journal back."""
+        if self._closed:
+            return
+        with self._lock:
+            self._closed = True
+            if self._checkpointer is not None:
+                self._checkpointer.close()
+            if self._writer is not None and self._seq:
+                head = ("head_seq", self._seq, "head_check", self._check)
+                try:
+                    self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", head)
+                except sqlite3.Error:  # disk full: every record is safe in the log; only this extra proof is older
+                    self._roll_back()
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.close()
+        reader = getattr(self, "_reader", None)
+        if reader is not None:
+            reader.close()
+        if self._writer is not None:
+            self._writer.close()  # the last connection moves the log into the file
+            self._writer = None
+        if self._owner is not None:
+            self._owner.release()
+
+    def __enter__(self) -> SqliteJournal:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()

@@ -1,0 +1,235 @@
+"""The lane: the one caller of a venue. It makes the calls its session lets leave, and tells the broker how they ended.
+
+A call that raises, hangs past its timeout or is cancelled ended *unknown*: it may have had its effect. The lane decides
+nothing else. Session bookkeeping happens when a call ends, not in a turn, because a discarded turn must not end a call
+twice.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+
+from engine.calls import Call, CallKind, Ending
+from engine.messages import (
+    Amend,
+    Cancel,
+    CancelRefused,
+    Place,
+    QueryOrder,
+    ReplaceRefused,
+    Withdrawn,
+)
+
+from .venues.port import (
+    Answer,
+    Done,
+    Duplicate,
+    Outcome,
+    Refused,
+    Throttled,
+    Unknown,
+)
+
+if TYPE_CHECKING:
+    from engine.session import VenueSession
+
+    from .broker import BrokerActor
+    from .runtime import Dispatcher, Timer
+    from .venues.port import Venue
+
+__all__ = ["CallEnded", "Lane"]
+
+T = TypeVar("T")
+
+
+class CallEnded(NamedTuple):
+    """From the lane: how one call ended; for a query, what it answered."""
+
+    call: Call
+    outcome: Outcome | Answer[Any]
+    sent_ts: int
+
+
+_ENDINGS: dict[type, Ending] = {
+    Done: Ending.DONE,
+    Refused: Ending.REFUSED,
+    Unknown: Ending.UNKNOWN,
+    Throttled: Ending.THROTTLED,
+    Duplicate: Ending.UNKNOWN,
+    Answer: Ending.DONE,
+}
+
+
+@types.coroutine
+def _resumed(coro: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
+    """Go on with a coroutine whose first step has run and yielded ``awaited``."""
+    while True:
+        try:
+            value = yield awaited
+        except BaseException as error:
+            try:
+                awaited = coro.throw(error)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+        else:
+            try:
+                awaited = coro.send(value)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+
+
+class Lane:
+    """Makes the calls of one broker's session, on the dispatcher's thread."""
+
+    def __init__(
+        self,
+        broker: BrokerActor,
+        venue: Venue,
+        session: VenueSession,
+        dispatcher: Dispatcher,
+        call_timeout_ns: int,
+    ) -> None:
+        self.broker = broker
+        self.venue = venue
+        self.session = session
+        self.dispatcher = dispatcher
+        self.call_timeout_ns = call_timeout_ns
+        self._inline = venue.capabilities.inline
+        self._wake: Timer | None = None
+        self._wake_at = 0
+
+    def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None:
+        """Hand a journalled request to the session and let leave what may."""
+        session = self.session
+        queued = session.enqueue(request, self.dispatcher.monotonic_ns(), reduces=reduces)
+        if queued.withdrawn or queued.coalesced:
+            self._never_leave(queued.withdrawn, queued.coalesced)
+        self.pump()
+
+    def pump(self) -> None:
+        """Start every call that may leave now; come back when the session says so."""
+        session = self.session
+        now = self.dispatcher.monotonic_ns()
+        while (call := session.next(now)) is not None:
+            self._start(call)
+        if session.queued:
+            for late in session.overdue(now):
+                self._overdue(late)
+            self._wake_later(now)
+
+    # --- calls that leave --------------------------------------------------------------------------------------------
+
+    def _start(self, call: Call) -> None:
+        request = call.request
+        venue = self.venue
+        sent_ts = self.dispatcher.time_ns()
+        coro: Coroutine[Any, Any, Outcome | Answer[Any]]
+        if type(request) is Place:
+            self.broker.sent(request)
+            coro = venue.place(request)
+        elif type(request) is Cancel:
+            coro = venue.cancel(request)
+        elif type(request) is Amend:
+            coro = venue.amend(request)
+        else:
+            coro = venue.query_order(cast("QueryOrder", request))
+        if not self._inline:
+            self.dispatcher.spawn(self._wait_for(call, coro, sent_ts))
+            return
+        try:
+            awaited = coro.send(None)
+        except StopIteration as stop:
+            self._ended(call, stop.value, sent_ts)
+        except Exception as error:
+            self._ended(call, _raised(error), sent_ts)
+        else:
+            rest = _resumed(coro, awaited)
+            self.dispatcher.spawn(self._wait_for(call, rest, sent_ts))
+
+    async def _wait_for(
+        self, call: Call, coro: Coroutine[Any, Any, Outcome | Answer[Any]], sent_ts: int
+    ) -> None:
+        """Await one call; past its timeout it ended unknown, and what it says later comes as a late report."""
+        open_calls: list[Call] = [call]
+
+        def give_up() -> None:
+            if open_calls:
+                open_calls.clear()
+                seconds = self.call_timeout_ns / 1e9
+                self._ended(call, Unknown(f"no answer within {seconds:g} s"), sent_ts)
+
+        timer = self.dispatcher.call_later(self.call_timeout_ns, give_up)
+        try:
+            outcome = await coro
+        except Exception as error:  # an adapter's bug or a network error: never a no
+            outcome = _raised(error)
+        timer.cancel()
+        if open_calls:
+            open_calls.clear()
+            self._ended(call, outcome, sent_ts)
+        elif isinstance(outcome, Done):
+            for report in outcome.reports:
+                self.dispatcher.post(self.broker, report)
+
+    def _ended(self, call: Call, outcome: Outcome | Answer[Any], sent_ts: int) -> None:
+        ending = _ENDINGS.get(type(outcome))
+        if ending is None:  # an adapter answered something that is no outcome
+            outcome, ending = Unknown(f"the adapter answered {outcome!r:.200}"), Ending.UNKNOWN
+        retry = outcome.retry_after_ns if isinstance(outcome, Throttled) else 0
+        gone = self.session.ended(call.call_id, ending, self.dispatcher.monotonic_ns(), retry)
+        if gone.withdrawn or gone.coalesced:
+            self._never_leave(gone.withdrawn, gone.coalesced)
+        self.dispatcher.post(self.broker, CallEnded(call, outcome, sent_ts))
+        if self.session.queued:
+            self.pump()
+
+    # --- calls that never leave --------------------------------------------------------------------------------------
+
+    def _never_leave(self, withdrawn: tuple[Call, ...], coalesced: tuple[Call, ...]) -> None:
+        """Tell the orders of calls that were overtaken before they left."""
+        ts = self.dispatcher.time_ns()
+        placements = [call for call in withdrawn if type(call.request) is Place]
+        ended = {call.client_order_id for call in placements}
+        for call in placements:
+            self._tell(Withdrawn(call.client_order_id, ts, reason="cancelled before it was sent"))
+        for call in withdrawn:
+            request = call.request
+            if type(request) is Amend and call.client_order_id not in ended:
+                reason = "a cancel overtook it before it was sent"
+                self._tell(ReplaceRefused(call.client_order_id, ts, request.req_id, reason))
+        for call in coalesced:
+            request = call.request
+            if type(request) is Amend:
+                reason = "a newer amend took its place before it was sent"
+                self._tell(ReplaceRefused(call.client_order_id, ts, request.req_id, reason))
+            elif type(request) is Cancel:
+                reason = "a newer cancel took its place before it was sent"
+                self._tell(CancelRefused(call.client_order_id, ts, request.req_id, reason))
+
+    def _overdue(self, call: Call) -> None:
+        if call.kind is CallKind.NEW:
+            ts = self.dispatcher.time_ns()
+            self._tell(Withdrawn(call.client_order_id, ts, reason="not_sent", expired=True))
+
+    def _tell(self, report: Any) -> None:
+        self.dispatcher.post(self.broker, report)
+
+    def _wake_later(self, now: int) -> None:
+        due = self.session.wake_at(now)
+        if due is None or (self._wake is not None and self._wake_at <= due and self._wake_at > now):
+            return
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake_at = due
+        self._wake = self.dispatcher.call_later(max(due - now, 1), self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        self.pump()
+
+
+def _raised(error: Exception) -> Unknown:
+    """What an exception of an adapter means: nothing is known. Its text may hold a signed URL, so only the type is kept."""
+    return Unknown(f"the adapter raised {type(error).__name__}")

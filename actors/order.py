@@ -1,0 +1,93 @@
+"""The order actor: one order. It calls :func:`engine.order_steps.step`, records, sends. No arithmetic here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from engine.invariants import check_step
+from engine.messages import Feeds, ReviveOrder
+from engine.order import BookingKind, Ledger, Order, Step, is_settled
+from engine.order_events import events_of
+from engine.order_steps import step
+from engine.order_tables import TERMINAL
+from engine.values import ZERO
+
+from .position import BookExecution
+from .runtime import Actor
+
+if TYPE_CHECKING:
+    from .broker import BrokerActor
+
+__all__ = ["OrderActor"]
+
+_NO_FILLS = Ledger()
+
+
+class OrderActor(Actor):
+    """One order, supervised by its broker. ``order`` is assigned once a step, after everything that can fail."""
+
+    __slots__ = ("broker", "frozen", "ledger", "order", "revived")
+
+    def __init__(self, broker: BrokerActor, order: Order, ledger: Ledger | None = None) -> None:
+        self.broker = broker
+        self.order = order
+        self.ledger = ledger
+        self.revived: bytes | None = None  # its tombstone, until a fact changes it
+        self.frozen = False  # a broken invariant: it still takes facts, and sends nothing but cancels
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """The order, as a name."""
+        return f"order:{self.order.terms.client_order_id}"
+
+    def on_receive(self, message: Any) -> Step:
+        """Take one command or report through the pure step, and stage what follows from it."""
+        before = self.order
+        ledger = self.ledger
+        out = step(before, _NO_FILLS if ledger is None else ledger, message)
+        broker = self.broker
+        if not out.changed:
+            broker.unchanged(self, out, message)
+            return out
+        check_step(before, out)
+        order = out.order
+        turn = broker.turn
+        bookings = out.bookings
+        if bookings:
+            for booking in bookings:
+                fill = booking.fill
+                if fill.feeds is not Feeds.ORDER and booking.kind is not BookingKind.SPLIT:
+                    if fill.last_qty != ZERO:
+                        slot = broker.position_of(before.terms, fill)
+                        slot.on_receive(BookExecution(before.terms, booking, order.ts))
+                if booking.kind is BookingKind.BOOK:
+                    broker.claim_execution(before.terms, booking, ledger)
+            if ledger is None:
+                ledger = self.ledger = Ledger()
+            turn.undo.append((self, before, (bookings, ledger.entries(bookings))))
+            ledger.apply(bookings)
+        else:
+            turn.undo.append((self, before, None))
+        if self.revived is not None:
+            cid, body = before.terms.client_order_id, self.revived.decode()
+            turn.record(message.ts, cid, ReviveOrder(cid, message.ts, body))
+            self.revived = None  # a discarded turn drops this actor whole: nothing to take back
+        turn.record(message.ts, before.terms.client_order_id, message)
+        self.order = order
+        if turn.hub.active:
+            turn.events.extend(events_of(before, out, message))
+        broker.stepped(self, before, out, message)
+        return out
+
+    def is_done(self) -> bool:
+        """Ended and settled: it may leave memory."""
+        return self.order.life in TERMINAL and is_settled(self.order)
+
+    def restore(self, before: Order, extra: Any) -> None:
+        """Take back a step whose turn was discarded."""
+        self.order = before
+        if extra is not None and self.ledger is not None:
+            bookings, entries = extra
+            self.ledger.undo(bookings, entries)
+            if not self.ledger.exec_ids():
+                self.ledger = None

@@ -1,0 +1,110 @@
+"""What is held, over all venues: views of positions and sums per currency. Currencies are never added to each other."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from engine.pnl import add_amount
+from engine.position_state import Position
+from engine.position_tables import Exposure, PositionLife
+from engine.position_views import avg_px, exposure, realized_pnl, unrealized_pnl
+from engine.values import CONTEXT, Instrument, PositionSlot
+from engine.views import OrderView
+
+__all__ = ["Portfolio", "PositionView", "Snapshot", "portfolio_of", "view_position"]
+
+Amounts = tuple[tuple[str, Decimal], ...]
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One slot at one moment. ``qty`` is signed; P&L is in ``currency``, without fees; fees stand per currency."""
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    life: PositionLife
+    exposure: Exposure
+    qty: Decimal
+    avg_px: Decimal | None
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal | None  # None without a mark
+    mark_px: Decimal | None
+    currency: str
+    fees: Amounts
+    ts: int
+
+
+class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
+    """All slots, and the sums per currency. ``unmarked`` names what had no mark: its unrealised P&L is missing."""
+
+    positions: tuple[PositionView, ...]
+    realized_pnl: Amounts
+    unrealized_pnl: Amounts
+    fees: Amounts
+    unmarked: tuple[str, ...]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A system at one moment."""
+
+    ts: int
+    orders: tuple[OrderView, ...]
+    positions: tuple[PositionView, ...]
+    sessions: dict[str, str]
+    hand_over: tuple[str, ...]
+    journal_error: str
+    facts: int
+    dead_letters: int
+
+
+def view_position(
+    position: Position, instrument: Instrument, mark: Decimal | None = None
+) -> PositionView:
+    """The view of a slot; ``mark`` values what is held."""
+    return PositionView(
+        venue=position.venue,
+        account=position.account,
+        instrument=position.instrument,
+        slot=position.slot,
+        life=position.life,
+        exposure=exposure(position, instrument, mark),
+        qty=position.qty,
+        avg_px=_shown(avg_px(position, instrument)),
+        realized_pnl=realized_pnl(position),
+        unrealized_pnl=None if mark is None else unrealized_pnl(position, instrument, mark),
+        mark_px=mark,
+        currency=position.currency,
+        fees=position.fees,
+        ts=position.ts,
+    )
+
+
+def _shown(price: Decimal | None) -> Decimal | None:
+    """A derived price without the zeros a division leaves."""
+    return None if price is None else CONTEXT.plus(price)
+
+
+def portfolio_of(positions: tuple[PositionView, ...]) -> Portfolio:
+    """Sum per currency."""
+    realized: Amounts = ()
+    unrealized: Amounts = ()
+    fees: Amounts = ()
+    unmarked: list[str] = []
+    for held in positions:
+        realized = add_amount(realized, held.currency, held.realized_pnl)
+        for currency, amount in held.fees:
+            fees = add_amount(fees, currency, amount)
+        if held.unrealized_pnl is not None:
+            unrealized = add_amount(unrealized, held.currency, held.unrealized_pnl)
+        elif held.qty:
+            unmarked.append(f"{held.venue}/{held.account}/{held.instrument}")
+    return Portfolio(
+        positions=positions,
+        realized_pnl=realized,
+        unrealized_pnl=unrealized,
+        fees=fees,
+        unmarked=tuple(unmarked),
+    )

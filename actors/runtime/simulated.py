@@ -1,0 +1,338 @@
+"""The simulated dispatcher: virtual time, no threads, no loop, and one door for every choice.
+
+Messages wait in a queue per actor. What runs next (which actor, which coroutine, how long a turn is) is drawn by
+``choose(n)``, a seeded generator by default; a property test can pass its own and shrink it. Same choices, same
+schedule, same everything. With ``fifo=True`` nothing is drawn and messages keep their global order, as a replay needs.
+
+Time stands still while anything can run, then jumps to the next timer.
+"""
+
+from __future__ import annotations
+
+import decimal
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import get_ident
+from typing import Any, TypeVar
+
+from engine.errors import BlockingCallError, InvalidValue
+from engine.values import CONTEXT
+
+from .actor import Actor
+from .dispatcher import Dispatcher
+from .future import Future, ReplyTimeout, Task, running
+from .hand_driven import CoroutineDriver, SimulationStuck
+from .timers import Timer, Timetable
+from .turns import Input
+
+__all__ = ["SimulatedDispatcher"]
+
+T = TypeVar("T")
+
+EPOCH_NS = 1_700_000_000_000_000_000  # some moment in 2023: a virtual clock starts where nobody takes it for real
+_STEPS_MAX = 10_000_000
+_LAST_TURNS = 100_000
+
+
+class _Box:
+    """The waiting messages of one actor, each with the number of the turn that posted it (0: from outside)."""
+
+    __slots__ = ("actor", "items")
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.items: deque[tuple[Input, int]] = deque()
+
+
+class SimulatedDispatcher(Dispatcher):
+    """One thread, the caller's; everything happens inside ``run_*`` and ``step``."""
+
+    hand_driven = True
+
+    def __init__(
+        self,
+        name: str = "simulation",
+        *,
+        seed: int = 0,
+        choose: Callable[[int], int] | None = None,
+        fifo: bool = False,
+        queue_deliveries: bool = False,
+        turn_messages: int = 32,
+        start_ns: int = EPOCH_NS,
+        **options: Any,
+    ) -> None:
+        """Make one; other options as for :class:`Dispatcher`.
+
+        Args:
+            name: part of its urns.
+            seed: of the generator that chooses, unless ``choose`` is given.
+            choose: ``choose(n)`` returns one of ``0 .. n-1``; called only for n > 1.
+            fifo: draw nothing, keep the global order.
+            queue_deliveries: ``deliver()`` posts: a superset of the orders production can show.
+            turn_messages: the longest turn; each turn's length is drawn up to it (``fifo``: always that, roughly).
+            start_ns: virtual UTC at the start.
+        """
+        if turn_messages < 1:
+            raise InvalidValue(f"turn_messages must be above 0, was {turn_messages}")
+        super().__init__(name, **options)
+        self._choose_any = choose if choose is not None else random.Random(seed).randrange
+        self._fifo = fifo
+        self._turn_messages = turn_messages
+        self._batch = range(min(16, turn_messages))
+        self._start_ns = start_ns
+        self._now_ns = 0
+        self._timetable = Timetable()
+        self._boxes: dict[int, _Box] = {}
+        self._runnable: list[_Box] = []
+        self._waiting = 0
+        self._turn_number = 0
+        self._coroutines = CoroutineDriver(
+            self.background_failed, lambda exc: self._crash(exc, [])
+        )
+        self._driving = 0
+        if fifo:
+            self.post = super().post  # type: ignore[method-assign]  # nothing to look up
+        if queue_deliveries:
+            self.deliver = self.post  # type: ignore[method-assign]
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Nothing has to be started; messages run inside ``run_*``."""
+        self._started = True
+
+    def step(self) -> bool:
+        """One turn, or one step of a coroutine, or, when nothing can run, a jump to the next timer; False: all idle."""
+        with self._drive():
+            return self._step()
+
+    def run_ready(self, steps_max: int = _STEPS_MAX) -> None:
+        """Run until nothing can run at the present moment; time does not pass."""
+        with self._drive():
+            self._run(self._step_now, steps_max)
+
+    def run_until_idle(self, steps_max: int = _STEPS_MAX) -> None:
+        """Run until nothing is left, timers included. With a timer that re-arms itself use :meth:`run_for`.
+
+        Raises:
+            SimulationStuck: still busy after ``steps_max`` steps.
+        """
+        with self._drive():
+            self._run(self._step, steps_max)
+
+    def run_for(self, duration_ns: int, steps_max: int = _STEPS_MAX) -> None:
+        """Run everything that happens within ``duration_ns``; afterwards that time has passed exactly."""
+        self.run_to(self.time_ns() + duration_ns, steps_max)
+
+    def run_to(self, time_ns: int, steps_max: int = _STEPS_MAX) -> None:
+        """Run everything that happens up to ``time_ns`` (virtual UTC); nothing happens when that is past."""
+        until_ns = time_ns - self._start_ns
+        with self._drive():
+            self._run(self._step_now, steps_max)
+            while (due_ns := self._timetable.next_due_ns()) is not None and due_ns <= until_ns:
+                self._jump(due_ns)
+                self._run(self._step_now, steps_max)
+            self._now_ns = max(self._now_ns, until_ns)
+
+    def run(self, coro: Coroutine[Any, Any, T]) -> T:
+        """Spawn a coroutine, run until it has ended, return its value."""
+        return self.spawn(coro).get()
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Run until ``future`` is done: a blocking ``get()`` outside drives the simulation, ``timeout`` is virtual."""
+        self.check_may_block()
+        until_ns = None if timeout is None else self._now_ns + int(max(timeout, 0) * 1_000_000_000)
+        with self._drive():
+            while not future.done():
+                if self._step_now():
+                    continue
+                due_ns = self._timetable.next_due_ns()
+                if until_ns is not None and (due_ns is None or due_ns > until_ns):
+                    self._now_ns = max(self._now_ns, until_ns)
+                    raise ReplyTimeout(f"no answer within {timeout} virtual seconds")
+                if due_ns is None:
+                    raise SimulationStuck(f"nothing can run and nothing is due, but {future!r} is not done")
+                self._jump(due_ns)
+
+    def stop(self) -> None:
+        """Handle what waits now, stop started actors, close coroutines. Raises what ended the dispatcher, once."""
+        with self._drive():
+            if not self._stopped:
+                self._drain_out(_LAST_TURNS)
+            self._close()
+        self._raise_failure()
+
+    # --- the clock ---------------------------------------------------------------------------------------------------
+
+    def time_ns(self) -> int:
+        """Virtual UTC nanoseconds."""
+        return self._start_ns + self._now_ns
+
+    def monotonic_ns(self) -> int:
+        """Virtual nanoseconds since the start."""
+        return self._now_ns
+
+    async def sleep_ns(self, duration_ns: int) -> None:
+        """Wait on the virtual clock."""
+        awake: Future[None] = Future(self)
+        self._timetable.add(self._now_ns + max(duration_ns, 0), awake.set)
+        await awake
+
+    def is_own_thread(self) -> bool:
+        """Whether the caller is inside ``run_*``."""
+        return self._driving == get_ident()
+
+    def _arm(self, timer: Timer) -> None:
+        self._timetable.add(timer.due_ns, partial(self._fire, timer), timer)
+
+    def _jump(self, due_ns: int) -> None:
+        self._now_ns = max(self._now_ns, due_ns)
+        while (fn := self._timetable.pop_due(self._now_ns)) is not None:
+            fn()
+
+    # --- choosing and stepping ---------------------------------------------------------------------------------------
+
+    def _choose(self, n: int) -> int:
+        if n < 2 or self._fifo:
+            return 0
+        index = self._choose_any(n)
+        if not 0 <= index < n:
+            raise InvalidValue(f"choose({n}) must return one of 0..{n - 1}, returned {index!r}")
+        return index
+
+    def _step(self) -> bool:
+        if self._step_now():
+            return True
+        due_ns = self._timetable.next_due_ns()
+        if due_ns is None:
+            return False
+        self._jump(due_ns)
+        return True
+
+    def _step_now(self) -> bool:
+        ready = self._coroutines.ready
+        has_turn = not self._paused and not self._stopped and self.queued() > 0
+        possible = len(ready) + has_turn
+        if not possible:
+            return False
+        index = self._choose(possible)
+        if index < len(ready):
+            self._coroutines.step(index)
+        else:
+            self._run_turn()
+        return True
+
+    def _run(self, step: Callable[[], bool], steps_max: int) -> None:
+        for _ in range(steps_max):
+            if not step():
+                return
+        raise SimulationStuck(f"still busy after {steps_max} steps; a timer that re-arms itself?")
+
+    @contextmanager
+    def _drive(self) -> Iterator[None]:
+        if running.dispatcher is not None:
+            raise BlockingCallError(
+                "the simulation is run from outside, not from code that a dispatcher runs; use `await`"
+            )
+        running.dispatcher = self
+        self._driving = get_ident()
+        try:
+            with decimal.localcontext(CONTEXT):
+                yield
+        finally:
+            self._driving = 0
+            running.dispatcher = None
+
+    # --- queues per actor --------------------------------------------------------------------------------------------
+
+    def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message in the queue of its actor."""
+        if self._stopped:
+            super().post(actor, message, reply_to)
+            return
+        box = self._boxes.get(id(actor))
+        if box is None:
+            box = self._boxes[id(actor)] = _Box(actor)
+            self._runnable.append(box)
+        box.items.append(((actor, message, reply_to), self._turn_number if self._turn_thread else 0))
+        self._waiting += 1
+
+    def queued(self) -> int:
+        """How many messages wait."""
+        return self._waiting + len(self._queue) + len(self._local)
+
+    def has_message_for(self, actor: Actor) -> bool:
+        """Whether a message for ``actor`` waits."""
+        return id(actor) in self._boxes or super().has_message_for(actor)
+
+    def _drain(self, inputs: list[Input]) -> None:
+        if self._fifo:
+            super()._drain(inputs)
+            return
+        self._turn_number += 1
+        for _ in range(self._choose(self._turn_messages) + 1):
+            if not self._runnable:
+                return
+            index = self._choose(len(self._runnable))
+            box = self._runnable[index]
+            item, posted_in = box.items.popleft()
+            self._waiting -= 1
+            if not box.items:
+                self._runnable[index] = self._runnable[-1]
+                self._runnable.pop()
+                del self._boxes[id(box.actor)]
+            if posted_in != self._turn_number:
+                inputs.append(item)
+            self._receive(item)
+
+    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
+        return rounds * len(self._batch) >= self._turn_messages
+
+    def _restore(self, inputs: list[Input]) -> None:
+        """Per actor: inputs in front, then what waited before; what this turn posted is dropped."""
+        if self._fifo:
+            super()._restore(inputs)
+            return
+        number = self._turn_number
+        kept = [(item, by) for box in self._runnable for item, by in box.items if by != number]
+        self._clear_boxes()
+        for item in inputs:
+            self.post(*item)
+        for item, _ in kept:
+            self.post(*item)
+
+    def _clear_boxes(self) -> None:
+        self._boxes.clear()
+        self._runnable.clear()
+        self._waiting = 0
+
+    def _schedule(self) -> None:
+        pass  # whoever runs the simulation looks for itself
+
+    def _bury_waiting(self) -> None:
+        waiting = [item for box in self._runnable for item, _ in box.items]
+        self._clear_boxes()
+        self._queue.extend(waiting)
+        super()._bury_waiting()
+
+    # --- coroutines --------------------------------------------------------------------------------------------------
+
+    def _start_coroutine(self, coro: Coroutine[Any, Any, Any], task: Task[Any]) -> None:
+        self._coroutines.add(coro, task)
+
+    def _cancel_started(self, task: Task[Any]) -> None:
+        self._coroutines.cancel(task)
+
+    def _close(self) -> None:
+        self._halt()
+        self._bury_waiting()
+        self._timetable.clear()
+        self._coroutines.close()
+
+    def _crashed(self, exc: BaseException) -> None:
+        self._close()
+        self._failure_told = True
+        raise exc

@@ -1,0 +1,82 @@
+"""A turn: drain what is runnable, commit once, then let the effects leave.
+
+The dispatcher drains and calls; what a commit and an effect are is decided by a :class:`TurnHooks`. Replies to ``ask``
+are effects like any other: handed to the turn, and set only after its commit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeAlias
+
+from engine.errors import EngineError
+
+from .actor import Actor
+from .future import Future
+
+__all__ = ["Input", "PlainTurn", "TurnDiscarded", "TurnHooks"]
+
+#: What stands in a queue: the actor, the message, and the future an asker waits for.
+Input: TypeAlias = tuple[Actor, Any, Future[Any] | None]
+
+
+class TurnDiscarded(EngineError):
+    """Raised by :meth:`TurnHooks.finish`: nothing of this turn counts.
+
+    The dispatcher puts the turn's inputs back in front, in order, forgets what the turn had posted, armed and spawned,
+    and pauses until ``resume()``. Whoever raises it restores the entities the turn had changed.
+    """
+
+
+class TurnHooks(Protocol):
+    """What happens around and at the end of a turn. All calls come from the dispatcher's thread."""
+
+    def begin(self) -> None:
+        """A turn begins."""
+        ...
+
+    def finish(self, inputs: list[Input]) -> None:
+        """Commit, then release effects and replies. ``inputs`` came from outside this turn, in the order handled.
+
+        Raises:
+            TurnDiscarded: the commit failed. Any other exception ends the dispatcher.
+        """
+        ...
+
+    def reply(self, future: Future[Any], value: Any) -> None:
+        """Stage a reply to an ask."""
+        ...
+
+    def reply_exception(self, future: Future[Any], exc: BaseException) -> None:
+        """Stage the failure of an ask."""
+        ...
+
+
+class PlainTurn:
+    """Turns without a journal: replies are set when the turn ends."""
+
+    __slots__ = ("_replies",)
+
+    def __init__(self) -> None:
+        self._replies: list[tuple[Future[Any], Any, BaseException | None]] = []
+
+    def begin(self) -> None:
+        """Forget replies of a turn that did not finish."""
+        self._replies.clear()
+
+    def finish(self, inputs: list[Input]) -> None:
+        """Set the replies."""
+        if self._replies:
+            replies, self._replies = self._replies, []
+            for future, value, exc in replies:
+                if exc is None:
+                    future.set(value)
+                else:
+                    future.set_exception(exc)
+
+    def reply(self, future: Future[Any], value: Any) -> None:
+        """Keep a reply for the end."""
+        self._replies.append((future, value, None))
+
+    def reply_exception(self, future: Future[Any], exc: BaseException) -> None:
+        """Keep a failure for the end."""
+        self._replies.append((future, None, exc))

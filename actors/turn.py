@@ -1,0 +1,233 @@
+"""The turn: what a burst of messages changed, written down once, then let out.
+
+While messages are handled, everything they want goes on lists here: facts for the journal, requests for lanes, events
+for subscribers, replies. :meth:`Turn.finish` commits the facts in one transaction and only then lets the rest leave, so
+nothing is visible outside that is not written. If the commit fails, the changes are undone and the inputs stay queued.
+
+Lists instead of objects, because this is the hot path; :meth:`mark` and :meth:`rollback` make one failing step vanish
+without a trace while the rest of the turn stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from actors.journal import Batch, DuplicateExecution
+from engine.errors import JournalError
+from engine.fold import tombstone
+from engine.journal import encode
+from engine.messages import Event, Fact
+from engine.order import public_state
+
+from .runtime import Future, TurnDiscarded
+
+if TYPE_CHECKING:
+    from actors.journal import Journal
+
+    from .hub import Hub
+    from .order import OrderActor
+    from .runtime import Input
+
+__all__ = ["Mark", "Restorable", "Turn"]
+
+Mark: TypeAlias = tuple[int, ...]
+
+
+class Restorable(Protocol):
+    """An entity that can take back what a step did to it."""
+
+    def restore(self, before: Any, extra: Any) -> None:
+        """Become ``before`` again."""
+        ...
+
+
+class Turn:
+    """One turn after another; reused, never replaced. Belongs to the dispatcher's thread."""
+
+    __slots__ = (
+        "_failing",
+        "_on_failure",
+        "_on_recovery",
+        "batch",
+        "checkpoint",
+        "closing",
+        "effects",
+        "events",
+        "first_words",
+        "facts_written",
+        "hub",
+        "journal",
+        "refused_execution",
+        "replies",
+        "undo",
+    )
+
+    def __init__(
+        self,
+        journal: Journal,
+        hub: Hub,
+        on_failure: Callable[[JournalError], None],
+        on_recovery: Callable[[], None],
+    ) -> None:
+        self.journal = journal
+        self.hub = hub
+        self.batch = Batch()
+        self.undo: list[tuple[Restorable, Any, Any]] = []
+        #: Run after the commit, in order: requests that leave, actors that retire.
+        self.effects: list[tuple[Callable[..., object], Any, Any]] = []
+        self.events: list[Event] = []
+        self.replies: list[tuple[Future[Any], Any, BaseException | None]] = []
+        #: Execution keys that the journal refused because another order booked them: (key) -> that order.
+        self.refused_execution: dict[tuple[str, str, str, str, str], str] = {}
+        #: Orders that ended in this turn; those that are done at its end get their closed row and leave memory.
+        self.closing: dict[str, OrderActor] = {}
+        #: Called once, just before a commit, when a checkpoint is due: it stages rows of everything as it then is.
+        self.checkpoint: Callable[[], None] | None = None
+        #: Run at the beginning of every turn until one is committed: what left while nothing could be written.
+        self.first_words: list[Callable[[], None]] = []
+        self.facts_written = 0
+        self._failing = False
+        self._on_failure = on_failure
+        self._on_recovery = on_recovery
+
+    # --- staging -----------------------------------------------------------------------------------------------------
+
+    def record(self, ts: int, entity: str, fact: Fact) -> None:
+        """Stage one fact for the journal."""
+        self.batch.facts.append((ts, entity, type(fact).__name__, encode(fact)))
+
+    def mark(self) -> Mark:
+        """Remember this point; :meth:`rollback` to it takes back everything staged since."""
+        batch = self.batch
+        return (
+            len(batch.facts),
+            len(batch.fills),
+            len(batch.closed),
+            len(batch.venue_ids),
+            len(self.undo),
+            len(self.effects),
+            len(self.events),
+        )
+
+    def rollback(self, mark: Mark) -> None:
+        """Undo and forget everything staged after ``mark``; replies stand, an asker is told of the failure."""
+        batch, undo = self.batch, self.undo
+        while len(undo) > mark[4]:
+            entity, before, extra = undo.pop()
+            entity.restore(before, extra)
+        staged: tuple[list[Any], ...] = (batch.facts, batch.fills, batch.closed, batch.venue_ids)
+        for items, length in zip(staged, mark[:4], strict=True):
+            del items[length:]
+        del self.effects[mark[5] :]
+        del self.events[mark[6] :]
+
+    # --- TurnHooks ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Write first what left while the journal failed; a finished or discarded turn left everything else empty."""
+        for say in self.first_words:
+            say()
+
+    def reply(self, future: Future[Any], value: Any) -> None:
+        """Stage a reply to an ask: an effect like any other."""
+        self.replies.append((future, value, None))
+
+    def reply_exception(self, future: Future[Any], exc: BaseException) -> None:
+        """Stage the failure of an ask."""
+        self.replies.append((future, None, exc))
+
+    def finish(self, inputs: list[Input]) -> None:
+        """Commit, then let the effects leave.
+
+        Raises:
+            TurnDiscarded: the journal could not be written, or refused an execution that another order has booked.
+                Everything is as before the turn; the inputs are handled again.
+        """
+        del inputs
+        batch = self.batch
+        done: list[OrderActor] = []
+        if self.closing:
+            done = self._close()
+        if self.checkpoint is not None:
+            self.checkpoint()
+        if batch:
+            try:
+                self.journal.append(batch)
+            except DuplicateExecution as error:
+                self._discard()
+                self.refused_execution[error.key] = error.owner
+                raise TurnDiscarded(str(error)) from error
+            except JournalError as error:
+                self._discard()
+                self._failing = True
+                self._on_failure(error)
+                raise TurnDiscarded(str(error)) from error
+            self.facts_written += len(batch.facts)
+            batch.clear()
+            self.checkpoint = None
+            self.first_words.clear()
+            if self._failing:
+                self._failing = False
+                self._on_recovery()
+        self.undo.clear()
+        for actor in done:
+            actor.broker.retire(actor)
+        if self.refused_execution:
+            self.refused_execution.clear()
+        if self.effects:
+            effects, self.effects = self.effects, []
+            for run, one, two in effects:
+                run(one, two)
+        if self.events:
+            events, self.events = self.events, []
+            self.hub.publish(events)
+        if self.replies:
+            replies, self.replies = self.replies, []
+            for future, value, exc in replies:
+                if exc is None:
+                    future.set(value)
+                else:
+                    future.set_exception(exc)
+
+    def _close(self) -> list[OrderActor]:
+        """Stage the closed rows; an order that was closed before and now is not any more loses its row."""
+        done: list[OrderActor] = []
+        batch = self.batch
+        for cid, actor in self.closing.items():
+            order = actor.order
+            if not actor.is_done():
+                batch.reopened.append(cid)
+                continue
+            done.append(actor)
+            if actor.revived is not None:
+                continue  # taken up and not changed: its row stands
+            terms = order.terms
+            batch.closed.append(
+                (
+                    cid,
+                    terms.intent_id,
+                    terms.venue,
+                    terms.account,
+                    terms.instrument,
+                    public_state(order).value,
+                    str(order.cum_qty),
+                    order.ts,
+                    tombstone(order, actor.ledger),
+                )
+            )
+            for venue_order_id in order.venue_order_ids:
+                batch.venue_ids.append((terms.venue, terms.account, venue_order_id, cid))
+        self.closing.clear()
+        return done
+
+    def _discard(self) -> None:
+        undo = self.undo
+        while undo:
+            entity, before, extra = undo.pop()
+            entity.restore(before, extra)
+        self.batch.clear()
+        self.closing.clear()
+        self.effects.clear()
+        self.events.clear()
+        self.replies.clear()

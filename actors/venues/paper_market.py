@@ -1,0 +1,155 @@
+"""Where a host feeds prices and time into a paper exchange, and a driver that plays a market.
+
+Everything here runs on the thread of the venues it serves (see :mod:`actors.venues.paper`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Protocol
+
+from engine.simulator import Exchange, MarketStep
+from engine.simulator.book import Levels
+from engine.simulator.market import apply_step
+from engine.values import Side
+
+from .port import Clock
+
+__all__ = ["Listener", "PaperMarket", "PaperMarketDriver", "sleep_until"]
+
+
+class Listener(Protocol):
+    """An account that wants its reports."""
+
+    account: str
+
+    def push(self, now_ns: int) -> None:
+        """Hand over what is visible by ``now_ns``."""
+        ...
+
+
+class PaperMarket:
+    """An exchange and the venues (accounts) connected to it; where a host feeds prices and time.
+
+    ``now_ns`` may be left out once a venue is connected: then its clock tells the time.
+    """
+
+    __slots__ = ("_clock", "_venues", "exchange")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self._venues: list[Listener] = []
+        self._clock: Clock | None = None
+
+    def on_quote(
+        self,
+        symbol: str,
+        bid_px: Decimal | None,
+        bid_qty: Decimal | None,
+        ask_px: Decimal | None,
+        ask_qty: Decimal | None,
+        now_ns: int | None = None,
+    ) -> None:
+        """State the best prices; an impossible quote raises InvalidValue and changes nothing."""
+        now_ns = self.time_ns(now_ns)
+        self.exchange.on_quote(symbol, bid_px, bid_qty, ask_px, ask_qty, now_ns)
+        self.flush(now_ns)
+
+    def set_book(self, symbol: str, bids: Levels, asks: Levels, now_ns: int | None = None) -> None:
+        """State the outside book, best first."""
+        now_ns = self.time_ns(now_ns)
+        self.exchange.set_book(symbol, bids, asks, now_ns)
+        self.flush(now_ns)
+
+    def on_trade(
+        self,
+        symbol: str,
+        px: Decimal,
+        qty: Decimal,
+        aggressor: Side | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """Others traded; state it before the book it left."""
+        now_ns = self.time_ns(now_ns)
+        self.exchange.on_trade(symbol, px, qty, aggressor, now_ns)
+        self.flush(now_ns)
+
+    def on_mark(self, symbol: str, px: Decimal, now_ns: int | None = None) -> None:
+        """The mark price moved."""
+        now_ns = self.time_ns(now_ns)
+        self.exchange.on_mark(symbol, px, now_ns)
+        self.flush(now_ns)
+
+    def on_step(self, step: MarketStep) -> None:
+        """Show one step of a generated market."""
+        apply_step(self.exchange, step)
+        self.flush(step.ts)
+
+    def advance(self, now_ns: int | None = None) -> None:
+        """Let time pass: requests arrive, orders expire, reports become visible."""
+        now_ns = self.time_ns(now_ns)
+        self.exchange.advance(now_ns)
+        self.flush(now_ns)
+
+    def next_event_ns(self) -> int | None:
+        """When :meth:`advance` next has something to do; None for never."""
+        return self.exchange.next_event_ns()
+
+    def time_ns(self, now_ns: int | None = None) -> int:
+        """``now_ns``, or the connected clock's time, or the exchange's own."""
+        if now_ns is not None:
+            return now_ns
+        return self.exchange.now_ns if self._clock is None else self._clock.time_ns()
+
+    def flush(self, now_ns: int) -> None:
+        """Push every visible report into the sink of its account."""
+        for venue in self._venues:
+            venue.push(now_ns)
+
+    def attach(self, venue: Listener, clock: Clock) -> None:
+        """A venue connected; one venue object per account at a time, the newest one."""
+        self._venues = [other for other in self._venues if other.account != venue.account]
+        self._venues.append(venue)
+        self._clock = clock
+
+    def detach(self, venue: Listener) -> None:
+        """A venue closed."""
+        self._venues = [other for other in self._venues if other is not venue]
+
+
+class PaperMarketDriver:
+    """Plays a market into the exchange, sleeping on the clock between steps and due events."""
+
+    def __init__(self, market: PaperMarket, steps: Iterable[MarketStep], clock: Clock) -> None:
+        self._market = market
+        self._steps = steps
+        self._clock = clock
+        self._is_stopped = False
+
+    async def run(self) -> int:
+        """Play all steps (a step in the past at once); returns how many were played."""
+        played = 0
+        for step in self._steps:
+            while (due := self._market.next_event_ns()) is not None and due < step.ts:
+                await sleep_until(due, self._clock)
+                if self._is_stopped:
+                    return played
+                self._market.advance(max(due, self._clock.time_ns()))
+            await sleep_until(step.ts, self._clock)
+            if self._is_stopped:
+                return played
+            self._market.on_step(step)
+            played += 1
+        return played
+
+    def stop(self) -> None:
+        """End :meth:`run` at its next step."""
+        self._is_stopped = True
+
+
+async def sleep_until(at_ns: int, clock: Clock) -> None:
+    """Sleep only when there is something to wait for: calls without latency never suspend."""
+    wait_ns = at_ns - clock.time_ns()
+    if wait_ns > 0:
+        await clock.sleep_ns(wait_ns)

@@ -1,0 +1,99 @@
+"""``python -m benchmarks [NAME...] [--json FILE] [--quick]``: run, print a table, write JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from .harness import Options, Result, Unavailable
+
+#: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
+NAMES: Final = ("lifecycle", "replay")
+
+Run = Callable[[Options], Iterable[Result]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the named benchmarks, or all. Returns 1 if none of them could run."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    for name in arguments.names:
+        if name not in NAMES:
+            parser.error(f"no benchmark is called {name!r}; there are {', '.join(NAMES)}")
+    options = Options(quick=arguments.quick)
+    console = Console()
+    results: list[Result] = []
+    for name in dict.fromkeys(arguments.names or NAMES):
+        module = importlib.import_module(f"{__package__}.{name}")
+        console.print(f"[bold]{name}[/bold] {inspect.getdoc(module)}\n", highlight=False)
+        try:
+            for result in cast("Run", module.run)(options):
+                results.append(result)
+                console.print(_line(result), highlight=False)
+        except Unavailable as missing:
+            console.print(f"[yellow]{name}: not measured: {missing}[/yellow]")
+        console.print()
+    console.print(_table(results, quick=options.quick))
+    if arguments.json:
+        rows = [result.row for result in results]
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+    return 0 if results else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the engine beside floor programs in the same run, and print ratios.",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all of them by default"
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the rows to FILE")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: shows that it runs, proves no ratio"
+    )
+    return parser
+
+
+def _line(result: Result) -> str:
+    row = result.row
+    return (
+        f"  {row.case}: {row.value:,.1f} {row.unit}; {row.baseline}: {row.baseline_value:,.1f}"
+        f" {row.unit}; ratio {row.ratio:.2f} ({result.ratio_min:.2f} to {result.ratio_max:.2f})"
+    )
+
+
+def _table(results: Sequence[Result], *, quick: bool) -> Table:
+    title = "ratio = ours / baseline, medians of interleaved rounds"
+    table = Table(title=f"{title}; quick: no evidence" if quick else title)
+    for heading in ("benchmark", "case", "baseline"):
+        table.add_column(heading)
+    for heading in ("ours", "baseline", "ratio", "of rounds"):
+        table.add_column(heading, justify="right")
+    table.add_column("unit")
+    for result in results:
+        row = result.row
+        table.add_row(
+            row.benchmark,
+            row.case,
+            row.baseline,
+            f"{row.value:,.1f}",
+            f"{row.baseline_value:,.1f}",
+            f"{row.ratio:.2f}",
+            f"{result.ratio_min:.2f}-{result.ratio_max:.2f}",
+            row.unit,
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The floor: the least a program can do for an order's life and still write it down.
+
+Decode the four facts, look the order up in a dict, sum quantities, notional and fees as Decimals,
+keep the position, append to SQLite in transactions of the same size as ours. No actors, no
+statechart, no validation, no events, nobody to ask it anything: what the engine costs above this is
+the price of being an engine.
+
+* :class:`PlainFloor` writes the facts only.
+* :class:`RowFloor` also writes the engine's other rows: two unique executions and one closed order
+  per life. (The engine keeps one row more, the venue's id of the closed order. The floor does not.)
+
+Tables, indexes and settings are the journal's own, so the two can not drift apart. Where the
+journal computes (checksums, a tombstone), the floor stores something of that size.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+
+from actors.journal.schema import CREATE, SYNCHRONOUS, connect
+from engine.messages import Accepted, Filled, SubmitOrder
+from engine.values import ZERO
+from engine.values import Side as OrderSide
+
+from .harness import Side
+from .lives import Life, net_position
+
+__all__ = ["PlainFloor", "RowFloor"]
+
+_CHECKSUM: Final = 0xFFFF_FFFF  # as large as a CRC-32 can be
+_TOMBSTONE: Final = bytes(640)  # about the size of the engine's, for two fills
+
+SqlRow: TypeAlias = tuple[object, ...]
+
+
+class _Tally:
+    """What the floor knows of one order."""
+
+    __slots__ = ("cost", "cum_qty", "fees", "order")
+
+    def __init__(self, order: SubmitOrder) -> None:
+        self.order = order
+        self.cum_qty = ZERO
+        self.cost = ZERO
+        self.fees = ZERO
+
+
+class PlainFloor(Side):
+    """Facts only. ``facts_per_commit`` is asked at the start of each round."""
+
+    name = "plain floor"
+
+    def __init__(self, lives: Sequence[Life], facts_per_commit: Callable[[], int]) -> None:
+        self._lives = lives
+        self._facts_per_commit = facts_per_commit
+        self._decode = msgspec.json.Decoder(SubmitOrder | Accepted | Filled).decode
+
+    def prepare(self) -> None:
+        """A new database file, with the journal's settings."""
+        self._folder = tempfile.TemporaryDirectory(prefix="floor-")
+        path = Path(self._folder.name) / "floor.db"
+        self._db = connect(path, "rwc")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS['process']}")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        for statement in CREATE:
+            self._db.execute(statement)
+        self._orders: dict[str, _Tally] = {}
+        self._position = ZERO
+
+    def work(self) -> None:
+        """Every life, fact by fact."""
+        orders = self._orders
+        size = self._facts_per_commit()
+        facts: list[SqlRow] = []
+        seq = 0
+        for life in self._lives:
+            for body in life:
+                seq += 1
+                fact = self._decode(body)
+                if isinstance(fact, SubmitOrder):
+                    orders[fact.client_order_id] = _Tally(fact)
+                elif isinstance(fact, Filled):
+                    self._book(orders[fact.client_order_id], fact)
+                key = fact.client_order_id
+                facts.append((seq, fact.ts, key, type(fact).__name__, body, _CHECKSUM))
+                if len(facts) == size:
+                    self._commit(facts)
+                    facts = []
+        if facts:
+            self._commit(facts)
+
+    def check(self) -> None:
+        """All facts must be on disk, and the position must be what the lives add up to."""
+        (count,) = self._db.execute("SELECT count(*) FROM facts").fetchone()
+        assert count == 4 * len(self._lives), count
+        assert self._position == net_position(len(self._lives)), self._position
+
+    def finish(self) -> None:
+        """Remove the file."""
+        self._db.close()
+        self._folder.cleanup()
+
+    def _book(self, tally: _Tally, fill: Filled) -> None:
+        qty = fill.last_qty
+        tally.cum_qty += qty
+        tally.cost += qty * fill.last_px
+        tally.fees += fill.fee or ZERO
+        self._position += qty if tally.order.side is OrderSide.BUY else -qty
+
+    def _commit(self, facts: list[SqlRow]) -> None:
+        self._insert("facts", facts)
+
+    def _insert(self, table: str, rows: list[SqlRow]) -> None:
+        """One statement for all rows, as the journal does; sqlite3 caches its compiled form."""
+        width = len(rows[0])
+        marks = ",".join(["(" + ",".join("?" * width) + ")"] * len(rows))
+        cells = [cell for row in rows for cell in row]
+        self._db.execute(f"INSERT INTO {table} VALUES {marks}", cells)
+
+
+class RowFloor(PlainFloor):
+    """The same rows as the engine's journal."""
+
+    name = "row floor"
+
+    def prepare(self) -> None:
+        """Also no rows waiting."""
+        super().prepare()
+        self._fills: list[SqlRow] = []
+        self._closed: list[SqlRow] = []
+
+    def check(self) -> None:
+        """Also two executions and one closed order per life."""
+        super().check()
+        for table, per_life in (("fills", 2), ("closed", 1)):
+            (count,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
+            assert count == per_life * len(self._lives), (table, count)
+
+    def _book(self, tally: _Tally, fill: Filled) -> None:
+        super()._book(tally, fill)
+        order = tally.order
+        key = order.client_order_id
+        self._fills.append(
+            (order.venue, order.account, order.instrument, order.side.value, fill.exec_id, key)
+        )
+        if tally.cum_qty == order.order_qty:
+            del self._orders[key]
+            self._closed.append(
+                (
+                    key,
+                    order.intent_id,
+                    order.venue,
+                    order.account,
+                    order.instrument,
+                    "FILLED",
+                    str(tally.cum_qty),
+                    fill.ts,
+                    _TOMBSTONE,
+                    0,
+                    _CHECKSUM,
+                )
+            )
+
+    def _commit(self, facts: list[SqlRow]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        super()._commit(facts)
+        if self._fills:
+            self._insert("fills", self._fills)
+            self._fills = []
+        if self._closed:
+            self._insert("closed", self._closed)
+            self._closed = []
+        self._db.execute("COMMIT")

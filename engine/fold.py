@@ -1,0 +1,249 @@
+"""State = fold of facts. What the running system does through actors, done here by a plain loop over a journal.
+
+:class:`Books` holds what a journal says: instruments, orders with their ledgers, positions. :meth:`Books.apply` takes
+one fact and uses the very functions the actors use (:func:`~engine.order_steps.step`,
+:func:`~engine.position.book`), so live state and folded state can only differ if somebody acted outside the journal;
+:func:`digest` makes that comparable in one line.
+
+Facts about an order that nobody introduced are *parked*: kept under its id, and applied when it is adopted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from .errors import InvariantViolated, JournalCorrupt
+from .invariants import check_step
+from .messages import (
+    AdoptOrder,
+    DefineInstrument,
+    Feeds,
+    Filled,
+    LinkDown,
+    LinkUp,
+    Message,
+    ReviveOrder,
+    SetBaseline,
+    SubmitOrder,
+)
+from .order import Booking, BookingKind, Ledger, Order, public_state
+from .order_steps import begin, step
+from .order_tables import Life
+from .position import book, late_fee, void
+from .position_corrections import set_baseline
+from .position_state import Position, new_position
+from .values import Instrument, OrderState, PositionSlot, exact
+
+__all__ = ["Books", "SlotKey", "Tombstone", "book_execution", "digest", "revive", "tombstone"]
+
+SlotKey: TypeAlias = tuple[str, str, str, PositionSlot]  # venue, account, instrument, slot
+
+
+class Tombstone(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """All that is needed to take up an order again: a late fill, a bust, or a restart finds it as it was."""
+
+    order: Order
+    fills: tuple[Filled, ...] = ()
+    voids: tuple[str, ...] = ()
+
+
+_ENCODER = msgspec.json.Encoder()
+_TOMBSTONE = msgspec.json.Decoder(Tombstone)
+
+
+def tombstone(order: Order, ledger: Ledger | None) -> bytes:
+    """Write an order down whole."""
+    if ledger is None:
+        return _ENCODER.encode(Tombstone(order))
+    return _ENCODER.encode(Tombstone(order, tuple(ledger.live()), ledger.void_ids()))
+
+
+def revive(body: bytes) -> tuple[Order, Ledger | None]:
+    """Read :func:`tombstone` back.
+
+    Raises:
+        JournalCorrupt: the bytes are not a tombstone.
+    """
+    try:
+        stone = _TOMBSTONE.decode(body)
+    except msgspec.MsgspecError as error:
+        raise JournalCorrupt(f"a closed order cannot be read: {error}; {body[:80]!r}") from None
+    if not stone.fills and not stone.voids:
+        return stone.order, None
+    return stone.order, Ledger.restored(stone.fills, stone.voids)
+
+
+def book_execution(
+    position: Position, instrument: Instrument, terms: SubmitOrder, booking: Booking, ts: int
+) -> Position:
+    """Take one booking of an order into the slot it trades; ``terms`` give the side where the fill does not."""
+    kind, fill, _ = booking
+    side = fill.side if fill.side is not None else terms.side
+    if kind is BookingKind.BOOK:
+        return book(
+            position, instrument, side, fill.last_qty, fill.last_px, fill.fee, fill.fee_currency, ts
+        )
+    if kind is BookingKind.VOID:
+        if not fill.last_qty:
+            return position  # it never came: nothing to take back
+        return void(
+            position, instrument, side, fill.last_qty, fill.last_px, fill.fee, fill.fee_currency, ts
+        )
+    if kind is BookingKind.FEE and fill.fee is not None:
+        return late_fee(position, instrument, fill.fee, fill.fee_currency, ts)
+    return position
+
+
+class Books:
+    """What a journal says, built fact by fact. Mutable; owns what it holds."""
+
+    def __init__(self) -> None:
+        self.instruments: dict[tuple[str, str], Instrument] = {}
+        self.orders: dict[str, Order] = {}
+        self.ledgers: dict[str, Ledger] = {}
+        self.positions: dict[SlotKey, Position] = {}
+        self.parked: dict[str, list[Message]] = {}
+        self.frozen: dict[str, str] = {}  # order -> the failure that froze it
+        self.facts = 0
+        self.quarantined = 0
+        self.late = 0
+
+    def apply(self, entity: str, message: Message) -> None:
+        """Take over one fact of ``entity``.
+
+        Raises:
+            JournalCorrupt: the fact contradicts the journal before it (an order introduced twice, an execution of an
+                instrument nobody defined).
+        """
+        self.facts += 1
+        if isinstance(message, SubmitOrder | AdoptOrder):
+            self._introduce(entity, message)
+        elif isinstance(message, DefineInstrument):
+            self.instruments[message.instrument.venue, message.instrument.symbol] = message.instrument
+        elif isinstance(message, SetBaseline):
+            key = (message.venue, message.account, message.instrument, message.slot)
+            instrument = self._instrument(message.venue, message.instrument)
+            held = self.positions.get(key) or new_position(
+                message.venue, message.account, instrument, message.slot
+            )
+            self.positions[key] = set_baseline(
+                held, instrument, message.qty, message.avg_px, message.ts
+            )
+        elif isinstance(message, ReviveOrder):
+            if entity not in self.orders:  # in a whole fold the order is here, as it was
+                self.hold(*revive(message.tombstone.encode()))
+        elif isinstance(message, LinkUp | LinkDown):
+            return  # a session's ups and downs are history, not state
+        elif entity not in self.orders:
+            self.parked.setdefault(entity, []).append(message)
+        else:
+            self._step(entity, message)
+
+    def hold(self, order: Order, ledger: Ledger | None) -> None:
+        """Take over an order as it was written down (a checkpoint, a tombstone)."""
+        name = order.terms.client_order_id
+        self.orders[name] = order
+        if ledger is not None:
+            self.ledgers[name] = ledger
+
+    def apply_all(self, facts: Iterable[tuple[str, Message]]) -> Books:
+        """Fold many facts under the engine's own decimal context."""
+        with exact():
+            for entity, message in facts:
+                self.apply(entity, message)
+        return self
+
+    def _introduce(self, entity: str, fact: SubmitOrder | AdoptOrder) -> None:
+        if entity in self.orders:
+            raise JournalCorrupt(f"order {entity!r} is introduced twice")
+        self.orders[entity] = begin(fact)
+        for message in self.parked.pop(entity, ()):
+            self._step(entity, message)
+
+    def _step(self, entity: str, message: Message) -> None:
+        ledger = self.ledgers.get(entity)
+        before = self.orders[entity]
+        try:
+            out = step(before, ledger if ledger is not None else _NO_FILLS, message)
+            check_step(before, out)
+        except (InvariantViolated, ArithmeticError) as error:
+            self._failed(entity, before.terms, message, error)
+            return
+        self.orders[entity] = out.order
+        if out.anomaly in ("late_fill", "overfill"):
+            self.late += 1
+        elif out.anomaly == "contradiction":
+            self.quarantined += 1
+        if not out.bookings:
+            return
+        if ledger is None:
+            ledger = self.ledgers[entity] = Ledger()
+        ledger.apply(out.bookings)
+        terms = before.terms
+        for booking in out.bookings:
+            self._book(terms, booking, out.order.ts)
+
+    def _failed(
+        self, entity: str, terms: SubmitOrder, message: Message, error: Exception
+    ) -> None:
+        """A step that failed live fails here too; there the order was frozen and an execution still booked."""
+        self.frozen[entity] = str(error)
+        if isinstance(message, Filled):
+            self._book(terms, Booking(BookingKind.BOOK, message, message.exec_id), message.ts)
+
+    def _book(self, terms: SubmitOrder, booking: Booking, ts: int) -> None:
+        fill = booking.fill
+        if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT:
+            return
+        symbol = fill.instrument or terms.instrument
+        key = (terms.venue, terms.account, symbol, terms.slot)
+        instrument = self._instrument(terms.venue, symbol)
+        held = self.positions.get(key)
+        if held is None:
+            held = new_position(terms.venue, terms.account, instrument, terms.slot)
+        self.positions[key] = book_execution(held, instrument, terms, booking, ts)
+
+    def _instrument(self, venue: str, symbol: str) -> Instrument:
+        instrument = self.instruments.get((venue, symbol))
+        if instrument is None:
+            raise JournalCorrupt(f"instrument {symbol!r} of {venue!r} is traded but was never defined")
+        return instrument
+
+    def orders_by_state(self) -> dict[str, int]:
+        """How many orders stand in each public state; only states that occur, in the enum's order."""
+        counts = dict.fromkeys(OrderState, 0)
+        for order in self.orders.values():
+            counts[public_state(order)] += 1
+        return {state.value: count for state, count in counts.items() if count}
+
+
+_NO_FILLS = Ledger()
+
+
+def digest(stones: Iterable[tuple[str, bytes]], positions: Iterable[Position]) -> str:
+    """One line that names the whole state: SHA-256 over every order and position, in order of their ids.
+
+    ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to leave and one that left
+    count as the same: after a restart nothing counts as not sent, so the difference is not in the journal.
+    """
+    total = hashlib.sha256()
+    for name, body in sorted(stones):
+        order, _ = revive(body) if _PENDING in body else (None, None)
+        if order is not None and order.life is Life.PENDING:
+            body = body.replace(_PENDING, _SUBMITTED, 1)
+        total.update(name.encode() + b"\0" + body + b"\n")
+    for position in sorted(positions, key=_position_key):
+        total.update(_ENCODER.encode(position) + b"\n")
+    return total.hexdigest()
+
+
+_PENDING = b'"life":"PENDING"'
+_SUBMITTED = b'"life":"SUBMITTED"'
+
+
+def _position_key(position: Position) -> tuple[str, str, str, str]:
+    return position.venue, position.account, position.instrument, position.slot.value

@@ -1,0 +1,257 @@
+"""Whether an order can be submitted at all: its own terms, the instrument's rules, the venue's abilities.
+
+The checks run in the order written here and the first that fails decides the reason, so an order with several faults
+always gets the same answer. Nothing is rounded or repaired: an off-tick price is the caller's mistake, and the message
+names the nearest prices that are on the grid.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from ..capabilities import Capabilities, ReduceOnlyRule
+from ..errors import InvalidOrder
+from ..messages import AmendOrder, SubmitOrder
+from ..values import (
+    CONTEXT,
+    ZERO,
+    Instrument,
+    OrderType,
+    PositionSlot,
+    Side,
+    TimeInForce,
+    Word,
+    is_on_step,
+    round_price,
+)
+
+__all__ = [
+    "ID_LENGTH_MAX",
+    "TAGS_MAX",
+    "TAG_KEY_LENGTH_MAX",
+    "TAG_VALUE_LENGTH_MAX",
+    "Reason",
+    "check_amend",
+    "check_order",
+    "check_text",
+]
+
+ID_LENGTH_MAX = 48  # longer than any client id we know of (KuCoin 40); a longer one is a mistake
+TAGS_MAX = 16
+TAG_KEY_LENGTH_MAX = 64
+TAG_VALUE_LENGTH_MAX = 256
+
+
+class Reason(Word):
+    """Why an order was refused before anything happened, in order of precedence."""
+
+    BAD_TEXT = "BAD_TEXT"
+    BAD_ID = "BAD_ID"
+    BAD_TAGS = "BAD_TAGS"
+    BAD_QTY = "BAD_QTY"
+    BAD_PRICE = "BAD_PRICE"
+    BAD_TERMS = "BAD_TERMS"
+    UNSUPPORTED = "UNSUPPORTED"
+    OFF_LOT = "OFF_LOT"
+    OFF_TICK = "OFF_TICK"
+    QTY_RANGE = "QTY_RANGE"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    UNKNOWN_VENUE = "UNKNOWN_VENUE"
+
+
+def _refuse(reason: Reason, message: str) -> InvalidOrder:
+    return InvalidOrder(message, reason.name)
+
+
+def check_text(value: str, what: str, length_max: int) -> None:
+    """Refuse text that cannot be written down: too long, empty, or with a lone surrogate (not encodable).
+
+    Raises:
+        InvalidOrder: with reason BAD_ID or BAD_TEXT; the value is shown shortened and escaped.
+    """
+    if len(value) > length_max or not value:
+        raise _refuse(
+            Reason.BAD_ID,
+            f"{what} must have 1 to {length_max} characters, had {len(value)}: {value[:24]!a}",
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _refuse(
+                Reason.BAD_TEXT,
+                f"{what} holds a lone surrogate, which no encoding can write: {value[:24]!a}",
+            ) from None
+
+
+def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
+    """Check everything that can be known without asking anybody.
+
+    Raises:
+        InvalidOrder: the first fault in order of :class:`Reason`; nothing has happened and nothing was journalled.
+    """
+    if order.tags:
+        _check_tags(order)
+    qty = order.order_qty
+    if qty is not None and order.cash_qty is None:
+        _check_positive(qty, "order_qty", Reason.BAD_QTY)
+    else:
+        _check_cash(order, capabilities)
+    _check_prices(order, instrument)
+    _check_terms(order)
+    _check_supported(order, capabilities)
+    if qty is not None:
+        _check_quantity(order, qty, instrument)
+
+
+def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabilities) -> None:
+    """Check the new terms of an amend; what it leaves alone is not looked at.
+
+    Raises:
+        InvalidOrder: nothing has happened; the old terms stand.
+    """
+    if not capabilities.amend:
+        raise _refuse(Reason.UNSUPPORTED, f"{instrument.venue} cannot amend orders; cancel and submit anew")
+    if amend.order_qty is None and amend.price is None and amend.stop_px is None:
+        raise _refuse(Reason.BAD_TERMS, "an amend must name at least one of order_qty, price, stop_px")
+    if amend.order_qty is not None:
+        _check_positive(amend.order_qty, "order_qty", Reason.BAD_QTY)
+        _check_lot(amend.order_qty, instrument)
+    for name, price in (("price", amend.price), ("stop_px", amend.stop_px)):
+        if price is not None:
+            _check_price(price, name, instrument, None)
+
+
+def _check_tags(order: SubmitOrder) -> None:
+    if len(order.tags) > TAGS_MAX:
+        raise _refuse(Reason.BAD_TAGS, f"at most {TAGS_MAX} tags, had {len(order.tags)}")
+    for key, value in order.tags:
+        if len(key) > TAG_KEY_LENGTH_MAX or len(value) > TAG_VALUE_LENGTH_MAX or not key:
+            raise _refuse(
+                Reason.BAD_TAGS,
+                f"a tag has a key of 1 to {TAG_KEY_LENGTH_MAX} and a value of at most"
+                f" {TAG_VALUE_LENGTH_MAX} characters, got {key[:24]!a}={value[:24]!a}",
+            )
+        check_text(key, "a tag's key", TAG_KEY_LENGTH_MAX)
+        if value:
+            check_text(value, "a tag's value", TAG_VALUE_LENGTH_MAX)
+
+
+def _check_positive(value: Decimal, what: str, reason: Reason) -> None:
+    if not value.is_finite() or value <= ZERO:
+        raise _refuse(reason, f"{what} must be a finite number above 0, was {value}")
+
+
+def _check_cash(order: SubmitOrder, capabilities: Capabilities) -> None:
+    cash = order.cash_qty
+    if (order.order_qty is None) == (cash is None):
+        raise _refuse(
+            Reason.BAD_QTY,
+            f"exactly one of order_qty and cash_qty is needed, got {order.order_qty} and {cash}",
+        )
+    if cash is not None:
+        _check_positive(cash, "cash_qty", Reason.BAD_QTY)
+        if order.order_type is not OrderType.MARKET:
+            raise _refuse(
+                Reason.BAD_TERMS, f"cash_qty needs a MARKET order, was {order.order_type.name}"
+            )
+        if not capabilities.cash_qty:
+            raise _refuse(Reason.UNSUPPORTED, f"{order.venue} takes no cash-sized orders")
+
+
+def _check_price(value: Decimal, what: str, instrument: Instrument, side: Side | None) -> None:
+    if not value.is_finite() or (value <= ZERO and not instrument.allows_negative_price):
+        raise _refuse(
+            Reason.BAD_PRICE, f"{what} of {instrument.symbol} must be a finite number above 0, was {value}"
+        )
+    if not is_on_step(value, instrument.tick_size):
+        down = round_price(value, instrument.tick_size, Side.BUY)
+        up = round_price(value, instrument.tick_size, Side.SELL)
+        raise _refuse(
+            Reason.OFF_TICK,
+            f"{what} {value} is off the tick {instrument.tick_size} of {instrument.symbol};"
+            f" the nearest are {down} and {up}",
+        )
+
+
+def _check_prices(order: SubmitOrder, instrument: Instrument) -> None:
+    kind = order.order_type
+    needs_stop = kind.has_trigger and kind is not OrderType.TRAILING_STOP
+    _check_given(order.price, "price", kind.has_limit_price, kind)
+    _check_given(order.trail_offset, "trail_offset", kind is OrderType.TRAILING_STOP, kind)
+    if kind is not OrderType.TRAILING_STOP:  # a trailing stop may start from a given stop_px
+        _check_given(order.stop_px, "stop_px", needs_stop, kind)
+    if order.price is not None:
+        _check_price(order.price, "price", instrument, order.side)
+    if order.stop_px is not None:
+        _check_price(order.stop_px, "stop_px", instrument, order.side)
+    if order.trail_offset is not None:
+        _check_positive(order.trail_offset, "trail_offset", Reason.BAD_PRICE)
+        if not is_on_step(order.trail_offset, instrument.tick_size):
+            raise _refuse(
+                Reason.OFF_TICK,
+                f"trail_offset {order.trail_offset} is off the tick {instrument.tick_size}",
+            )
+
+
+def _check_given(value: Decimal | None, what: str, needed: bool, kind: OrderType) -> None:
+    if needed and value is None:
+        raise _refuse(Reason.BAD_TERMS, f"a {kind.name} order needs {what}")
+    if not needed and value is not None:
+        raise _refuse(Reason.BAD_TERMS, f"a {kind.name} order takes no {what}, got {value}")
+
+
+def _check_terms(order: SubmitOrder) -> None:
+    tif = order.time_in_force
+    if (tif is TimeInForce.GTD) != (order.expire_ts is not None):
+        raise _refuse(
+            Reason.BAD_TERMS, f"expire_ts goes with GTD and only with it, got {order.expire_ts} with {tif.name}"
+        )
+    if order.post_only and (
+        not order.order_type.has_limit_price or tif is TimeInForce.IOC or tif is TimeInForce.FOK
+    ):
+        raise _refuse(
+            Reason.BAD_TERMS,
+            f"post_only needs an order that may rest, was {order.order_type.name} {tif.name}",
+        )
+
+
+def _check_supported(order: SubmitOrder, capabilities: Capabilities) -> None:
+    wanted = (
+        (order.order_type in capabilities.order_types, order.order_type.name),
+        (order.time_in_force in capabilities.times_in_force, order.time_in_force.name),
+        (capabilities.post_only or not order.post_only, "post_only"),
+        (
+            not order.reduce_only or capabilities.reduce_only is not ReduceOnlyRule.UNSUPPORTED,
+            "reduce_only",
+        ),
+        (capabilities.hedge_mode or order.slot is PositionSlot.NET, "hedge-mode slots"),
+    )
+    for supported, what in wanted:
+        if not supported:
+            raise _refuse(Reason.UNSUPPORTED, f"{order.venue} does not support {what}")
+
+
+def _check_lot(qty: Decimal, instrument: Instrument) -> None:
+    if not is_on_step(qty, instrument.lot_size):
+        raise _refuse(
+            Reason.OFF_LOT, f"order_qty {qty} is off the lot {instrument.lot_size} of {instrument.symbol}"
+        )
+
+
+def _check_quantity(order: SubmitOrder, qty: Decimal, instrument: Instrument) -> None:
+    _check_lot(qty, instrument)
+    low, high = instrument.min_qty, instrument.max_qty
+    if (low is not None and qty < low) or (high is not None and qty > high):
+        raise _refuse(
+            Reason.QTY_RANGE, f"order_qty of {instrument.symbol} must be from {low} to {high}, was {qty}"
+        )
+    floor, price = instrument.min_notional, order.price
+    if floor is not None and price is not None and not order.reduce_only:
+        notional = CONTEXT.multiply(CONTEXT.multiply(qty, instrument.multiplier), price)
+        if notional < floor:
+            raise _refuse(
+                Reason.MIN_NOTIONAL,
+                f"{qty} x {price} of {instrument.symbol} is {notional}, below the minimum of {floor}",
+            )

@@ -1,0 +1,158 @@
+"""Bitstamp order events in both recorded shapes, as one row type; and what the rows say each order
+came to.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from ..values import OrderState, Side
+from .base import Lines, fail_row
+from .tally import Expected, Tally
+
+__all__ = ["Row", "RowReader", "csv_rows", "log_rows", "tally"]
+
+
+class Row(NamedTuple):
+    """One event of one order; ``left`` is the remaining volume in satoshi (BTC x 1e8) after it."""
+
+    line: int
+    order_id: str
+    ms: int  # local receive time
+    exchange_ms: int  # what the venue wrote into the event; a deletion carries the creation's
+    price: str
+    left: int
+    action: str  # created, changed, deleted
+    side: Side
+
+
+RowReader: TypeAlias = Callable[[Lines], Iterator[Row]]
+
+_ACTIONS = {"created": "created", "changed": "changed", "deleted": "deleted"}
+_SIDES = {"bid": Side.BUY, "ask": Side.SELL}
+_ORDER_TYPES = {0: Side.BUY, 1: Side.SELL}
+_NOT_AN_ORDER = {"trade": "public trade", "order_book": "book snapshot"}
+
+
+def csv_rows(lines: Lines) -> Iterator[Row]:
+    """The rows of ``orders.csv``.
+
+    Raises:
+        RecordingError: naming the line that is not such a row.
+    """
+    row = 1
+    try:
+        reader = csv.reader(lines, strict=True)
+        next(reader, None)
+        for row, (oid, ms, exchange_ms, price, left, action, side) in enumerate(reader, 2):
+            volume = int(left)
+            if volume < 0 or not oid:
+                raise ValueError(f"an order id and a volume of 0 or more, was {volume}")
+            yield Row(
+                row, oid, int(ms), int(exchange_ms), price, volume, _ACTIONS[action], _SIDES[side]
+            )
+    except (csv.Error, ValueError, KeyError) as error:
+        fail_row(lines, row, error, "id,timestamp,exchange.timestamp,price,volume,action,direction")
+
+
+class _Event(msgspec.Struct, frozen=True):
+    price: str
+    amount: str
+    datetime: str
+    id: int
+    order_type: int
+
+
+def log_rows(lines: Lines) -> Iterator[Row]:
+    """The order events of the raw log; public trades and book snapshots are passed over.
+
+    Raises:
+        RecordingError: naming the line that is not such a row.
+    """
+    decode = msgspec.json.Decoder(_Event).decode
+    row = 0
+    try:
+        for row, line in enumerate(lines, 1):
+            ms, kind, body = line.split(" ", 2)
+            if kind in _NOT_AN_ORDER:
+                continue
+            if not kind.startswith("order_"):
+                raise ValueError(f"unknown event {kind!r}")
+            event = decode(body)
+            yield Row(
+                row, str(event.id), int(ms), int(event.datetime) * 1000, event.price,
+                _satoshi(event.amount), _ACTIONS[kind[6:]], _ORDER_TYPES[event.order_type],
+            )  # fmt: skip
+    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+        fail_row(lines, row, error, "milliseconds, event and JSON")
+
+
+def _satoshi(amount: str) -> int:
+    whole, _, fraction = amount.partition(".")
+    if len(fraction) > 8 or amount.startswith("-"):
+        raise ValueError(f"an amount with at most 8 decimals, was {amount!r}")
+    return int(whole + fraction.ljust(8, "0"))
+
+
+def skipped(lines: Lines) -> tuple[tuple[str, int], ...]:
+    """How many rows of the raw log belong to no order, by kind; nothing in the CSV."""
+    counts: dict[str, int] = {}
+    for line in lines:
+        kind = _NOT_AN_ORDER.get(line[14 : line.find(" ", 14)])
+        if kind:
+            counts[kind] = counts.get(kind, 0) + 1
+    return tuple(sorted(counts.items()))
+
+
+def tally(lines: Lines, rows: RowReader) -> Tally:
+    """What each order came to, from its rows put into their natural order: created, changes, then
+    deletions.
+
+    So lateness is undone here instead of handled, and a replay in recorded order must come to the
+    same.
+    """
+    by_order: dict[str, list[Row]] = {}
+    for row in rows(lines):
+        by_order.setdefault(row.order_id, []).append(row)
+    return Tally({oid: _fold(found) for oid, found in by_order.items()}, skipped(lines))
+
+
+def _fold(rows: list[Row]) -> Expected:
+    created = [row for row in rows if row.action == "created"]
+    deleted = [row for row in rows if row.action == "deleted"]
+    cut = rows.index(deleted[0]) if deleted else len(rows)
+    changed = [row for row in rows[:cut] if row.action == "changed"]
+    end: OrderState | None = None
+    if deleted:
+        complete = any(row.left == 0 for row in deleted)
+        end = OrderState.FILLED if complete else OrderState.CANCELLED
+    left: int | None = None
+    fills, total, cost = 0, 0, 0
+    for row in (*created[:1], *changed, *deleted):
+        if left is not None and row.left < left:
+            fills += 1
+            total += left - row.left
+            cost += (left - row.left) * int(row.price.replace(".", "").ljust(1, "0"))
+        left = row.left if left is None or row.action != "deleted" else min(left, row.left)
+    return Expected(
+        end,
+        fills,
+        Decimal(f"{total}E-8"),
+        None if _odd_price(rows) else Decimal(f"{cost}E-{8 + _decimals(rows)}"),
+        bool(created),
+        told_only=end is OrderState.FILLED and not created and not changed,
+    )
+
+
+def _decimals(rows: list[Row]) -> int:
+    return len(rows[0].price.partition(".")[2])
+
+
+def _odd_price(rows: list[Row]) -> bool:
+    """Whether the prices are not all written with the same number of decimals."""
+    return any(len(row.price.partition(".")[2]) != _decimals(rows) for row in rows)

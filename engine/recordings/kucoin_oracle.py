@@ -1,0 +1,213 @@
+"""What the KuCoin log proves about a replay of it: exact identities of completed orders, states,
+and the drop copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple, Protocol
+
+from ..messages import Event, OrderFilled, OrderPartiallyFilled
+from ..values import CONTEXT, ZERO, OrderState
+from .base import Check, Lines, ReplayView
+from .kucoin_trades import Trade
+from .tally import EXAMPLES_MAX, Counter, Expected, Tally, TallyOracle
+from .times import SECOND, iso_day, iso_to_ns
+
+__all__ = ["KucoinOracle"]
+
+_ENDS = {
+    "OrderCancelledEvent": OrderState.CANCELLED,
+    "BuyOrderCompletedEvent": OrderState.FILLED,
+    "SellOrderCompletedEvent": OrderState.FILLED,
+    "MarketOrderFailureEvent": OrderState.REJECTED,
+}
+
+
+class Row(Protocol):
+    """The fields of a log row that the oracle reads."""
+
+    @property
+    def event_name(self) -> str: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def log_time(self) -> str: ...
+    @property
+    def source_file(self) -> str: ...
+    @property
+    def amount(self) -> str: ...
+    @property
+    def price(self) -> str: ...
+    @property
+    def exchange_trade_id(self) -> str: ...
+    @property
+    def base_asset_amount(self) -> str: ...
+    @property
+    def quote_asset_amount(self) -> str: ...
+
+
+class _Completed(NamedTuple):
+    order_id: str
+    base: Decimal
+    quote: Decimal
+    ordered: Decimal | None  # None: submitted before the log began
+
+
+class _Facts(NamedTuple):
+    """What one walk over the log collects."""
+
+    tally: Tally
+    completed: list[_Completed]
+    spans: dict[str, tuple[int, int]]  # log piece -> first and last time in it
+
+
+class KucoinOracle(TallyOracle):
+    """Adds the identities of completed orders and the reconciliation with fill exports."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        rows: Callable[[Lines], Iterable[Row]],
+        drop_copy: Sequence[Trade],
+        exports: tuple[str, ...],
+    ) -> None:
+        self._facts: _Facts | None = None
+        super().__init__(lambda: self._collect().tally)
+        self._lines, self._rows, self._exports = lines, rows, exports
+        self._drop_copy: dict[str, Trade] = {}
+        self._agree = Counter("drop_copy_common_trades_agree")
+        for trade in drop_copy:
+            self._agree.test(
+                self._drop_copy.setdefault(trade.trade_id, trade) is trade,
+                lambda t=trade: f"trade {t.trade_id} is exported twice",  # type: ignore[misc]
+            )
+        self._agree.checked = 0
+        self._matched: dict[str, None] = {}
+        self._not_exported: list[OrderFilled | OrderPartiallyFilled] = []
+
+    def _collect(self) -> _Facts:
+        if self._facts is None:
+            self._facts = _collect(self._rows(self._lines))
+        return self._facts
+
+    def on_event(self, event: Event) -> None:
+        """Match each booked fill with the drop copy as it is booked."""
+        super().on_event(event)
+        if not self._exports or not isinstance(event, OrderFilled | OrderPartiallyFilled):
+            return
+        trade = self._drop_copy.get(event.exec_id)
+        if trade is None:
+            self._not_exported.append(event)
+            return
+        self._matched[trade.trade_id] = None
+        ours = (event.client_order_id, event.side, event.last_px, event.last_qty)
+        theirs = (trade.order_id, trade.side, trade.price, trade.qty)
+        self._agree.test(
+            ours == theirs, lambda: f"trade {trade.trade_id}: export {theirs}, engine {ours}"
+        )
+
+    def finish(self, view: ReplayView) -> list[Check]:
+        """Judge the end of the replay."""
+        facts = self._collect()
+        checks = super().finish(view) + [_completed(facts, view)]
+        if self._exports:
+            checks += [self._agree.check(), self._missing_here(facts), self._missing_there(facts)]
+        return checks
+
+    def _missing_here(self, facts: _Facts) -> Check:
+        """Exported trades we did not book: each must lie outside the time the log covers."""
+        check = Counter("drop_copy_missing_in_log")
+        named: list[Trade] = []
+        for trade in self._drop_copy.values():
+            if trade.trade_id in self._matched:
+                continue
+            named.append(trade)
+            covered = _covering(facts.spans, trade.ts)
+            check.test(
+                covered is None,
+                lambda t=trade, c=covered: (
+                    f"trade {t.trade_id} of order {t.order_id} lies within {c}"
+                ),  # type: ignore[misc]
+            )
+            if covered is None:
+                check.explain(f"no log covers this time, {iso_day(trade.ts)}")
+        check.notes.extend(
+            f"not in the log: trade {t.trade_id}, order {t.order_id}, {t.side.name} {t.qty} at {t.price}"
+            for t in named[:EXAMPLES_MAX]
+        )
+        return check.check()
+
+    def _missing_there(self, facts: _Facts) -> Check:
+        """Booked fills that no export has: each must lie outside the span of the exports."""
+        check = Counter("drop_copy_missing_in_export")
+        times = [trade.ts for trade in self._drop_copy.values()]
+        first, last = (min(times), max(times)) if times else (0, -1)
+        for event in self._not_exported:
+            inside = first <= event.ts <= last
+            check.test(not inside, lambda e=event: f"fill {e.exec_id} of order {e.client_order_id}")  # type: ignore[misc]
+            if not inside:
+                check.explain(f"outside the span of the exports, {iso_day(event.ts)}")
+        return check.check()
+
+
+def _completed(facts: _Facts, view: ReplayView) -> Check:
+    """Sum of fills = order quantity = base amount, sum of price x quantity = quote amount;
+    exactly.
+    """
+    check = Counter("completed_orders_add_up")
+    for done in facts.completed:
+        got = view.order(done.order_id)
+        holds = (
+            got is not None
+            and got.cum_qty == done.base
+            and got.cum_cost == done.quote
+            and (done.ordered is None or done.ordered == done.base == got.order_qty)
+        )
+        check.test(holds, lambda d=done, g=got: f"order {d.order_id}: recorded {d[1:]}, engine {g}")  # type: ignore[misc]
+    return check.check()
+
+
+#: A fill carries the bot's clock, whole seconds; the log's time is when it was written, a little later.
+_CLOCK_SLACK = 2 * SECOND
+
+
+def _covering(spans: dict[str, tuple[int, int]], ts: int) -> str | None:
+    """The log piece that should hold a trade of this time, if any."""
+    for name, (first, last) in spans.items():
+        if first + _CLOCK_SLACK <= ts <= last - _CLOCK_SLACK:
+            return name
+    return None
+
+
+def _collect(rows: Iterable[Row]) -> _Facts:
+    sums: dict[str, tuple[int, Decimal, Decimal]] = {}
+    ends: dict[str, OrderState] = {}
+    ordered: dict[str, Decimal] = {}
+    completed: list[_Completed] = []
+    spans: dict[str, tuple[int, int]] = {}
+    seen: dict[str, None] = {}
+    for row in rows:
+        oid, name = row.order_id, row.event_name
+        seen[oid] = None
+        ts = iso_to_ns(row.log_time)
+        first, _ = spans.get(row.source_file, (ts, ts))
+        spans[row.source_file] = (first, ts)
+        if name.endswith("OrderCreatedEvent"):
+            ordered[oid] = Decimal(row.amount)
+        elif name == "OrderFilledEvent":
+            fills, qty, cost = sums.get(oid, (0, ZERO, ZERO))
+            amount = Decimal(row.amount)
+            spent = CONTEXT.multiply(amount, Decimal(row.price))
+            sums[oid] = (fills + 1, CONTEXT.add(qty, amount), CONTEXT.add(cost, spent))
+        else:
+            ends[oid] = _ENDS[name]
+            if row.base_asset_amount:
+                base, quote = Decimal(row.base_asset_amount), Decimal(row.quote_asset_amount)
+                completed.append(_Completed(oid, base, quote, ordered.get(oid)))
+    orders = {
+        oid: Expected(ends.get(oid), *sums.get(oid, (0, ZERO, ZERO)), oid in ordered)
+        for oid in seen
+    }
+    return _Facts(Tally(orders), completed, spans)

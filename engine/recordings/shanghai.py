@@ -1,0 +1,146 @@
+"""Shanghai Stock Exchange level 2, order by order: ``.events.csv``, or the decoded SBE log it was
+made from.
+
+ADD is an order put into the book with what is left after immediate matches; so the trades of an
+aggressive order come before its ADD, and an order that matches whole is never added. TRADE is one
+execution of a bid order and an offer order (side = aggressor, N = auction); its BizIndex is the
+execution id of both. DELETE cancels the rest.
+
+Times are local (UTC+8) without a date; they are placed on 1970-01-01.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from ..messages import (
+    Accepted,
+    Cancelled,
+    Command,
+    Feeds,
+    Filled,
+    OrderSnapshot,
+    Report,
+    SubmitOrder,
+    VenueStatus,
+)
+from ..values import (
+    Instrument,
+    InstrumentKind,
+    OrderType,
+    Side,
+    Source,
+    TimeInForce,
+    TriggerSource,
+)
+from .base import DecimalCache, Lines, Oracle, Step, Steps, fail_row
+from .shanghai_rows import Row, RowReader, csv_rows, log_rows, tally
+from .tally import TallyOracle
+
+__all__ = ["ShanghaiRecording"]
+
+_NAME = re.compile(r"(?<!\d)(\d{6})(?!\d)")
+
+
+class ShanghaiRecording:
+    """One stock's day. Every participant's order is in one account, ``market``."""
+
+    venue = "SSE"
+    accounts = ("market",)
+
+    def __init__(self, lines: Lines, *, raw_log: bool = False) -> None:
+        self._lines = lines
+        self._rows: RowReader = log_rows if raw_log else csv_rows
+        self.format = "shanghai-log" if raw_log else "shanghai-events"
+        self.name = lines.name
+        found = _NAME.search(lines.name)
+        self.symbol = found[1] if found else "UNKNOWN"
+        self.instruments = (
+            Instrument(
+                symbol=self.symbol,
+                venue=self.venue,
+                kind=InstrumentKind.CASH,
+                base=self.symbol,
+                quote="CNY",
+                tick_size=Decimal("0.001"),
+                lot_size=Decimal("0.001"),
+            ),
+        )
+
+    def steps(self) -> Steps:
+        """See :meth:`engine.recordings.base.Recording.steps`."""
+        maker = _Maker(self.venue, self.symbol)
+        line = 1
+        try:
+            for row in self._rows(self._lines):
+                line = row.line
+                for message in maker.messages(row):
+                    yield "market", Step(line, message)
+        except ValueError as error:
+            fail_row(self._lines, line, error, "whole numbers in 1/1000")
+
+    def oracle(self) -> Oracle:
+        """See :meth:`engine.recordings.base.Recording.oracle`."""
+        return TallyOracle(lambda: tally(self._lines, self._rows))
+
+
+class _Maker:
+    """Turns rows into messages; ``_open`` holds [left, filled] of each order that is not known to
+    have ended.
+    """
+
+    def __init__(self, venue: str, symbol: str) -> None:
+        self._venue, self._symbol = venue, symbol
+        self._open: dict[str, list[int]] = {}  # left is -1 until the order is added to the book
+        self._numbers = DecimalCache("E-3")
+
+    def messages(self, row: Row) -> tuple[Command | Report, ...]:
+        """The messages of one row."""
+        if row.event == "TRADE":
+            return (
+                self._filled(row, row.order_id, Side.BUY),
+                self._filled(row, row.offer_id, Side.SELL),
+            )
+        oid, ts, side = row.order_id, row.ts, row.side
+        if side is None:
+            raise ValueError("side must be B or S here")
+        known = self._open.get(oid)
+        if row.event == "ADD":
+            left = int(row.qty)
+            if known is None:
+                self._open[oid] = [left, 0]
+                return (
+                    SubmitOrder(
+                        oid, self._venue, "market", self._symbol, side, OrderType.LIMIT,
+                        self._numbers[row.qty], ts, oid, self._numbers[row.price], None, None,
+                        TriggerSource.LAST, TimeInForce.DAY,
+                    ),
+                    Accepted(oid, ts, oid),
+                )  # fmt: skip
+            known[0] = left
+            return (Accepted(oid, ts, oid, Decimal(f"{known[1] + left}E-3")),)
+        self._open.pop(oid, None)
+        if known is None:
+            shown = OrderSnapshot(
+                oid, ts, VenueStatus.WORKING, oid, self._symbol, side, OrderType.LIMIT,
+                None, None, self._numbers[row.price], source=Source.STREAM,
+            )  # fmt: skip
+            return (shown, Cancelled(oid, ts))
+        return (Cancelled(oid, ts),)
+
+    def _filled(self, row: Row, oid: str, side: Side) -> Filled:
+        qty = int(row.qty)
+        known = self._open.get(oid)
+        if known is None:
+            self._open[oid] = [-1, qty]
+        else:
+            known[1] += qty
+            if known[0] > 0:
+                known[0] -= qty
+                if not known[0]:
+                    del self._open[oid]
+        return Filled(
+            oid, row.ts, row.biz_index, self._numbers[row.qty], self._numbers[row.price], None, "", None,
+            None, None, None, False, Feeds.BOTH, self._symbol, side,
+        )  # fmt: skip

@@ -1,0 +1,204 @@
+"""The oracle every order recording has: what the rows themselves say each order came to, against
+what the engine says.
+
+The expectation is folded by the reader from its rows with plain dicts and whole numbers, apart from
+the messages it makes; so an error in the mapping, in the engine, or in both shows as a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..messages import Event, OrderFilled, OrderPartiallyFilled
+from ..values import ZERO, OrderState
+from .base import Check, FinalOrder, ReplayView, excerpt
+
+__all__ = ["EXAMPLES_MAX", "Expected", "Tally", "TallyOracle", "fills_histogram"]
+
+EXAMPLES_MAX = 5
+
+
+class Expected(NamedTuple):
+    """What the rows say of one order. ``end`` None: still open at the end of the recording."""
+
+    end: OrderState | None
+    fills: int
+    cum_qty: Decimal
+    cum_cost: Decimal | None  # None where the rows give no price for some fill
+    born: bool  # its submission is in the recording
+    told_only: bool = (
+        False  # the venue said FILLED and never any quantity: no execution can prove it
+    )
+
+    @property
+    def state(self) -> OrderState:
+        """The public word this comes to."""
+        if self.end is not None:
+            return self.end
+        return OrderState.PARTIAL if self.fills else OrderState.ACCEPTED
+
+
+class Tally(NamedTuple):
+    """All orders of a recording by recorded id, and how many rows were no order's (by kind)."""
+
+    orders: dict[str, Expected]
+    skipped: tuple[tuple[str, int], ...] = ()
+
+
+class Counter:
+    """Counts cases and failures of one check and keeps a few examples."""
+
+    __slots__ = ("checked", "examples", "explained", "failed", "name", "notes")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.checked = 0
+        self.failed = 0
+        self.examples: list[str] = []
+        self.explained: dict[str, int] = {}
+        self.notes: list[str] = []
+
+    def test(self, holds: bool, example: Callable[[], str]) -> None:
+        """Count one case; ``example`` is called only when it is shown."""
+        self.checked += 1
+        if not holds:
+            self.failed += 1
+            if len(self.examples) < EXAMPLES_MAX:
+                self.examples.append(example())
+
+    def explain(self, cause: str) -> None:
+        """Count a disagreement whose cause is proven."""
+        self.explained[cause] = self.explained.get(cause, 0) + 1
+
+    def check(self) -> Check:
+        """The result."""
+        return Check(
+            self.name,
+            self.checked,
+            self.failed,
+            tuple(self.examples),
+            tuple(sorted(self.explained.items())),
+            tuple(self.notes),
+        )
+
+
+class TallyOracle:
+    """Compares every order's end, number of fills, quantity and cost; subclasses add what their
+    format knows.
+    """
+
+    def __init__(self, tally: Callable[[], Tally]) -> None:
+        self._tally = tally
+        self._fill_events = 0
+
+    def on_event(self, event: Event) -> None:
+        """See one event of the engine."""
+        kind = type(event)
+        if kind is OrderFilled or kind is OrderPartiallyFilled:
+            self._fill_events += 1
+
+    def finish(self, view: ReplayView) -> list[Check]:
+        """Judge the end of the replay."""
+        tally = self._tally()
+        checks = _compare(tally, view)
+        booked = Counter("fill_events")
+        expected = sum(order.fills for order in tally.orders.values())
+        booked.test(
+            expected == self._fill_events,
+            lambda: f"the rows hold {expected} fills, the engine published {self._fill_events}",
+        )
+        booked.notes.append(f"{expected} fills")
+        booked.notes.extend(f"{count} rows are no order's: {kind}" for kind, count in tally.skipped)
+        return [*checks, booked.check()]
+
+
+def _compare(tally: Tally, view: ReplayView) -> list[Check]:
+    states = Counter("final_state")
+    fills = Counter("fills_per_order")
+    sums = Counter("filled_quantity_and_cost")
+    known = Counter("orders_known")
+    for order_id, want in tally.orders.items():
+        got = view.order(order_id)
+        known.test(
+            got is not None,
+            lambda i=order_id: f"order {excerpt(i)} is in the rows, not in the engine",
+        )  # type: ignore[misc]
+        if got is None:
+            continue
+        if want.told_only and got.state is not want.state:
+            open_still = got.state in (OrderState.ACCEPTED, OrderState.IN_DOUBT)
+            states.test(
+                open_still, lambda g=got, w=want: _differs(g, "state", w.state.name, g.state.name)
+            )  # type: ignore[misc]
+            states.explain("filled by the venue's word only, no quantity was ever told")
+            continue
+        states.test(
+            got.state is want.state,
+            lambda g=got, w=want: _differs(g, "state", w.state.name, g.state.name),  # type: ignore[misc]
+        )
+        fills.test(
+            got.fills == want.fills,
+            lambda g=got, w=want: _differs(g, "fills", w.fills, g.fills),  # type: ignore[misc]
+        )
+        same = got.cum_qty == want.cum_qty and want.cum_cost in (None, got.cum_cost)
+        sums.test(
+            same,
+            lambda g=got, w=want: _differs(  # type: ignore[misc]
+                g,
+                "quantity and cost",
+                (str(w.cum_qty), str(w.cum_cost)),
+                (str(g.cum_qty), str(g.cum_cost)),
+            ),
+        )
+    for order in view.orders():
+        if order.client_order_id not in tally.orders:
+            known.test(
+                False, lambda o=order: f"order {excerpt(o.client_order_id)} is not in the rows"
+            )  # type: ignore[misc]
+    states.notes.extend(state_counts(tally))
+    fills.notes.append(fills_histogram(tally))
+    return [known.check(), states.check(), fills.check(), sums.check()]
+
+
+def _differs(order: FinalOrder, what: str, want: object, got: object) -> str:
+    return f"order {excerpt(order.client_order_id)}: {what} recorded {want}, engine {got}"
+
+
+def final_words(order: Expected) -> str:
+    """The final state in the words of a person: how it ended, and whether it had filled in part."""
+    if order.end is None:
+        return "part-filled, open" if order.fills else "open"
+    if order.end is not OrderState.FILLED and order.cum_qty > ZERO:
+        return f"part-filled, then {order.end.name.lower()}"
+    return order.end.name.lower()
+
+
+def state_counts(tally: Tally) -> list[str]:
+    """Orders by final state: those submitted in the recording, then those first seen mid-life."""
+    lines: list[str] = []
+    for born, title in ((True, "submitted here"), (False, "first seen mid-life")):
+        counts: dict[str, int] = {}
+        for order in tally.orders.values():
+            if order.born is born:
+                word = final_words(order)
+                counts[word] = counts.get(word, 0) + 1
+        if counts:
+            parts = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
+            lines.append(f"{title}: {sum(counts.values())} ({parts})")
+    return lines
+
+
+_BUCKETS = ((1, "1"), (2, "2"), (5, "3-5"), (10, "6-10"))
+
+
+def fills_histogram(tally: Tally) -> str:
+    """Fills per order that has any, in the buckets 1 / 2 / 3-5 / 6-10 / 11+ and the maximum."""
+    counts = {"1": 0, "2": 0, "3-5": 0, "6-10": 0, "11+": 0}
+    most = 0
+    for order in tally.orders.values():
+        if order.fills:
+            most = max(most, order.fills)
+            counts[next((name for top, name in _BUCKETS if order.fills <= top), "11+")] += 1
+    return " / ".join(f"{name}: {count}" for name, count in counts.items()) + f" (max {most})"
