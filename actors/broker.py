@@ -3,22 +3,19 @@
 It introduces and supervises the order and position actors of its account, routes every report to the order it is about,
 and hands what orders ask for to its lane. It decides who gets a message; what a message means is decided in ``engine``.
 
-A report about an order we do not hold is never dropped. In this order: an id of the venue that we know; the tombstone of
-a closed order, which is taken up again; adoption, where the report says enough to know what it is about; else it is
-parked: journalled under its id, shown as an alarm, and applied when the order is introduced.
+A report about an order we do not hold is never dropped; :mod:`actors.intake` says what becomes of it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from engine.capabilities import Capabilities
-from engine.errors import EngineError, UnknownOrder, UserError
+from engine.errors import UnknownOrder, UserError
 from engine.fold import revive
 from engine.messages import (
-    AdoptOrder,
     Alarm,
     AmendOrder,
     Cancel,
@@ -28,7 +25,6 @@ from engine.messages import (
     LinkDown,
     LinkUp,
     OrderReport,
-    OrderSnapshot,
     Place,
     SetBaseline,
     SettleOrder,
@@ -42,15 +38,17 @@ from engine.position_state import Position, new_position
 from engine.session import SessionLimits, VenueSession
 from engine.session_chart import SessionState
 from engine.statechart import Verdict
-from engine.values import Instrument, OrderType, PositionSlot
+from engine.values import Instrument, PositionSlot
 from engine.views import OrderView, view_order
 
 from .broker_calls import BrokerCalls, GapAnswered
+from .broker_words import Ask, Counters, ExecutionElsewhere, Thaw, WaitFor
+from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
 from .position import BookExecution, PositionActor
 from .runtime import Actor, Future
-from .tickets import Until, Waiters
+from .tickets import Waiters
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -58,43 +56,9 @@ if TYPE_CHECKING:
     from .turn import Turn
     from .venues.port import Venue
 
-__all__ = ["Ask", "BrokerActor", "Counters", "ExecutionElsewhere"]
+__all__ = ["BrokerActor"]
 
 logger = logging.getLogger("actors.broker")
-
-
-class Ask(NamedTuple):
-    """A command from the facade and the future its answer goes to."""
-
-    command: Any
-    future: Future[Any] | None
-
-
-class WaitFor(NamedTuple):
-    """Somebody waits until an order is there."""
-
-    client_order_id: str
-    until: Until
-    future: Future[Any]
-
-
-class ExecutionElsewhere(EngineError):
-    """The journal has this execution on another order: booking it again would double it."""
-
-
-class Counters:
-    """What a broker has seen, for reports and for tests."""
-
-    __slots__ = ("adopted", "duplicates", "failures", "late", "parked", "quarantined", "reports")
-
-    def __init__(self) -> None:
-        self.reports = 0
-        self.duplicates = 0
-        self.late = 0
-        self.quarantined = 0
-        self.parked = 0
-        self.adopted = 0
-        self.failures = 0
 
 
 class BrokerActor(Actor):
@@ -127,7 +91,7 @@ class BrokerActor(Actor):
         self.orders: dict[str, OrderActor] = {}
         self.by_venue_id: dict[str, str] = {}
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
-        self.parked: dict[str, list[OrderReport]] = {}
+        self.intake = Intake(self)
         self.waiters = Waiters()
         self.counters = Counters()
         self._on_retired = on_retired
@@ -185,7 +149,7 @@ class BrokerActor(Actor):
         if cid in self.orders:
             self.calls.introduced_again(self.orders[cid], order)
             return
-        actor = self._introduce(begin(order))
+        actor = self.introduce(begin(order))
         turn = self.turn
         turn.record(order.ts, cid, order)
         if turn.hub.active:
@@ -194,13 +158,13 @@ class BrokerActor(Actor):
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
             return
-        if self.parked:
-            self._unpark(actor)
+        if self.intake.parked:
+            self.intake.unpark(actor)
         turn.effects.append((self.lane.send, Place(order), order.reduce_only))
 
     def _command(self, command: CancelOrder | AmendOrder | SettleOrder) -> OrderView:
         """A cancel, an amend or a settlement of an order we hold, or of a closed one."""
-        actor = self.orders.get(command.client_order_id) or self._revive(command.client_order_id)
+        actor = self.orders.get(command.client_order_id) or self.intake.revive(command.client_order_id)
         if actor is None:
             raise UnknownOrder(
                 f"no order {command.client_order_id!r} at {self.name}/{self.account}, live or closed"
@@ -236,9 +200,9 @@ class BrokerActor(Actor):
         """Take a report to the order it is about; see the module's docstring for the ones we do not hold."""
         actor = self.orders.get(report.client_order_id)
         if actor is None:
-            actor = self._find(report)
+            actor = self.intake.find(report)
             if actor is None:
-                self._park(report)
+                self.intake.park(report)
                 return
         self.deliver(actor, report)
 
@@ -257,75 +221,6 @@ class BrokerActor(Actor):
             self.turn.rollback(mark)
             self._failed(actor, message, error)
         return None
-
-    def _find(self, report: OrderReport) -> OrderActor | None:
-        venue_id = getattr(report, "venue_order_id", None)
-        cid = report.client_order_id
-        if venue_id is not None:
-            known = self.by_venue_id.get(venue_id)
-            if known is not None:
-                return self.orders.get(known) or self._revive(known)
-        if cid:
-            actor = self._revive(cid)
-            if actor is not None:
-                return actor
-        if venue_id is not None and not cid:
-            closed = self.journal.closed_by_venue_id(self.name, self.account, venue_id)
-            if closed is not None:
-                return self._revive_body(closed)
-        return self._adopt(report, cid or f"{self.name}:{venue_id}" if (cid or venue_id) else "")
-
-    def _revive(self, cid: str) -> OrderActor | None:
-        """Take up a closed order again from its tombstone, so that a late fact finds it as it was."""
-        body = self.journal.closed_order(cid)
-        return None if body is None else self._revive_body(body)
-
-    def _revive_body(self, body: bytes) -> OrderActor:
-        order, ledger = revive(body)
-        actor = self._introduce(order, ledger)
-        actor.revived = body
-        self.turn.closing[order.terms.client_order_id] = actor
-        return actor
-
-    def _adopt(self, report: OrderReport, cid: str) -> OrderActor | None:
-        """Take over an order first seen mid-life, where the report says instrument and side."""
-        if not cid or not isinstance(report, Filled | OrderSnapshot):
-            return None
-        if not report.instrument or report.side is None or report.instrument not in self.instruments:
-            return None
-        qty = price = None
-        kind = OrderType.MARKET
-        if isinstance(report, OrderSnapshot):
-            qty, price = report.order_qty, report.price
-            kind = report.order_type or (OrderType.MARKET if price is None else OrderType.LIMIT)
-        terms = SubmitOrder(
-            f"adopted:{cid}", self.name, self.account, report.instrument, report.side, kind, qty,
-            report.ts, cid, price,
-        )  # fmt: skip
-        fact = AdoptOrder(terms, report.ts, f"first seen by {type(report).__name__}")
-        actor = self._introduce(begin(fact))
-        self.turn.record(report.ts, cid, fact)
-        self.counters.adopted += 1
-        if self.turn.hub.active:
-            self.turn.events.append(head(actor.order, report.ts))
-        if self.parked:
-            self._unpark(actor)
-        return actor
-
-    def _park(self, report: OrderReport) -> None:
-        """Keep a report about an order nobody introduced; it is applied when somebody does."""
-        entity = report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
-        self.counters.parked += 1
-        self.counters.quarantined += 1
-        self.parked.setdefault(entity, []).append(report)
-        self.turn.record(report.ts, entity, report)
-        self.alarm("unknown_order", f"{type(report).__name__} for an order we do not know", entity)
-
-    def _unpark(self, actor: OrderActor) -> None:
-        for report in self.parked.pop(actor.order.terms.client_order_id, ()):
-            out = actor.on_receive(report)
-            if out.changed:  # it is in the journal already, before the introduction; the fold does the same
-                self.turn.batch.facts.pop()
 
     # --- what orders call --------------------------------------------------------------------------------------------
 
@@ -353,8 +248,8 @@ class BrokerActor(Actor):
         side = fill.side if fill.side is not None else terms.side
         key = (self.name, self.account, fill.instrument or terms.instrument, side.value, booking.exec_id)
         turn = self.turn
-        if turn.refused_execution and key in turn.refused_execution:
-            owner = turn.refused_execution[key]
+        owner = turn.refused_execution.get(key) if turn.refused_execution else None
+        if owner is not None and owner != terms.client_order_id:
             raise ExecutionElsewhere(
                 f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
             )
@@ -420,11 +315,12 @@ class BrokerActor(Actor):
         if actor is not None:
             actor.order = mark_sent(actor.order)
             if self.turn.hub.active:
-                self.turn.hub.publish([submitted(actor.order, self.dispatcher.time_ns())])
+                self.turn.tell(submitted(actor.order, self.dispatcher.time_ns()))
 
     # --- coming and going --------------------------------------------------------------------------------------------
 
-    def _introduce(self, order: Order, ledger: Ledger | None = None) -> OrderActor:
+    def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderActor:
+        """Hold an order from now on; taken back if the turn is discarded."""
         actor = OrderActor(self, order, ledger)
         self.dispatcher.adopt(actor)
         cid = order.terms.client_order_id
@@ -457,7 +353,7 @@ class BrokerActor(Actor):
 
     def hold_order(self, order: Order, ledger: Ledger | None) -> None:
         """Take an order over at a restart, before any message."""
-        self._introduce(order, ledger)
+        self.introduce(order, ledger)
 
     def hold_position(self, position: Position) -> None:
         """Take a position over at a restart, before any message."""
@@ -483,7 +379,7 @@ class BrokerActor(Actor):
         cid = actor.order.terms.client_order_id
         logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
         self.counters.failures += 1
-        self.turn.undo.append((_Thaw(), actor, actor.frozen))
+        self.turn.undo.append((Thaw(), actor, actor.frozen))
         actor.frozen = True
         self.turn.record(message.ts, cid, message)
         if type(message) is Filled:
@@ -502,12 +398,3 @@ class BrokerActor(Actor):
     def is_ready(self) -> bool:
         """Whether the venue session is up and reconciled."""
         return self.session.state is SessionState.READY
-
-
-class _Thaw:
-    """Undo of a freeze."""
-
-    def restore(self, before: OrderActor, extra: bool) -> None:
-        """Take it back."""
-        before.frozen = extra
-

@@ -15,7 +15,7 @@ from .broker import BrokerActor
 from .runtime import Decision, Failure, FailureKind, TableSupervisor
 
 if TYPE_CHECKING:
-    from .system import ExecutionSystem
+    from .lifecycle import Lifecycle
 
 __all__ = ["TABLE", "supervisor_for"]
 
@@ -28,7 +28,7 @@ TABLE = {
 }
 
 
-def supervisor_for(system: ExecutionSystem) -> TableSupervisor:
+def supervisor_for(system: Lifecycle) -> TableSupervisor:
     """The supervisor of a system's dispatcher."""
 
     def quarantine(failure: Failure) -> None:

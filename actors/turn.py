@@ -60,6 +60,7 @@ class Turn:
         "journal",
         "refused_execution",
         "replies",
+        "running",
         "undo",
     )
 
@@ -86,6 +87,7 @@ class Turn:
         self.checkpoint: Callable[[], None] | None = None
         #: Run at the beginning of every turn until one is committed: what left while nothing could be written.
         self.first_words: list[Callable[[], None]] = []
+        self.running = False
         self.facts_written = 0
         self._failing = False
         self._on_failure = on_failure
@@ -122,10 +124,18 @@ class Turn:
         del self.effects[mark[5] :]
         del self.events[mark[6] :]
 
+    def tell(self, event: Event) -> None:
+        """Publish an event that has no fact of its own: with the turn that runs, or at once between turns."""
+        if self.running:
+            self.events.append(event)
+        else:
+            self.hub.publish([event])
+
     # --- TurnHooks ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Write first what left while the journal failed; a finished or discarded turn left everything else empty."""
+        self.running = True
         for say in self.first_words:
             say()
 
@@ -179,6 +189,7 @@ class Turn:
             effects, self.effects = self.effects, []
             for run, one, two in effects:
                 run(one, two)
+        self.running = False
         if self.events:
             events, self.events = self.events, []
             self.hub.publish(events)
@@ -222,6 +233,7 @@ class Turn:
         return done
 
     def _discard(self) -> None:
+        self.running = False
         undo = self.undo
         while undo:
             entity, before, extra = undo.pop()

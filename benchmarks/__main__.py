@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -18,6 +19,8 @@ from .harness import Options, Result, Unavailable
 
 #: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
 NAMES: Final = ("lifecycle", "replay")
+
+_WIDTH: Final = 120  # of a log; a terminal knows its own
 
 Run = Callable[[Options], Iterable[Result]]
 
@@ -30,11 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in NAMES:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(NAMES)}")
     options = Options(quick=arguments.quick)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     results: list[Result] = []
     for name in dict.fromkeys(arguments.names or NAMES):
         module = importlib.import_module(f"{__package__}.{name}")
-        console.print(f"[bold]{name}[/bold] {inspect.getdoc(module)}\n", highlight=False)
+        console.rule(name)
+        console.print(inspect.getdoc(module), highlight=False, markup=False, soft_wrap=True)
+        console.print()
         try:
             for result in cast("Run", module.run)(options):
                 results.append(result)
@@ -66,31 +71,25 @@ def _parser() -> argparse.ArgumentParser:
 
 def _line(result: Result) -> str:
     row = result.row
-    return (
-        f"  {row.case}: {row.value:,.1f} {row.unit}; {row.baseline}: {row.baseline_value:,.1f}"
-        f" {row.unit}; ratio {row.ratio:.2f} ({result.ratio_min:.2f} to {result.ratio_max:.2f})"
-    )
+    return f"  {row.case}: {row.value:,.1f} {row.unit}, {row.ratio:.2f} x {row.baseline}"
 
 
 def _table(results: Sequence[Result], *, quick: bool) -> Table:
-    title = "ratio = ours / baseline, medians of interleaved rounds"
-    table = Table(title=f"{title}; quick: no evidence" if quick else title)
-    for heading in ("benchmark", "case", "baseline"):
-        table.add_column(heading)
-    for heading in ("ours", "baseline", "ratio", "of rounds"):
-        table.add_column(heading, justify="right")
-    table.add_column("unit")
+    caption = "medians; ratio = ours / baseline (lowest - highest of one round)"
+    caption = f"quick: these ratios prove nothing; {caption}" if quick else caption
+    table = Table(caption=caption, box=box.SIMPLE)
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("baseline", no_wrap=True)
+    for heading in ("ours", "baseline", "ratio"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for result in results:
         row = result.row
         table.add_row(
-            row.benchmark,
-            row.case,
+            f"{row.benchmark}, {row.case}",
             row.baseline,
-            f"{row.value:,.1f}",
-            f"{row.baseline_value:,.1f}",
-            f"{row.ratio:.2f}",
-            f"{result.ratio_min:.2f}-{result.ratio_max:.2f}",
-            row.unit,
+            f"{row.value:,.1f} {row.unit}",
+            f"{row.baseline_value:,.1f} {row.unit}",
+            f"{row.ratio:.2f} ({result.ratio_min:.2f} - {result.ratio_max:.2f})",
         )
     return table
 

@@ -32,6 +32,7 @@ from .lives import Life, net_position
 
 __all__ = ["PlainFloor", "RowFloor"]
 
+_ROWS_MAX: Final = 256  # in one statement; SQLite bounds the number of its parameters
 _CHECKSUM: Final = 0xFFFF_FFFF  # as large as a CRC-32 can be
 _TOMBSTONE: Final = bytes(640)  # about the size of the engine's, for two fills
 
@@ -114,14 +115,21 @@ class PlainFloor(Side):
         self._position += qty if tally.order.side is OrderSide.BUY else -qty
 
     def _commit(self, facts: list[SqlRow]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._store(facts)
+        self._db.execute("COMMIT")
+
+    def _store(self, facts: list[SqlRow]) -> None:
         self._insert("facts", facts)
 
     def _insert(self, table: str, rows: list[SqlRow]) -> None:
-        """One statement for all rows, as the journal does; sqlite3 caches its compiled form."""
-        width = len(rows[0])
-        marks = ",".join(["(" + ",".join("?" * width) + ")"] * len(rows))
-        cells = [cell for row in rows for cell in row]
-        self._db.execute(f"INSERT INTO {table} VALUES {marks}", cells)
+        """Many rows in one statement, as the journal does; sqlite3 keeps its compiled form."""
+        row = "(" + ",".join("?" * len(rows[0])) + ")"
+        for start in range(0, len(rows), _ROWS_MAX):
+            piece = rows[start : start + _ROWS_MAX]
+            marks = ",".join([row] * len(piece))
+            cells = [cell for values in piece for cell in values]
+            self._db.execute(f"INSERT INTO {table} VALUES {marks}", cells)
 
 
 class RowFloor(PlainFloor):
@@ -167,13 +175,11 @@ class RowFloor(PlainFloor):
                 )
             )
 
-    def _commit(self, facts: list[SqlRow]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        super()._commit(facts)
+    def _store(self, facts: list[SqlRow]) -> None:
+        super()._store(facts)
         if self._fills:
             self._insert("fills", self._fills)
             self._fills = []
         if self._closed:
             self._insert("closed", self._closed)
             self._closed = []
-        self._db.execute("COMMIT")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +42,7 @@ def run(options: Options) -> Iterator[Result]:
             rows = _count(path)
             sides = (Replay(path, rows), BareDecode(path, rows))
             yield from compare(
-                "replay", case, "messages/s", lambda s, n=rows: n / s, sides, options.rounds
+                "replay", case, "messages/s", _per_second(rows), sides, options.rounds
             )
 
 
@@ -80,6 +80,10 @@ class BareDecode(Side):
 
     def finish(self) -> None:
         """Nothing is kept."""
+
+
+def _per_second(rows: int) -> Callable[[float], float]:
+    return lambda seconds: rows / seconds
 
 
 def _count(path: Path) -> int:

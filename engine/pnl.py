@@ -80,6 +80,7 @@ class Unpriced(msgspec.Struct, frozen=True, gc=False):
     qty: Decimal = ZERO  # held, signed like the position
     closed: Decimal = ZERO  # closed so far, signed as it was held
     cash: Decimal = ZERO  # settle currency that its closes paid (negative: cost) us
+    later: Decimal = ZERO  # closed of the priced part on the same side since; busts return it first
 
 
 def cash_flow(instrument: Instrument, side: Side, qty: Decimal, px: Decimal) -> Decimal:
@@ -173,29 +174,48 @@ def basis_after_void(
 
 
 def split_fill(
-    unpriced: Unpriced, delta: Decimal, flow: Decimal
+    unpriced: Unpriced, priced: Decimal, delta: Decimal, flow: Decimal
 ) -> tuple[Unpriced, Decimal, Decimal]:
     """Let a trade close the unpriced part first, for it is the oldest.
 
-    Returns that part, and what is left of delta and flow for the priced one.
+    Returns that part, and what is left of delta and flow for the ``priced`` one.
     """
-    if not unpriced.qty or unpriced.qty.is_signed() == delta.is_signed():
-        return unpriced, delta, flow
-    return _move(unpriced, _at_most(delta, unpriced.qty), delta, flow)
+    if unpriced.qty and unpriced.qty.is_signed() != delta.is_signed():
+        unpriced, delta, flow = _move(unpriced, _at_most(delta, unpriced.qty), delta, flow)
+    if delta and priced and unpriced.closed and priced.is_signed() != delta.is_signed():
+        if priced.is_signed() == unpriced.closed.is_signed():
+            unpriced = _counted(unpriced, _at_most(delta, priced))
+    return unpriced, delta, flow
 
 
 def split_void(
     unpriced: Unpriced, priced: Decimal, delta: Decimal, flow: Decimal
 ) -> tuple[Unpriced, Decimal, Decimal]:
-    """The reverse of :func:`split_fill`: priced openings first, then unpriced closes, then rest."""
+    """The reverse of :func:`split_fill`: the newest first.
+
+    Priced openings on the other side go, then priced closes return, then unpriced closes.
+    """
     rest = delta
     if priced and priced.is_signed() != delta.is_signed():
         rest = _subtract(delta, _at_most(delta, priced))
-    same_side = unpriced.closed and unpriced.closed.is_signed() == delta.is_signed()
-    limit = unpriced.closed if same_side else unpriced.qty
-    if not rest or not limit or (not same_side and limit.is_signed() == delta.is_signed()):
+    if not rest:
         return unpriced, delta, flow
-    return _move(unpriced, _at_most(rest, limit), delta, flow)
+    if unpriced.closed and unpriced.closed.is_signed() == delta.is_signed():
+        if unpriced.later:
+            returned = _at_most(rest, unpriced.later)
+            unpriced = _counted(unpriced, returned)
+            rest = _subtract(rest, returned)
+        limit = unpriced.closed
+    elif unpriced.qty and unpriced.qty.is_signed() != delta.is_signed():
+        limit = unpriced.qty
+    else:
+        return unpriced, delta, flow
+    return _move(unpriced, _at_most(rest, limit), delta, flow) if rest else (unpriced, delta, flow)
+
+
+def _counted(unpriced: Unpriced, delta: Decimal) -> Unpriced:
+    """Count what a trade (or its bust) closed of the priced part after the unpriced was gone."""
+    return Unpriced(unpriced.qty, unpriced.closed, unpriced.cash, _subtract(unpriced.later, delta))
 
 
 def _move(
@@ -204,7 +224,10 @@ def _move(
     """Book ``part`` of a trade on the unpriced quantity, with its share of the cash."""
     money = share(flow, part, delta)
     moved = Unpriced(
-        _add(unpriced.qty, part), _subtract(unpriced.closed, part), _add(unpriced.cash, money)
+        _add(unpriced.qty, part),
+        _subtract(unpriced.closed, part),
+        _add(unpriced.cash, money),
+        unpriced.later,
     )
     return moved, _subtract(delta, part), _subtract(flow, money)
 

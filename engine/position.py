@@ -199,7 +199,7 @@ def late_fee(
         if unpriced is not None:
             held = _subtract(held, unpriced.qty)
             if _crosses(held, delta):  # what the priced part cannot give, the unpriced part gives
-                unpriced, rest, _ = split_fill(unpriced, _add(held, delta), ZERO)
+                unpriced, rest, _ = split_fill(unpriced, ZERO, _add(held, delta), ZERO)
                 change = _subtract(rest, held)
         basis = basis_after_gift(held, position.basis, _add(held, change))
         qty = _add(position.qty, delta)

@@ -110,18 +110,18 @@ def _unpriced_change(
     """Move the quantity at a price nobody told us."""
     unpriced = position.unpriced or Unpriced()
     held = _subtract(position.qty, unpriced.qty)
-    unpriced, rest, _ = split_fill(unpriced, delta, ZERO)
+    unpriced, rest, _ = split_fill(unpriced, ZERO, delta, ZERO)
     cash, basis = position.cash, position.basis
     if rest and held and held.is_signed() != rest.is_signed():
         taken = rest if rest.copy_abs() <= held.copy_abs() else held.copy_negate()
         basis = basis_after_fill(held, basis, taken, ZERO, _add(held, taken))
         cash = _add(cash, _subtract(position.basis, basis))
-        unpriced = Unpriced(unpriced.qty, _subtract(unpriced.closed, taken), unpriced.cash)
         rest = _subtract(rest, taken)
     if rest:
-        unpriced = Unpriced(_add(unpriced.qty, rest), unpriced.closed, unpriced.cash)
+        unpriced = msgspec.structs.replace(unpriced, qty=_add(unpriced.qty, rest))
+    known = None if unpriced == Unpriced() else unpriced
     qty = _add(position.qty, delta)
-    return moved(position, instrument, qty, cash, basis, None, position.fees, unpriced, ts, False)
+    return moved(position, instrument, qty, cash, basis, None, position.fees, known, ts, False)
 
 
 def _split(position: Position, instrument: Instrument, ratio: Decimal, ts: int) -> Position:
@@ -132,6 +132,7 @@ def _split(position: Position, instrument: Instrument, ratio: Decimal, ts: int) 
             EXACT.multiply(unpriced.qty, ratio),
             EXACT.multiply(unpriced.closed, ratio),
             unpriced.cash,
+            EXACT.multiply(unpriced.later, ratio),
         )
     qty = EXACT.multiply(position.qty, ratio)
     rescaled = moved(

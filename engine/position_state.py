@@ -91,7 +91,7 @@ def trade(
         cash = _add(position.cash, flow)
         return moved(position, instrument, new, cash, basis, px, fees, None, ts, False)
     held = _subtract(position.qty, unpriced.qty)
-    unpriced, rest, money = split_fill(unpriced, delta, flow)
+    unpriced, rest, money = split_fill(unpriced, held, delta, flow)
     basis = position.basis
     if rest:
         basis = basis_after_fill(held, basis, rest, money, _add(held, rest))

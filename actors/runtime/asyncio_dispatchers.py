@@ -55,6 +55,9 @@ class _AsyncioDispatcher(Dispatcher):
     def _schedule(self) -> None:
         self._on_loop(self._on_wake)
 
+    def _call_outside(self, fn: Callable[[], object]) -> None:
+        self._on_loop(self._run_outside, fn)
+
     def _on_wake(self) -> None:
         if self._may_not_run():
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from itertools import count
@@ -9,6 +10,7 @@ from threading import Lock, get_ident
 from typing import Any, TypeVar
 
 from engine.errors import BlockingCallError, InvalidValue, MailboxFull, SystemStopped
+from engine.values import CONTEXT
 
 from .actor import Actor, ActorRef, ActorStart, ActorStop
 from .future import Future, Task, running, wait_blocking
@@ -173,6 +175,28 @@ class Dispatcher(TurnLoop):
                 refuse(coro, task, CancelledError())
                 return
         self._cancel_started(task)
+
+    def urgent(self, fn: Callable[[], object]) -> None:
+        """Run ``fn()`` on the dispatcher's thread soon, outside turns and even while paused; from any thread.
+
+        For what has to leave although nothing can be committed. What it raises is a background failure.
+
+        Raises:
+            SystemStopped: the dispatcher has stopped; ``fn`` will not run.
+        """
+        if self._stopped:
+            raise SystemStopped(f"dispatcher {self.name!r} has stopped; nothing was done")
+        self._call_outside(fn)
+
+    def _call_outside(self, fn: Callable[[], object]) -> None:
+        raise NotImplementedError
+
+    def _run_outside(self, fn: Callable[[], object]) -> None:
+        try:
+            with decimal.localcontext(CONTEXT):
+                fn()
+        except Exception as exc:
+            self.background_failed(fn, exc)
 
     def _fire(self, timer: Timer) -> None:
         """A timer is due: it runs as a message."""

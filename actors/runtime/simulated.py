@@ -89,6 +89,7 @@ class SimulatedDispatcher(Dispatcher):
         self._runnable: list[_Box] = []
         self._waiting = 0
         self._turn_number = 0
+        self._outside: deque[Callable[[], object]] = deque()
         self._coroutines = CoroutineDriver(
             self.background_failed, lambda exc: self._crash(exc, [])
         )
@@ -195,6 +196,9 @@ class SimulatedDispatcher(Dispatcher):
 
     # --- choosing and stepping ---------------------------------------------------------------------------------------
 
+    def _call_outside(self, fn: Callable[[], object]) -> None:
+        self._outside.append(fn)
+
     def _choose(self, n: int) -> int:
         if n < 2 or self._fifo:
             return 0
@@ -213,6 +217,9 @@ class SimulatedDispatcher(Dispatcher):
         return True
 
     def _step_now(self) -> bool:
+        if self._outside:
+            self._run_outside(self._outside.popleft())
+            return True
         ready = self._coroutines.ready
         has_turn = not self._paused and not self._stopped and self.queued() > 0
         possible = len(ready) + has_turn

@@ -18,7 +18,6 @@ from typing import NamedTuple, NoReturn, Protocol, TypeAlias
 import msgspec
 
 from ..errors import RecordingError
-
 from ..messages import Command, Event, Report
 from ..values import Instrument, OrderState, PositionSlot
 

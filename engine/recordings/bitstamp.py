@@ -139,7 +139,7 @@ class _Maker:
         if seen.left < 0 or seen.ended:
             if not seen.ended:
                 seen.left = row.left
-            yield self._shown(row, VenueStatus.WORKING)
+            yield self._shown(row, VenueStatus.WORKING, late=seen.ended)
             return
         if row.price != seen.price:
             seen.price = row.price
@@ -177,13 +177,12 @@ class _Maker:
             None, "", None, None, None, None, False, Feeds.BOTH, _SYMBOL, row.side,
         )  # fmt: skip
 
-    def _shown(self, row: Row, status: VenueStatus) -> OrderSnapshot:
-        """The order is seen in this state; ``sent_ts`` is the exchange's time, so a late row cannot
-        contradict.
-        """
+    def _shown(self, row: Row, status: VenueStatus, *, late: bool = False) -> OrderSnapshot:
+        """The order is seen in this state; a late row is as old as the exchange says, not as its arrival."""
         return OrderSnapshot(
             row.order_id, row.ms * MS, status, row.order_id, _SYMBOL, row.side, OrderType.LIMIT,
-            None, None, self._prices[row.price], None, row.exchange_ms * MS, Source.STREAM,
+            None, None, self._prices[row.price], None, row.exchange_ms * MS if late else None,
+            Source.STREAM,
         )  # fmt: skip
 
 

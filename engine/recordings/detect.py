@@ -10,7 +10,7 @@ from .base import excerpt
 from .cme import HEADER as CME_HEADER
 from .kucoin_trades import HEADER as KUCOIN_TRADES_HEADER
 
-__all__ = ["FORMATS", "detect_format", "describe_formats"]
+__all__ = ["FORMATS", "describe_formats", "detect_format"]
 
 _LOBSTER: Final = re.compile(r"\d{1,5}(\.\d{1,9})?,[1-7],-?\d+,\d+,-?\d+,-?[01]\Z")
 _BITSTAMP_LOG: Final = re.compile(

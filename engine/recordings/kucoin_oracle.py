@@ -206,8 +206,10 @@ def _collect(rows: Iterable[Row]) -> _Facts:
             if row.base_asset_amount:
                 base, quote = Decimal(row.base_asset_amount), Decimal(row.quote_asset_amount)
                 completed.append(_Completed(oid, base, quote, ordered.get(oid)))
-    orders = {
-        oid: Expected(ends.get(oid), *sums.get(oid, (0, ZERO, ZERO)), oid in ordered)
-        for oid in seen
-    }
+    orders: dict[str, Expected] = {}
+    for oid in seen:
+        fills, qty, cost = sums.get(oid, (0, ZERO, ZERO))
+        complete = oid in ordered and qty >= ordered[oid]  # whatever the log's last word was
+        end = OrderState.FILLED if complete else ends.get(oid)
+        orders[oid] = Expected(end, fills, qty, cost, oid in ordered)
     return _Facts(Tally(orders), completed, spans)

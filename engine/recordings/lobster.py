@@ -171,9 +171,7 @@ class _Maker:
         )  # fmt: skip
         return submit, Accepted(oid, ts, oid)
 
-    def executed(
-        self, row: int, ts: int, oid: str, size: str, price: str, side: Side
-    ) -> _Messages:
+    def executed(self, row: int, ts: int, oid: str, size: str, price: str, side: Side) -> _Messages:
         """Type 4. The execution carries instrument and side, so an order not known is adopted."""
         live = self._live.get(oid)
         if live is None:
@@ -187,9 +185,7 @@ class _Maker:
         )  # fmt: skip
         return (fill,)
 
-    def reduced(
-        self, row: int, ts: int, oid: str, size: str, price: str, side: Side
-    ) -> _Messages:
+    def reduced(self, row: int, ts: int, oid: str, size: str, price: str, side: Side) -> _Messages:
         """Type 2. The last open shares may go this way too, which ends the order."""
         live = self._live.get(oid)
         if live is None:
@@ -203,9 +199,7 @@ class _Maker:
             return self.deleted(row, ts, oid, size, price, side)
         return (Restated(oid, ts, Decimal(live.total), "reduced"),)
 
-    def deleted(
-        self, row: int, ts: int, oid: str, size: str, price: str, side: Side
-    ) -> _Messages:
+    def deleted(self, row: int, ts: int, oid: str, size: str, price: str, side: Side) -> _Messages:
         """Type 3."""
         del row, size
         if self._live.pop(oid, None) is None:

@@ -6,6 +6,7 @@ are written here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["DAY_NS", "MS", "SECOND", "iso_day", "iso_to_ns", "midnight_ns", "new_york_midnight_ns"]
@@ -15,6 +16,7 @@ MS: Final = 1_000_000
 DAY_NS: Final = 86_400 * SECOND
 
 
+@lru_cache(maxsize=512)  # recordings repeat their days
 def _days(year: int, month: int, day: int) -> int:
     """Days since 1970-01-01 of a Gregorian date (the days_from_civil formula)."""
     if not (1 <= month <= 12 and 1 <= day <= 31 and 1900 <= year <= 2262):
@@ -58,7 +60,7 @@ def iso_to_ns(text: str) -> int:
         or text[13] != ":"
         or text[-1] != "Z"
     ):
-        raise ValueError(f"not a UTC time (YYYY-MM-DDTHH:MM:SS.sssZ): {ascii(text[:40])}")
+        raise ValueError(f"not a UTC time (YYYY-MM-DDTHH:MM:SS.sssZ): {text[:40]!a}")
     seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
     fraction = text[20:-1]
     nanos = int(fraction.ljust(9, "0")[:9]) if fraction else 0

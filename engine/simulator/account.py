@@ -134,11 +134,10 @@ class Account:
         return found
 
     def book(
-        self, slot: Slot, side: Side, qty: Decimal, px: Decimal, fee: Decimal, currency: str
+        self, slot: Slot, side: Side, qty: Decimal, value: Decimal, fee: Decimal, currency: str
     ) -> None:
-        """Move position and balances for one fill."""
+        """Move position and balances for one fill worth ``value`` (settle currency)."""
         instrument = slot.instrument
-        value = instrument.notional(qty, px)
         pnl = slot.book(side, qty, value)
         balances = self.balances
         if instrument.kind is InstrumentKind.CASH:
@@ -160,7 +159,8 @@ class Account:
     def unbook(self, slot: Slot, side: Side, fill: Filled) -> None:
         """Take a fill back: the opposite trade at its price, and the fee returned."""
         fee = -(fill.fee or ZERO)
-        self.book(slot, side.opposite, fill.last_qty, fill.last_px, ZERO, "")
+        value = slot.instrument.notional(fill.last_qty, fill.last_px)
+        self.book(slot, side.opposite, fill.last_qty, value, ZERO, "")
         if fee:
             currency, instrument = fill.fee_currency, slot.instrument
             self.balances[currency] = self.balances.get(currency, ZERO) - fee
@@ -218,10 +218,10 @@ def fee_for(
     instrument: Instrument,
     side: Side,
     qty: Decimal,
-    px: Decimal,
+    value: Decimal,
     liquidity: Liquidity,
 ) -> tuple[Decimal, str]:
-    """Fee of one fill and its currency; rounded to the plan's step against the payer."""
+    """Fee of one fill worth ``value`` and its currency; rounded to the step against the payer."""
     rate = plan.maker if liquidity is Liquidity.MAKER else plan.taker
     is_cash = instrument.kind is InstrumentKind.CASH
     currency = instrument.quote if is_cash else instrument.settle_currency
@@ -229,9 +229,8 @@ def fee_for(
         if plan.currency is FeeCurrency.RECEIVED and is_cash and side is Side.BUY:
             return (qty * rate).quantize(plan.step, ROUND_CEILING), asset_of(instrument)
         if plan.currency is FeeCurrency.THIRD:
-            value = abs(instrument.notional(qty, px)) * rate
-            amount = CONTEXT.divide(value, plan.third_px)
+            amount = CONTEXT.divide(abs(value) * rate, plan.third_px)
             return amount.quantize(plan.step, ROUND_CEILING), plan.third_currency
     if not rate:
         return ZERO, currency
-    return (abs(instrument.notional(qty, px)) * rate).quantize(plan.step, ROUND_CEILING), currency
+    return (abs(value) * rate).quantize(plan.step, ROUND_CEILING), currency

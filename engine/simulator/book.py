@@ -211,7 +211,7 @@ class BookSide:
     def pass_print(self, price: Decimal, qty: Decimal) -> None:
         """Outside volume ``qty`` traded at ``price`` against this side's outside.
 
-        What exceeds the size left was traded from what our orders took, so that is not missing any more.
+        What exceeds the size left came out of what our orders took: that is not missing any more.
         """
         left = ZERO
         if self._px and self._px[-1] == price:

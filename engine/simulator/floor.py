@@ -75,7 +75,8 @@ class Floor:
         terms = order.terms
         account = self.accounts[terms.account]
         instrument = book.instrument
-        fee, currency = fee_for(self.config.fees, instrument, terms.side, qty, px, liquidity)
+        side, value = terms.side, instrument.notional(qty, px)
+        fee, currency = fee_for(self.config.fees, instrument, side, qty, value, liquidity)
         cum_qty = order.cum_qty = order.cum_qty + qty
         order.leaves_qty -= qty
         report = Filled(
@@ -92,7 +93,7 @@ class Floor:
         )
         self.out.append((order, report))
         account.executions.append((self.now, order, report))
-        account.book(account.slot(instrument, terms.slot), terms.side, qty, px, fee, currency)
+        account.book(account.slot(instrument, terms.slot), side, qty, value, fee, currency)
         book.last = px
         book.prices_moved = True
         if not order.leaves_qty:

@@ -197,7 +197,7 @@ def test_nothing_is_sent_before_connecting() -> None:
 
 
 def test_what_nobody_heard_is_in_the_queries() -> None:
-    """A fill while disconnected is not streamed later, and not lost: executions and orders show it."""
+    """A fill while disconnected is not streamed later and not lost: the queries show it."""
     stage = Stage()
     run = stage.clock.run
     run(stage.venue.place(stage.place("x")))

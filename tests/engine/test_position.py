@@ -1,4 +1,4 @@
-"""A position slot: quantity, average, P&L, fees, busts, baselines, corrections, dust."""
+"""A position slot: quantity, average, P&L, fees, busts, corrections, dust."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from engine.position import (
     late_fee,
     new_position,
     realized_pnl,
-    set_baseline,
     total_pnl,
     unpriced_qty,
     unrealized_pnl,
@@ -185,46 +184,19 @@ def test_a_bust_after_a_close_keeps_the_total_exact() -> None:
     assert average > 0
 
 
-def test_a_priced_baseline_starts_realised_at_zero() -> None:
-    """What was held before us counts from its average."""
-    held = set_baseline(empty(SPOT), SPOT, D(-4), D(50), 1)
-    assert (D(-4), D(50), D(0)) == (held.qty, avg_px(held, SPOT), realized_pnl(held))
-    assert D(-4) == held.baseline_qty
-    assert D(4) == realized_pnl(book(held, SPOT, BUY, D(2), D(48), None, "", 2))
+def test_busts_of_a_close_made_in_parts_restore_its_cost() -> None:
+    """From flat, taking back one of two closing fills returns its quantity at the average."""
+    held = after(SPOT, (BUY, "10", "100"), (SELL, "4", "110"), (SELL, "6", "120"))
+    held = void(held, SPOT, SELL, D(4), D(110), None, "", 4)
+    assert (D(4), D(100), D(120)) == (held.qty, avg_px(held, SPOT), realized_pnl(held))
 
 
-def test_an_unpriced_baseline_invents_no_number() -> None:
-    """Without an average the old part has no P&L: it closes first and its proceeds stay apart."""
-    held = set_baseline(empty(SPOT), SPOT, D(4), None, 1)
-    held = book(held, SPOT, BUY, D(2), D(100), None, "", 2)
-    assert (D(6), D(4)) == (held.qty, unpriced_qty(held))
-    assert (None, None) == (avg_px(held, SPOT), unrealized_pnl(held, SPOT, D(100)))
-    assert total_pnl(held, SPOT, D(100)) is None
-    held = book(held, SPOT, SELL, D(5), D(110), None, "", 3)
-    assert (D(1), D(0), D(100), D(10)) == (
-        held.qty, unpriced_qty(held), avg_px(held, SPOT), realized_pnl(held),
-    )  # fmt: skip
-    assert held.unpriced is not None
-    assert (D(4), D(440)) == (held.unpriced.closed, held.unpriced.cash)
-
-
-def test_a_busted_close_of_unpriced_quantity_restores_it() -> None:
-    """What was sold from the unpriced part returns to it, with its proceeds."""
-    before = set_baseline(empty(SPOT), SPOT, D(4), None, 1)
-    for closed in (D(3), D(4), D(9)):
-        held = book(before, SPOT, SELL, closed, D(110), None, "", 3)
-        held = void(held, SPOT, SELL, closed, D(110), None, "", 4)
-        assert (before.qty, before.unpriced, before.cash) == (held.qty, held.unpriced, held.cash)
-
-
-def test_a_baseline_comes_first_and_once() -> None:
-    """A second baseline, or one after a fill, is refused with what to do, and nothing changed."""
-    with pytest.raises(InvalidValue, match="OPERATOR"):
-        set_baseline(after(SPOT, (BUY, "1", "1")), SPOT, D(1), D(1), 2)
-    flat = set_baseline(empty(SPOT), SPOT, D(0), None, 1)
-    assert D(0) == flat.baseline_qty
-    with pytest.raises(InvalidValue, match="baseline 0"):
-        set_baseline(flat, SPOT, D(1), D(1), 2)
+def test_a_bust_of_an_opening_does_not_hide_an_earlier_close() -> None:
+    """Busting a later opening, then an earlier close, restores the cost that was closed."""
+    held = after(SPOT, (BUY, "10", "100"), (SELL, "10", "110"), (BUY, "5", "200"))
+    held = void(held, SPOT, BUY, D(5), D(200), None, "", 4)
+    held = void(held, SPOT, SELL, D(10), D(110), None, "", 5)
+    assert (D(10), D(100), D(0)) == (held.qty, avg_px(held, SPOT), realized_pnl(held))
 
 
 def test_a_liquidation_moves_quantity_at_its_price() -> None:
@@ -243,6 +215,7 @@ def test_a_correction_without_price_changes_no_realised_pnl() -> None:
     held = after(SPOT, (BUY, "4", "100"))
     gone = correct(held, SPOT, CorrectionKind.OPERATOR, 2, qty=D(-1))
     assert (D(3), D(0), D(100)) == (gone.qty, realized_pnl(gone), avg_px(gone, SPOT))
+    assert gone.unpriced is None
     more = correct(held, SPOT, CorrectionKind.OPERATOR, 2, qty=D(1))
     assert (D(5), D(1), D(0)) == (more.qty, unpriced_qty(more), realized_pnl(more))
     other = correct(held, SPOT, CorrectionKind.OPERATOR, 2, qty=D(-6))

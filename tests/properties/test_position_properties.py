@@ -230,9 +230,23 @@ def test_an_unpriced_baseline_loses_no_quantity_and_no_cash(
     assert Fraction(held.cash) + Fraction(apart) == Fraction(played(SPOT, sequence).cash)
     for fill in data.draw(st.permutations(sequence)):
         held = void(held, SPOT, *fill, 2)
+        assert unpriced_qty(held) * (held.qty - unpriced_qty(held)) >= 0
     left = held.unpriced.cash if held.unpriced else D(0)
     assert lots * LOT == held.qty
     assert 0 == Fraction(held.cash) + Fraction(left)
+
+
+@given(st.lists(fills(), max_size=8), st.integers(-5000, 5000), fills())
+def test_a_bust_right_after_its_fill_restores_both_parts(
+    sequence: list[Fill], lots: int, fill: Fill
+) -> None:
+    """Over an unpriced baseline too, book then void leaves no trace in quantity, cash or cost."""
+    before = set_baseline(empty(SPOT), SPOT, lots * LOT, None, 0)
+    for earlier in sequence:
+        before = book(before, SPOT, *earlier, 1)
+    held = void(book(before, SPOT, *fill, 2), SPOT, *fill, 3)
+    assert (before.qty, before.basis, before.cash) == (held.qty, held.basis, held.cash)
+    assert before.unpriced == held.unpriced
 
 
 @given(instruments, sequences, st.integers(-50, 50), st.booleans())

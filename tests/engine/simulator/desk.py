@@ -1,4 +1,4 @@
-"""A desk at a simulated exchange: one line per order, numbers as strings, time that ticks by itself."""
+"""A desk at a simulated exchange: one line per order, numbers as strings, time that ticks."""
 
 from __future__ import annotations
 
@@ -106,7 +106,14 @@ class Desk:
 
     def amend(self, client_order_id: str, symbol: str = "BTC", **terms: str) -> Answer:
         values = {name: D(value) for name, value in terms.items()}
-        request = Amend(client_order_id, "r1", symbol, **values)
+        request = Amend(
+            client_order_id,
+            "r1",
+            symbol,
+            values.get("order_qty"),
+            values.get("price"),
+            values.get("stop_px"),
+        )
         return self.exchange.amend(self.account, request, self.tick())
 
     def book(self, bids: str, asks: str, symbol: str = "BTC") -> None:

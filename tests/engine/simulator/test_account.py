@@ -33,9 +33,7 @@ def test_fees_are_taken_in_the_configured_coin(
     currency: FeeCurrency, buy_fee: tuple[str, str], sell_fee: tuple[str, str], held: str
 ) -> None:
     """A fee in the bought coin shrinks the position; in any other coin it does not."""
-    plan = FeePlan(
-        taker=D("0.01"), currency=currency, third_currency="BNB", third_px=D(4)
-    )
+    plan = FeePlan(taker=D("0.01"), currency=currency, third_currency="BNB", third_px=D(4))
     desk = Desk(ExchangeConfig(fees=plan))
     desk.book("99x5", "100x5")
     found = [report for report in desk.market(BUY, "2") if isinstance(report, Filled)]
@@ -63,7 +61,7 @@ def test_makers_pay_the_maker_rate_and_rebates_are_paid_out() -> None:
 
 
 def test_average_price_and_realised_result_of_a_contract() -> None:
-    """Averages follow openings, results follow closings, a flip starts anew; all in the settle currency."""
+    """Averages follow openings, results follow closings, and a flip starts anew."""
     desk = Desk()
     desk.book("99x50", "100x1 110x1 120x50", symbol="PERP")
     desk.market(BUY, "2", symbol="PERP")
@@ -76,7 +74,7 @@ def test_average_price_and_realised_result_of_a_contract() -> None:
 
 
 def test_an_inverse_contract_settles_in_the_base() -> None:
-    """An inverse contract's value is quantity times multiplier over price, its result in the base coin."""
+    """An inverse contract's value is quantity times multiplier over price, in the base coin."""
     desk = Desk()
     desk.book("100x50", "200x50", symbol="COIN")
     desk.market(SELL, "4", symbol="COIN")
@@ -98,7 +96,7 @@ def test_reduce_only_is_cut_on_arrival() -> None:
 
 
 def test_resting_reduce_only_orders_shrink_with_the_position() -> None:
-    """When something else closes part, resting reduce-only orders shrink; at flat they are cancelled."""
+    """When something else closes part, reduce-only orders shrink; at flat they are cancelled."""
     desk = Desk()
     desk.book("99x50", "100x5")
     desk.market(BUY, "3")
@@ -116,7 +114,7 @@ def test_resting_reduce_only_orders_shrink_with_the_position() -> None:
 
 
 def test_idle_triggers_may_be_left_alone_until_elected() -> None:
-    """Where the venue checks stops only on election, the stop is cut then, and cancelled when flat."""
+    """Where stops are checked only on election, they are cut then, and cancelled when flat."""
     desk = Desk(ExchangeConfig(checks_idle_triggers=False))
     desk.book("99x50", "100x5")
     for name in ("cut", "gone"):
@@ -152,7 +150,7 @@ def test_a_partial_fill_of_one_exit_shrinks_the_other() -> None:
 
 
 def test_hedge_slots_are_two_positions() -> None:
-    """Long and short slots stand side by side, and their closing sides cannot open the other way."""
+    """Long and short slots stand side by side; their closing sides cannot open the other way."""
     desk = Desk()
     desk.book("99x50", "100x50", symbol="PERP")
     desk.market(BUY, "2", symbol="PERP", slot=LONG)

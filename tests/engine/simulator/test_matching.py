@@ -78,7 +78,7 @@ def test_volume_ahead_trades_first() -> None:
 
 
 def test_cancels_happen_behind_us_as_long_as_they_can() -> None:
-    """A displayed size that shrinks without a trade moves us up only when it falls below our place."""
+    """A size that shrinks without a trade moves us up only when it falls below our place."""
     desk = Desk()
     desk.book("100x5", "101x5")
     desk.buy("1", "100")
@@ -96,7 +96,7 @@ def test_cancels_happen_behind_us_as_long_as_they_can() -> None:
 
 
 def test_a_level_never_displayed_counts_whole_when_it_is() -> None:
-    """Beyond the displayed depth nothing is known: the first size shown there is all ahead of us."""
+    """Beyond the displayed depth nothing is known: the first size shown is all ahead of us."""
     desk = Desk()
     desk.book("100x5", "101x5")
     desk.buy("1", "98")
@@ -153,7 +153,7 @@ def test_own_orders_keep_price_time_priority() -> None:
 
 
 def test_an_arriving_order_meets_outside_and_own_orders_in_turn() -> None:
-    """At one price the outside that was there before our order trades before it, the rest after it."""
+    """At one price, the outside that stood before our order trades before it, the rest after."""
     exchange_desk = Desk()
     other = Desk(account="b", exchange=exchange_desk.exchange)
     exchange_desk.book("100x2", "105x1")
@@ -235,7 +235,7 @@ def test_self_trade_follows_the_rule(
 def test_queue_models_differ_as_stated(
     model: QueueModel, at_price: list[tuple[str, str]], through: list[tuple[str, str]]
 ) -> None:
-    """TOUCH fills on the first print at the price, THROUGH only beyond it, QUEUED after its turn."""
+    """TOUCH fills on the first print at the price, THROUGH beyond it, QUEUED after its turn."""
     desk = Desk(ExchangeConfig(queue_model=model))
     desk.book("100x5", "101x5")
     desk.buy("1", "100")
@@ -253,7 +253,7 @@ def test_the_share_of_displayed_size_is_a_limit() -> None:
 
 
 def test_cash_sized_orders_buy_whole_lots() -> None:
-    """A cash order buys the whole lots its money pays for, and its acknowledgement says how many."""
+    """A cash order buys the whole lots its money pays for; its acknowledgement says how many."""
     desk = Desk()
     desk.book("99x5", "100x1 110x9")
     answer = desk.send(BUY, OrderType.MARKET, None, cash_qty=D(160))

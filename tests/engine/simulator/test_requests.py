@@ -191,7 +191,7 @@ def test_an_amend_to_what_has_filled_completes_the_order() -> None:
 
 
 def test_a_repriced_order_trades_at_once_when_it_crosses() -> None:
-    """An amend into the market takes liquidity; a post-only order is refused that and keeps its terms."""
+    """An amend into the market takes liquidity; a post-only order keeps its old terms."""
     desk = Desk()
     desk.book("99x5", "101x5")
     desk.buy("1", "99")

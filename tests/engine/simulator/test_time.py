@@ -85,7 +85,7 @@ def test_a_request_takes_effect_after_the_latency() -> None:
 
 
 def test_a_fill_may_beat_a_cancel_under_way() -> None:
-    """A cancel in flight loses against a fill before its arrival: it is refused, the fill stands."""
+    """A cancel in flight loses against a fill before its arrival: it is refused."""
     desk = Desk(ExchangeConfig(latency_out_ns=100, latency_in_ns=50))
     place = desk.exchange.send("a", Place(desk.terms(BUY, OrderType.LIMIT, "1", price="100")), 0)
     desk.exchange.advance(100)
@@ -126,7 +126,7 @@ def test_the_hosts_decimal_context_changes_nothing() -> None:
 
 
 def test_set_up_mistakes_are_named() -> None:
-    """Listing twice, opening twice, unknown accounts and instruments raise with the offending name."""
+    """Listing or opening twice, unknown accounts and instruments raise with the offending name."""
     exchange = Exchange(ExchangeConfig(), (BTC,))
     exchange.open_account("a")
     with pytest.raises(InvalidValue, match="BTC"):

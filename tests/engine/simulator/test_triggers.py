@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -71,7 +72,7 @@ def test_a_stop_waiting_for_the_book_can_be_cancelled() -> None:
 
 
 def test_an_elected_stop_meets_a_side_stated_empty() -> None:
-    """When the stated book has nobody on that side, an elected stop is cancelled like any market order."""
+    """When nobody is stated on that side, an elected stop is cancelled like a market order."""
     desk = Desk()
     stop(desk, SELL, OrderType.STOP, "98", trigger_source=TriggerSource.MARK)
     desk.book("", "101x5")
@@ -101,7 +102,7 @@ def test_only_the_chosen_price_elects(source: TriggerSource) -> None:
     desk = Desk()
     desk.book("100x50", "101x50")
     stop(desk, SELL, OrderType.STOP, "95", trigger_source=source)
-    moves = {
+    moves: dict[TriggerSource, Callable[[], None]] = {
         TriggerSource.LAST: lambda: desk.trade("95", "1", BUY),
         TriggerSource.MARK: lambda: desk.mark("95"),
         TriggerSource.MID: lambda: desk.book("94x9", "95x9"),
@@ -116,7 +117,7 @@ def test_only_the_chosen_price_elects(source: TriggerSource) -> None:
 
 
 def test_a_trailing_stop_follows_and_never_retreats() -> None:
-    """A trailing stop keeps its distance from the best price seen and is elected on the way back."""
+    """A trailing stop keeps its distance from the best price and is elected on the way back."""
     desk = Desk()
     desk.book("90x9", "120x9")
     desk.trade("100", "1", None)
@@ -170,7 +171,7 @@ def test_one_election_may_elect_the_next() -> None:
 
 @pytest.mark.parametrize("refuses", [False, True])
 def test_a_stop_beyond_the_market_is_elected_or_refused(refuses: bool) -> None:
-    """A stop that the price has passed already is elected at once, or refused where the venue does."""
+    """A stop that the price has passed is elected at once, or refused where the venue does."""
     desk = Desk(ExchangeConfig(refuse_immediate_trigger=refuses))
     desk.book("100x9", "101x9")
     desk.trade("100", "1", None)
@@ -182,7 +183,7 @@ def test_a_stop_beyond_the_market_is_elected_or_refused(refuses: bool) -> None:
 
 
 def test_a_child_id_and_its_parent_find_one_order() -> None:
-    """Where an elected order gets a new venue id, both ids find it and its fills carry the new one."""
+    """Where an elected order gets a new venue id, both find it and its fills carry the new one."""
     desk = Desk(ExchangeConfig(child_on_trigger=True))
     desk.book("100x9", "101x9")
     stop(desk, SELL, OrderType.STOP, "98", trigger_source=TriggerSource.MARK)

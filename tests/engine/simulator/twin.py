@@ -1,7 +1,7 @@
-"""A second, dumber exchange: lists that are scanned from end to end, no price levels, no shared code.
+"""A second, dumber exchange: lists scanned from end to end, no levels, no shared code.
 
-It knows limit and market orders, IOC, FOK, post-only, cancel, amend, books and prints, under the default queue rule,
-and is compared with the real one command by command.
+It knows limit and market orders, IOC, FOK, post-only, cancel, amend, books and prints, under the
+default queue rule, and is compared with the real one command by command.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Twin:
             maker = self._best_own(is_buy)
             if maker is None or maker.price != px or maker.ahead is None:
                 break
-            part = min(qty, maker.ahead if maker.ahead else maker.leaves)
+            part = min(qty, maker.ahead or maker.leaves)
             qty -= part
             if maker.ahead:
                 passed += part
@@ -240,11 +240,12 @@ class Twin:
         for order in self.resting:
             if order.is_buy is not is_buy or order.price is None:
                 continue
-            if best is None or best.price is None:
-                best = order
-            elif self._better(is_buy, order.price, best.price):
-                best = order
-            elif order.price == best.price and order.seq < best.seq:
+            if (
+                best is None
+                or best.price is None
+                or self._better(is_buy, order.price, best.price)
+                or (order.price == best.price and order.seq < best.seq)
+            ):
                 best = order
         return best
 
