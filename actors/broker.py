@@ -20,6 +20,7 @@ from engine.messages import (
     AmendOrder,
     Cancel,
     CancelOrder,
+    CorrectPosition,
     Denied,
     Filled,
     LinkDown,
@@ -102,7 +103,8 @@ class BrokerActor(Actor):
             CancelOrder: self._command,
             AmendOrder: self._command,
             SettleOrder: self._command,
-            SetBaseline: self._baseline,
+            SetBaseline: self._state_position,
+            CorrectPosition: self._state_position,
             WaitFor: self._wait_for,
             CallEnded: self.calls.ended,
             LinkUp: self.calls.link_up,
@@ -178,11 +180,11 @@ class BrokerActor(Actor):
             raise UserError(f"amend of {command.client_order_id!r} was not sent: {out.refused}")
         return view_order(out.order)
 
-    def _baseline(self, baseline: SetBaseline) -> None:
-        actor = self._position(baseline.instrument, baseline.slot)
-        actor.on_receive(baseline)
-        entity = f"position:{self.name}:{self.account}:{baseline.instrument}:{baseline.slot.value}"
-        self.turn.record(baseline.ts, entity, baseline)
+    def _state_position(self, stated: SetBaseline | CorrectPosition) -> None:
+        """A baseline or a correction of one slot."""
+        actor = self._position(stated.instrument, stated.slot)
+        actor.on_receive(stated)
+        self.turn.record(stated.ts, actor.actor_urn, stated)
 
     def _wait_for(self, wait: WaitFor) -> None:
         order = self.find_order(wait.client_order_id)

@@ -24,7 +24,7 @@ from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
 from .hub import Hub
 from .journal import Journal, open_journal
-from .portfolio import PositionView, Snapshot, view_position
+from .portfolio import PositionView, Snapshot, positions_now, view_position
 from .recovery import checkpoint, doubts, recover
 from .runtime import Dispatcher, Future, LoopDispatcher, SimulatedDispatcher, ThreadDispatcher
 from .supervision import supervisor_for
@@ -340,9 +340,9 @@ class Lifecycle:
     def _positions(self, marks: Mapping[tuple[str, str], Decimal] | None = None) -> tuple[PositionView, ...]:
         marks = marks or {}
         return tuple(
-            view_position(actor.position, actor.instrument, marks.get((broker.name, symbol)))
+            view_position(position, instrument, marks.get((broker.name, position.instrument)))
             for broker in self.brokers.values()
-            for (symbol, _), actor in broker.positions.items()
+            for position, instrument in positions_now(broker, self.dispatcher.time_ns())
         )
 
     def _snapshot(self) -> Snapshot:

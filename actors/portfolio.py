@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.order import leaves_qty
+from engine.order_tables import TERMINAL, Life
 from engine.pnl import add_amount
+from engine.position import follow_orders
 from engine.position_state import Position
 from engine.position_tables import Exposure, PositionLife
 from engine.position_views import avg_px, exposure, realized_pnl, unrealized_pnl
-from engine.values import CONTEXT, Instrument, PositionSlot
+from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side
 from engine.views import OrderView
 
-__all__ = ["Portfolio", "PositionView", "Snapshot", "portfolio_of", "view_position"]
+if TYPE_CHECKING:
+    from .broker import BrokerActor
+
+__all__ = [
+    "Portfolio",
+    "PositionView",
+    "Snapshot",
+    "portfolio_of",
+    "positions_now",
+    "view_position",
+]
 
 Amounts = tuple[tuple[str, Decimal], ...]
 
@@ -85,6 +99,35 @@ def view_position(
 def _shown(price: Decimal | None) -> Decimal | None:
     """A derived price without the zeros a division leaves."""
     return None if price is None else CONTEXT.plus(price)
+
+
+def positions_now(broker: BrokerActor, ts: int) -> list[tuple[Position, Instrument]]:
+    """The slots of an account, their lives told which of its orders work now."""
+    entries: dict[tuple[str, PositionSlot], bool] = {}
+    exits: dict[tuple[str, PositionSlot], Decimal] = {}
+    for actor in broker.orders.values():
+        order = actor.order
+        key = (order.terms.instrument, order.terms.slot)
+        if order.life in TERMINAL or order.life is Life.PENDING:
+            continue
+        held = broker.positions.get(key)
+        against = held is not None and held.position.qty and (
+            held.position.qty.is_signed() == (order.terms.side is Side.BUY)
+        )
+        if order.terms.reduce_only or against:
+            if order.life is Life.TRIGGERED or not order.terms.order_type.has_trigger:
+                exits[key] = exits.get(key, ZERO) + (leaves_qty(order) or ZERO)
+        else:
+            entries[key] = True
+    return [
+        (
+            follow_orders(
+                held.position, held.instrument, entries.get(key, False), exits.get(key, ZERO), ts
+            ),
+            held.instrument,
+        )
+        for key, held in broker.positions.items()
+    ]
 
 
 def portfolio_of(positions: tuple[PositionView, ...]) -> Portfolio:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InvalidValue
-from engine.fold import book_execution
-from engine.messages import PositionChanged, SetBaseline, SubmitOrder, Tags
+from engine.fold import book_execution, state_position
+from engine.messages import CorrectPosition, PositionChanged, SetBaseline, SubmitOrder, Tags
 from engine.order import Booking
-from engine.position_corrections import set_baseline
 from engine.position_state import Position
 from engine.position_views import avg_px, realized_pnl
 from engine.values import Instrument
@@ -55,8 +54,8 @@ class PositionActor(Actor):
             after = book_execution(before, self.instrument, terms, message.booking, message.ts)
             tags, client_order_id = terms.tags, terms.client_order_id
             ts = message.ts
-        elif type(message) is SetBaseline:
-            after = set_baseline(before, self.instrument, message.qty, message.avg_px, message.ts)
+        elif isinstance(message, SetBaseline | CorrectPosition):
+            after = state_position(before, self.instrument, message)
             ts = message.ts
         else:
             raise InvalidValue(f"{type(message).__name__} is not a message to a position")

@@ -37,8 +37,7 @@ _LINE_LENGTH_MAX = (
 
 
 class FileLines:
-    """The lines of a text file, plain, gzipped, or one member of a zip; read again at each
-    iteration.
+    """The lines of a text file: plain, gzipped, or a member of a zip; read at each iteration.
 
     Raises, while iterating:
         RecordingError: the file is truncated, damaged, gone, or not UTF-8; names the line that
@@ -70,9 +69,7 @@ class FileLines:
         return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=None))
 
     def _torn(self, error: Exception) -> RecordingError:
-        """Say where it broke: count the lines that can still be read (only now, to keep reading
-        fast).
-        """
+        """Say where it broke: count the lines that can still be read."""
         good = 0
         try:
             with ExitStack() as stack:
@@ -173,9 +170,7 @@ def _checked(name: str, lines: Lines, wanted: str | None) -> str:
 
 
 def _open_member(path: Path, wanted: str | None) -> tuple[str, Lines]:
-    """The one member of a zip that is a recording; other members (order books, readmes) stand
-    beside it.
-    """
+    """The one member of a zip that is a recording; order books and readmes stand beside it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]

@@ -23,6 +23,7 @@ from engine.fold import digest, revive, tombstone
 from engine.messages import (
     AmendOrder,
     CancelOrder,
+    CorrectPosition,
     Event,
     OrderReport,
     SetBaseline,
@@ -180,12 +181,21 @@ class ExecutionSystem(Lifecycle):
         slot: PositionSlot = PositionSlot.NET,
     ) -> Future[None]:
         """State what a slot held before our first fill (signed quantity)."""
-        self._check_running()
         broker = self._broker(venue, account)
         ts = self.dispatcher.time_ns()
-        command = SetBaseline(broker.name, broker.account, instrument, slot, qty, avg_px, ts)
+        return self.state_position(
+            SetBaseline(broker.name, broker.account, instrument, slot, qty, avg_px, ts)
+        )
+
+    def state_position(self, statement: SetBaseline | CorrectPosition) -> Future[None]:
+        """State a baseline or a typed correction of a slot (liquidation, settlement, split, funding...), journalled.
+
+        A statement that does not fit is an InvalidValue in the future, and changes nothing.
+        """
+        self._check_running()
+        broker = self._broker(statement.venue, statement.account)
         future: Future[None] = Future(self.dispatcher)
-        self.dispatcher.post_bounded(broker, Ask(command, future))
+        self.dispatcher.post_bounded(broker, Ask(statement, future))
         return future
 
     def report(self, venue: str, account: str, report: OrderReport) -> None:

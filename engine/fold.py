@@ -20,6 +20,7 @@ from .errors import InvariantViolated, JournalCorrupt
 from .invariants import check_step
 from .messages import (
     AdoptOrder,
+    CorrectPosition,
     DefineInstrument,
     Feeds,
     Filled,
@@ -34,11 +35,20 @@ from .order import Booking, BookingKind, Ledger, Order, public_state
 from .order_steps import begin, step
 from .order_tables import Life
 from .position import book, late_fee, void
-from .position_corrections import set_baseline
+from .position_corrections import correct, set_baseline
 from .position_state import Position, new_position
 from .values import Instrument, OrderState, PositionSlot, exact
 
-__all__ = ["Books", "SlotKey", "Tombstone", "book_execution", "digest", "revive", "tombstone"]
+__all__ = [
+    "Books",
+    "SlotKey",
+    "Tombstone",
+    "book_execution",
+    "digest",
+    "revive",
+    "state_position",
+    "tombstone",
+]
 
 SlotKey: TypeAlias = tuple[str, str, str, PositionSlot]  # venue, account, instrument, slot
 
@@ -98,6 +108,29 @@ def book_execution(
     return position
 
 
+def state_position(
+    position: Position, instrument: Instrument, message: SetBaseline | CorrectPosition
+) -> Position:
+    """Take what was stated about a slot into it.
+
+    Raises:
+        InvalidValue: it does not fit the slot or the kind of correction; nothing changed.
+    """
+    if isinstance(message, SetBaseline):
+        return set_baseline(position, instrument, message.qty, message.avg_px, message.ts)
+    return correct(
+        position,
+        instrument,
+        message.kind,
+        message.ts,
+        qty=message.qty,
+        px=message.px,
+        ratio=message.ratio,
+        amount=message.amount,
+        currency=message.currency,
+    )
+
+
 class Books:
     """What a journal says, built fact by fact. Mutable; owns what it holds."""
 
@@ -124,15 +157,13 @@ class Books:
             self._introduce(entity, message)
         elif isinstance(message, DefineInstrument):
             self.instruments[message.instrument.venue, message.instrument.symbol] = message.instrument
-        elif isinstance(message, SetBaseline):
+        elif isinstance(message, SetBaseline | CorrectPosition):
             key = (message.venue, message.account, message.instrument, message.slot)
             instrument = self._instrument(message.venue, message.instrument)
             held = self.positions.get(key) or new_position(
                 message.venue, message.account, instrument, message.slot
             )
-            self.positions[key] = set_baseline(
-                held, instrument, message.qty, message.avg_px, message.ts
-            )
+            self.positions[key] = state_position(held, instrument, message)
         elif isinstance(message, ReviveOrder):
             if entity not in self.orders:  # in a whole fold the order is here, as it was
                 self.hold(*revive(message.tombstone.encode()))

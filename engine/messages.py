@@ -169,6 +169,27 @@ class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     statement: str = ""
 
 
+class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
+    """A slot changed without an execution of ours; see :func:`engine.position_corrections.correct` for what goes with what.
+
+    ``qty`` is a signed change, ``px`` the price it happened at (None: not known), ``ratio`` new units per old (SPLIT),
+    ``amount`` received in ``currency`` (FUNDING; negative: paid). ``why`` names the source.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    kind: CorrectionKind
+    ts: int
+    qty: Decimal = ZERO
+    px: Decimal | None = None
+    ratio: Decimal | None = None
+    amount: Decimal | None = None
+    currency: str = ""
+    why: str = ""
+
+
 # === Reports =========================================================================================================
 
 

@@ -15,25 +15,12 @@ import msgspec
 from .errors import InvalidValue
 from .pnl import EXACT, Unpriced, add_amount, basis_after_fill, cash_flow, split_fill
 from .position_state import Position, moved, trade, unbookable
-from .values import ZERO, Instrument, Side, Word
+from .values import ZERO, CorrectionKind, Instrument, Side
 
 __all__ = ["CorrectionKind", "correct", "set_baseline"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
-
-
-class CorrectionKind(Word):
-    """Why a position changed without an execution of ours."""
-
-    LIQUIDATION = "LIQUIDATION"
-    ADL = "ADL"  # auto-deleveraged against another account
-    SETTLEMENT = "SETTLEMENT"
-    EXPIRY = "EXPIRY"
-    ASSIGNMENT = "ASSIGNMENT"
-    SPLIT = "SPLIT"  # ratio: new units per old unit
-    FUNDING = "FUNDING"  # cash only
-    OPERATOR = "OPERATOR"  # a person's statement
 
 
 def set_baseline(

@@ -36,6 +36,7 @@ __all__ = [
     "ONE",
     "ZERO",
     "ClientOrderId",
+    "CorrectionKind",
     "Instrument",
     "InstrumentKind",
     "Liquidity",
@@ -198,6 +199,19 @@ class OrderState(Word):
     EXPIRED = "EXPIRED"
     REJECTED = "REJECTED"  # the venue said no
     DENIED = "DENIED"  # we said no; it was never sent
+
+
+class CorrectionKind(Word):
+    """Why a position changed without an execution of ours."""
+
+    LIQUIDATION = "LIQUIDATION"
+    ADL = "ADL"  # auto-deleveraged against another account
+    SETTLEMENT = "SETTLEMENT"
+    EXPIRY = "EXPIRY"
+    ASSIGNMENT = "ASSIGNMENT"
+    SPLIT = "SPLIT"  # ratio: new units per old unit
+    FUNDING = "FUNDING"  # cash only
+    OPERATOR = "OPERATOR"  # a person's statement
 
 
 class InstrumentKind(Word):

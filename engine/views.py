@@ -7,7 +7,16 @@ from decimal import Decimal
 import msgspec
 
 from .messages import Tags
-from .order import Order, avg_px, exposure_qty, is_closed, is_in_flight, is_open, leaves_qty, public_state
+from .order import (
+    Order,
+    avg_px,
+    exposure_qty,
+    is_closed,
+    is_in_flight,
+    is_open,
+    leaves_qty,
+    public_state,
+)
 from .order_tables import Link
 from .values import OrderState, OrderType, PositionSlot, Side, TimeInForce
 

@@ -83,10 +83,28 @@ DOORS: Final = {
     "ib_async": ("actors/venues/ib",),
     "nautilus_trader": ("benchmarks/",),
 }
-#: The only places that may catch everything, and why.
+#: The only functions that may catch everything ("file:name"), and what becomes of what they catch.
 CATCH_ALL: Final = {
-    "actors/runtime/": "supervision: the failure of one entity is decided by a table",
-    "actors/lane.py": "a venue adapter's exception means its call has an unknown outcome",
+    "actors/broker.py:deliver": "supervision: the order is frozen, the fact kept, an alarm raised",
+    "actors/broker_calls.py:_ask_venue": "a query that failed says nothing; it is asked again",
+    "actors/broker_calls.py:_connect": "the session is down, whatever the adapter raised",
+    "actors/hub.py:publish": "a subscriber's bug ends its subscription and raises an alarm",
+    "actors/lane.py:_resumed": "hands a coroutine what was thrown into it, as `await` does",
+    "actors/lane.py:_start": "an adapter's exception: the call is of unknown outcome",
+    "actors/lane.py:_wait_for": "an adapter's exception: the call is of unknown outcome",
+    "actors/lifecycle.py:_connect_all": "one venue is down; the others are started",
+    "actors/lifecycle.py:run": "the asker gets it: not a failure of an actor",
+    "actors/runtime/asyncio_dispatchers.py:_main": "kept as the crash that stop() raises",
+    "actors/runtime/asyncio_dispatchers.py:_run": "the task's future gets it",
+    "actors/runtime/dispatcher.py:_run_outside": "goes to the hook for background failures",
+    "actors/runtime/future.py:_run_callbacks": "the other callbacks run all the same",
+    "actors/runtime/hand_driven.py:step": "the task's future gets it",
+    "actors/runtime/turn_loop.py:_crash": "the crash hook failed as well; both are kept",
+    "actors/runtime/turn_loop.py:_drain": "supervision: decided by its table",
+    "actors/runtime/turn_loop.py:_failed": "the supervisor itself failed: the dispatcher ends",
+    "actors/runtime/turn_loop.py:_receive": "supervision: decided by its table",
+    "actors/runtime/turn_loop.py:_run_turn": "the dispatcher ends, and keeps it for stop()",
+    "actors/runtime/turn_loop.py:deliver": "supervision: decided by its table",
 }
 
 _OURS: Final = frozenset({"engine", "actors", "benchmarks", "tests"})
@@ -213,18 +231,34 @@ def anys(source: Source) -> Iterator[Breach]:
 
 
 def catch_alls(source: Source) -> Iterator[Breach]:
-    """Catch everything only where a table decides what follows; clean-up that re-raises is fine."""
-    if source.path.startswith(tuple(CATCH_ALL)) or source.package == "tests":
+    """Catch everything only where it is decided what follows; clean-up that re-raises is fine."""
+    if source.package == "tests":
         return
-    for node in ast.walk(source.tree):
+    for line, place, what in broad(source):
+        if place not in CATCH_ALL:
+            yield line, f"{place} {what} everything: name what can happen here"
+
+
+def broad(source: Source) -> Iterator[tuple[int, str, str]]:
+    """Whatever catches or suppresses everything, as (line, "file:function", the verb)."""
+    for node, function in _with_function(source.tree, ""):
+        place = f"{source.path}:{function}"
         if isinstance(node, ast.ExceptHandler):
-            broad = node.type is None or _mentions(node.type, {"Exception", "BaseException"})
             last = node.body[-1]
-            if broad and not (isinstance(last, ast.Raise) and last.exc is None):
-                yield node.lineno, "catches everything: name what can happen here"
+            is_broad = node.type is None or _mentions(node.type, {"Exception", "BaseException"})
+            if is_broad and not (isinstance(last, ast.Raise) and last.exc is None):
+                yield node.lineno, place, "catches"
         elif isinstance(node, ast.Call) and _mentions(node.func, {"suppress"}):
             if any(_mentions(arg, {"Exception", "BaseException"}) for arg in node.args):
-                yield node.lineno, "suppresses everything: name what can happen here"
+                yield node.lineno, place, "suppresses"
+
+
+def _with_function(node: ast.AST, function: str) -> Iterator[tuple[ast.AST, str]]:
+    """Every node below, with the name of the innermost function around it."""
+    for child in ast.iter_child_nodes(node):
+        yield child, function
+        inner = (ast.FunctionDef, ast.AsyncFunctionDef)
+        yield from _with_function(child, child.name if isinstance(child, inner) else function)
 
 
 def lengths(source: Source) -> Iterator[Breach]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from .architecture import Breach, Source, imports
@@ -39,13 +40,15 @@ def import_graph(sources: Iterable[Source]) -> dict[str, list[str]]:
 
 def cycles(sources: Iterable[Source]) -> Iterator[str]:
     """No import cycle anywhere: each back edge of a depth-first walk is one; shows its path."""
+    sources = list(sources)
     graph = import_graph(sources)
+    at_run_time = import_graph([_without_typing(source) for source in sources])
     done: dict[str, None] = {}
     path: list[str] = []
 
-    def visit(module: str) -> Iterator[str]:
+    def visit(module: str) -> Iterator[list[str]]:
         if module in path:
-            yield " -> ".join([*path[path.index(module) :], module])
+            yield [*path[path.index(module) :], module]
         elif module not in done:
             path.append(module)
             for target in graph[module]:
@@ -53,9 +56,25 @@ def cycles(sources: Iterable[Source]) -> Iterator[str]:
             path.pop()
             done[module] = None
 
-    for module in graph:
-        for cycle in visit(module):
-            yield f"import cycle: {cycle}; move what both need into a third module below them"
+    for start in graph:
+        for cycle in visit(start):
+            types_only = any(b not in at_run_time[a] for a, b in pairwise(cycle))
+            advice = (
+                "closed by an import for types: a Protocol in a module below both opens it"
+                if types_only
+                else "move what both need into a third module below them"
+            )
+            yield f"import cycle: {' -> '.join(cycle)}; {advice}"
+
+
+def _without_typing(source: Source) -> Source:
+    """The source without its ``if TYPE_CHECKING:`` blocks."""
+    body = [
+        node
+        for node in source.tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"))
+    ]
+    return Source(source.path, source.text, ast.Module(body, []))
 
 
 def set_iteration(source: Source) -> Iterator[Breach]:

@@ -19,7 +19,7 @@ import logging
 import sys
 import weakref
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self, TypeVar, cast
 
 import pykka
 from pykka import ActorDeadError
@@ -146,7 +146,9 @@ class Actor(pykka.Actor):
         __init__ = object.__init__
 
     @classmethod
-    def start(cls: type[A], *args: Any, dispatcher: Host | None = None, **kwargs: Any) -> ActorRef[A]:
+    def start(
+        cls, *args: Any, dispatcher: Host | None = None, **kwargs: Any
+    ) -> ActorRef[Self]:
         """Make an actor, start it on ``dispatcher`` (default: the one whose code runs now) and return its ref.
 
         The dispatcher keeps it until it stops. ``on_start`` runs before any message.
@@ -207,7 +209,7 @@ class Actor(pykka.Actor):
         return StoppedFlag(weakref.ref(self), self._host())
 
     @property
-    def actor_ref(self: A) -> ActorRef[A]:
+    def actor_ref(self) -> ActorRef[Self]:
         """A new ref to this actor; long-lived senders keep theirs."""
         return ActorRef(self)
 

@@ -23,6 +23,7 @@ from .turn_loop import refuse
 
 __all__ = ["LoopDispatcher", "ThreadDispatcher"]
 
+_CLEAN_UP_S = 10.0  # for a cancelled coroutine; one that refuses to end must not hold the process
 _LAST_TURNS = 1_000  # of a millisecond each, and their commits
 
 
@@ -50,7 +51,7 @@ class _AsyncioDispatcher(Dispatcher):
         except RuntimeError:
             return False
 
-    # --- turns -------------------------------------------------------------------------------------------------------
+    # --- turns ------------------------------------------------------------------------------------
 
     def _schedule(self) -> None:
         self._on_loop(self._on_wake)
@@ -125,7 +126,7 @@ class _AsyncioDispatcher(Dispatcher):
         self._bury_waiting()
         self._cancel_all()
 
-    # --- timers ------------------------------------------------------------------------------------------------------
+    # --- timers -----------------------------------------------------------------------------------
 
     def _arm(self, timer: Timer) -> None:
         if self.is_own_thread():
@@ -145,7 +146,7 @@ class _AsyncioDispatcher(Dispatcher):
         else:
             self._fire(timer)
 
-    # --- coroutines --------------------------------------------------------------------------------------------------
+    # --- coroutines -------------------------------------------------------------------------------
 
     def _start_coroutine(self, coro: Coroutine[Any, Any, Any], task: Task[Any]) -> None:
         self._unstarted[task] = coro
@@ -176,8 +177,9 @@ class _AsyncioDispatcher(Dispatcher):
 
         def ended(_: asyncio.Task[None]) -> None:
             self._tasks.pop(task, None)
-            if not task.done():  # cancelled before its first step
-                refuse(coro, task, asyncio.CancelledError())
+            exc = None if run.cancelled() else run.exception()
+            if not task.done():  # cancelled before its first step, or a BaseException
+                refuse(coro, task, exc or asyncio.CancelledError())
 
         run.add_done_callback(ended)
 
@@ -218,6 +220,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
     def __init__(self, name: str = "dispatcher", **options: Any) -> None:
         """Make one; options as for :class:`Dispatcher`."""
         super().__init__(name, **options)
+        self._ending = False
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     def is_own_thread(self) -> bool:
@@ -268,13 +271,17 @@ class ThreadDispatcher(_AsyncioDispatcher):
         return True
 
     def _end_thread(self) -> None:
+        if self._ending:
+            return
+        self._ending = True
         self._end()
         assert self._loop is not None
         self._loop.stop()
 
-    def _crashed(self, exc: BaseException) -> None:
+    def _crashed(self, exc: BaseException) -> None:  # noqa: ARG002  # stop() raises it in the owner
         assert self._loop is not None
-        self._loop.stop()
+        if self._loop.is_running():
+            self._loop.stop()
 
     def _main(self) -> None:
         loop = self._loop
@@ -288,7 +295,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
         try:
             runs = self._cancel_all()
             if runs:
-                loop.run_until_complete(asyncio.wait(runs))
+                loop.run_until_complete(asyncio.wait(runs, timeout=_CLEAN_UP_S))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.close()
@@ -328,7 +335,7 @@ class LoopDispatcher(_AsyncioDispatcher):
         finally:
             runs = self._cancel_all()
             if runs:
-                await asyncio.wait(runs)
+                await asyncio.wait(runs, timeout=_CLEAN_UP_S)
 
     def _crashed(self, exc: BaseException) -> None:
         self._cancel_all()

@@ -80,7 +80,7 @@ class Dispatcher(TurnLoop):
         self._stop_waiters: dict[int, Future[Any]] = {}
         self._urns = count(1)
 
-    # --- time, and what else a subclass says -------------------------------------------------------------------------
+    # --- time, and what else a subclass says ------------------------------------------------------
 
     def start(self) -> None:
         """Begin to run turns. Once only: a stopped dispatcher stays stopped."""
@@ -105,7 +105,7 @@ class Dispatcher(TurnLoop):
     def _cancel_started(self, task: Task[Any]) -> None:
         raise NotImplementedError
 
-    # --- sending -----------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------
 
     def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
         """Queue a message; from any thread, never raises, never drops.
@@ -208,7 +208,7 @@ class Dispatcher(TurnLoop):
     def _post_call(self, fn: Callable[[], object]) -> None:
         self.post(self._calls, fn)
 
-    # --- actors ------------------------------------------------------------------------------------------------------
+    # --- actors -----------------------------------------------------------------------------------
 
     def adopt(self, actor: A) -> A:
         """Let ``actor`` live here, without ``on_start`` or any message. Whoever calls this keeps it."""
@@ -256,7 +256,7 @@ class Dispatcher(TurnLoop):
         else:
             self.call_soon(lambda: self.dead_letters.add(actor_urn, message))
 
-    # --- questions ---------------------------------------------------------------------------------------------------
+    # --- questions --------------------------------------------------------------------------------
 
     def has_message_for(self, actor: Actor) -> bool:
         """Whether a message for ``actor`` waits; looks at all of them."""
@@ -283,7 +283,7 @@ class Dispatcher(TurnLoop):
         self.check_may_block()
         wait_blocking(future, timeout)
 
-    # --- waking ------------------------------------------------------------------------------------------------------
+    # --- waking -----------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         if self._stopped:

@@ -97,7 +97,7 @@ class Future(pykka.Future[T]):
             return all(source.done() for source in self._sources)
         return self._computed is not None
 
-    # --- setting -----------------------------------------------------------------------------------------------------
+    # --- setting ----------------------------------------------------------------------------------
 
     def set(self, value: T | None = None) -> None:
         """Set the value and run the callbacks; ``queue.Full`` (Pykka's choice) when it was set before."""
@@ -126,7 +126,7 @@ class Future(pykka.Future[T]):
             raise queue.Full("this future was set before")
         self._lazy = (func,)
 
-    # --- getting -----------------------------------------------------------------------------------------------------
+    # --- getting ----------------------------------------------------------------------------------
 
     def get(self, *, timeout: float | None = None) -> T:
         """Return the value, waiting up to ``timeout`` seconds.
@@ -157,7 +157,7 @@ class Future(pykka.Future[T]):
             exc = exc_type()
         raise exc.with_traceback(traceback)
 
-    # --- callbacks ---------------------------------------------------------------------------------------------------
+    # --- callbacks --------------------------------------------------------------------------------
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
         """Call ``fn(self)`` once when done: at once if it is, else on the thread that sets it (keep it short).
@@ -207,7 +207,7 @@ class Future(pykka.Future[T]):
                     raise
                 driver.background_failed(fn, exc)
 
-    # --- awaiting ----------------------------------------------------------------------------------------------------
+    # --- awaiting ---------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
         if self._lazy is not None and not self._sources and self._computed is None:
@@ -249,7 +249,7 @@ class Future(pykka.Future[T]):
         finally:
             self.remove_done_callback(wake)
 
-    # --- deriving: Pykka computes these lazily, we add what they wait for ---------------------------------------------
+    # --- deriving: Pykka computes these lazily, we add what they wait for -------------------------
 
     def filter(self: Future[Iterable[J]], func: Callable[[J], bool]) -> Future[Iterable[J]]:
         """A future with the items for which ``func(item)`` is true."""

@@ -64,7 +64,7 @@ class SimulatedDispatcher(Dispatcher):
         start_ns: int = EPOCH_NS,
         **options: Any,
     ) -> None:
-        """Make one; other options as for :class:`Dispatcher`.
+        """Make one.
 
         Args:
             name: part of its urns.
@@ -74,11 +74,12 @@ class SimulatedDispatcher(Dispatcher):
             queue_deliveries: ``deliver()`` posts: a superset of the orders production can show.
             turn_messages: the longest turn; each turn's length is drawn up to it (``fifo``: always that, roughly).
             start_ns: virtual UTC at the start.
+            **options: as for :class:`Dispatcher`.
         """
         if turn_messages < 1:
             raise InvalidValue(f"turn_messages must be above 0, was {turn_messages}")
         super().__init__(name, **options)
-        self._choose_any = choose if choose is not None else random.Random(seed).randrange
+        self._choose_any = choose if choose is not None else random.Random(seed).randrange  # noqa: S311
         self._fifo = fifo
         self._turn_messages = turn_messages
         self._batch = range(min(16, turn_messages))
@@ -99,7 +100,7 @@ class SimulatedDispatcher(Dispatcher):
         if queue_deliveries:
             self.deliver = self.post  # type: ignore[method-assign]
 
-    # --- running -----------------------------------------------------------------------------------------------------
+    # --- running ----------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Nothing has to be started; messages run inside ``run_*``."""
@@ -166,7 +167,7 @@ class SimulatedDispatcher(Dispatcher):
             self._close()
         self._raise_failure()
 
-    # --- the clock ---------------------------------------------------------------------------------------------------
+    # --- the clock --------------------------------------------------------------------------------
 
     def time_ns(self) -> int:
         """Virtual UTC nanoseconds."""
@@ -194,7 +195,7 @@ class SimulatedDispatcher(Dispatcher):
         while (fn := self._timetable.pop_due(self._now_ns)) is not None:
             fn()
 
-    # --- choosing and stepping ---------------------------------------------------------------------------------------
+    # --- choosing and stepping --------------------------------------------------------------------
 
     def _call_outside(self, fn: Callable[[], object]) -> None:
         self._outside.append(fn)
@@ -253,7 +254,7 @@ class SimulatedDispatcher(Dispatcher):
             self._driving = 0
             running.dispatcher = None
 
-    # --- queues per actor --------------------------------------------------------------------------------------------
+    # --- queues per actor -------------------------------------------------------------------------
 
     def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
         """Queue a message in the queue of its actor."""
@@ -295,7 +296,7 @@ class SimulatedDispatcher(Dispatcher):
                 inputs.append(item)
             self._receive(item)
 
-    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
+    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:  # noqa: ARG002  # time stands still
         return rounds * len(self._batch) >= self._turn_messages
 
     def _restore(self, inputs: list[Input]) -> None:
@@ -325,7 +326,7 @@ class SimulatedDispatcher(Dispatcher):
         self._queue.extend(waiting)
         super()._bury_waiting()
 
-    # --- coroutines --------------------------------------------------------------------------------------------------
+    # --- coroutines -------------------------------------------------------------------------------
 
     def _start_coroutine(self, coro: Coroutine[Any, Any, Any], task: Task[Any]) -> None:
         self._coroutines.add(coro, task)

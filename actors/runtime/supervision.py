@@ -194,7 +194,7 @@ class StopFailedActor:
 
     __slots__ = ()
 
-    def failed(self, actor: Actor, message: Any, exc: Exception) -> None:
+    def failed(self, actor: Actor, message: Any, exc: Exception) -> None:  # noqa: ARG002
         """Stop ``actor``; its later messages are dead letters. An exception of ``on_failure`` ends the dispatcher."""
         try:
             actor.on_failure(type(exc), exc, exc.__traceback__)

@@ -81,7 +81,7 @@ class TurnLoop:
         self._calls = _Calls()
         self._calls._dispatcher = self
 
-    # --- what a subclass says ----------------------------------------------------------------------------------------
+    # --- what a subclass says ---------------------------------------------------------------------
 
     def monotonic_ns(self) -> int:
         """Nanoseconds of a clock that never jumps."""
@@ -103,7 +103,7 @@ class TurnLoop:
         """The loop has stopped because of ``exc``: let go of threads and tasks, and signal the owner."""
         raise NotImplementedError
 
-    # --- a turn ------------------------------------------------------------------------------------------------------
+    # --- a turn -----------------------------------------------------------------------------------
 
     def _run_turn(self) -> None:
         inputs: list[Input] = []
@@ -160,7 +160,7 @@ class TurnLoop:
             if self._turn_is_over(until_ns, rounds):
                 return
 
-    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
+    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:  # noqa: ARG002  # counted in simulation
         return self.monotonic_ns() >= until_ns
 
     def deliver(self, actor: Actor, message: Any) -> None:
@@ -188,7 +188,7 @@ class TurnLoop:
             if reply_to is not None:
                 self.turn.reply(reply_to, value)
 
-    # --- failures ----------------------------------------------------------------------------------------------------
+    # --- failures ---------------------------------------------------------------------------------
 
     def _failed(
         self, actor: Actor, message: Any, exc: Exception, reply_to: Future[Any] | None
@@ -242,7 +242,7 @@ class TurnLoop:
         """How many messages wait."""
         return len(self._queue) + len(self._local)
 
-    # --- how a turn ends ---------------------------------------------------------------------------------------------
+    # --- how a turn ends --------------------------------------------------------------------------
 
     def _release_effects(self) -> None:
         if self._turn_timers:

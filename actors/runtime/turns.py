@@ -63,7 +63,7 @@ class PlainTurn:
         """Forget replies of a turn that did not finish."""
         self._replies.clear()
 
-    def finish(self, inputs: list[Input]) -> None:
+    def finish(self, inputs: list[Input]) -> None:  # noqa: ARG002
         """Set the replies."""
         if self._replies:
             replies, self._replies = self._replies, []

@@ -1,20 +1,19 @@
-"""Readers of recorded order flow: rows -> the engine's own messages, with an oracle that judges a
-replay.
+"""Readers of recorded order flow: rows -> the engine's own messages, with an oracle for each.
 
-========================  ========================================================================================
-format                    what it is
-========================  ========================================================================================
-``kucoin-events``         event log of a market-making bot: acks, fills, cancels, rejects, completions
-``kucoin-trades``         the same bot's fill exports; beside the log they are its drop copy
-``bitmex-executions``     account executions with running totals, some out of sequence
-``hyperliquid-fills``     account fills with start position, realised P&L and fees
-``lobster``               NASDAQ order messages of one stock
-``bitstamp-orders``       Bitstamp order events, CSV
-``bitstamp-log``          the same, as received
-``cme-mbo``               CME market-by-order with amends (CSV; Databento's binary form through ``actors``)
-``shanghai-events``       Shanghai order-by-order, CSV
-``shanghai-log``          the same, as the decoded exchange log
-========================  ========================================================================================
+=====================  ===========================================================================
+format                 what it is
+=====================  ===========================================================================
+``kucoin-events``      event log of a market-making bot: acks, fills, cancels, rejects, completions
+``kucoin-trades``      the same bot's fill exports; beside the log they are its drop copy
+``bitmex-executions``  account executions with running totals, some out of sequence
+``hyperliquid-fills``  account fills with start position, realised P&L and fees
+``lobster``            NASDAQ order messages of one stock
+``bitstamp-orders``    Bitstamp order events, CSV
+``bitstamp-log``       the same, as received
+``cme-mbo``            CME market-by-order with amends (the binary form through ``actors``)
+``shanghai-events``    Shanghai order-by-order, CSV
+``shanghai-log``       the same, as the decoded exchange log
+=====================  ===========================================================================
 
 Nothing here opens a file: see ``actors.replay_io``.
 """

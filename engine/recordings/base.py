@@ -41,9 +41,7 @@ __all__ = [
 
 
 class Step(NamedTuple):
-    """One recorded message: ``row`` is the line it came from (1 = the file's first line); ``ts`` is
-    in the message.
-    """
+    """One recorded message; ``row`` is the line it came from (1 = the file's first line)."""
 
     row: int
     message: Command | Report
@@ -96,9 +94,7 @@ class Recording(Protocol):
 
 
 class FinalOrder(NamedTuple):
-    """An order as the engine has it at the end. ``cum_cost`` is the sum of price x quantity over
-    its fills.
-    """
+    """An order at the end of a replay. ``cum_cost`` is the sum of price x quantity of its fills."""
 
     client_order_id: str
     state: OrderState
@@ -175,8 +171,7 @@ _CACHE_SIZE_MAX = 65_536  # distinct texts; a day of one instrument has some ten
 
 
 class DecimalCache(dict[str, Decimal]):
-    """Text to finite Decimal, remembered: recordings repeat the same prices and sizes.
-    ``cache[text]`` is the call.
+    """Text to finite Decimal, remembered, because recordings repeat themselves: ``cache[text]``.
 
     ``unit`` is what the format counts in: ``"E-4"`` for prices x 10000 (then the text must be a
     whole number). Exact under any ambient context, because nothing is computed: the text is read

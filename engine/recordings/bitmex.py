@@ -1,5 +1,4 @@
-"""BitMEX account executions: CSV, one fill a row, with the venue's running total ``cumQty`` of its
-order.
+"""BitMEX account executions: CSV, one fill a row, with the running total of its order.
 
 The order's own quantity is not in it, so every order is adopted by its first fill. Rows are
 delivered in file order, which differs from the order of ``cumQty`` where executions share a
@@ -43,9 +42,7 @@ class BitmexRecording:
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
-        """The contracts that occur, with the sizes the rows give (multiplier 1 where they give
-        none).
-        """
+        """The contracts that occur, sized as the rows say (multiplier 1 where they do not)."""
         if self._instruments is None:
             seen: dict[str, tuple[str, str, dict[str, None]]] = {}
             for _, cells in self._rows():
@@ -57,9 +54,7 @@ class BitmexRecording:
         return self._instruments
 
     def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Row number and the needed cells, then the optional ones ("" where the column is
-        missing).
-        """
+        """Row number, the needed cells, the optional ones ("" where there is no column)."""
         row = 1
         try:
             reader = csv.reader(self._lines, strict=True)
@@ -163,9 +158,7 @@ class BitmexOracle(TallyOracle):
 
 
 def _instrument(symbol: str, multiplier: str, tick: str, prices: dict[str, None]) -> Instrument:
-    """A contract paid in XBT where the rows size it in satoshi, else a linear one of multiplier
-    1.
-    """
+    """A contract paid in XBT where the rows size it in satoshi, else of multiplier 1."""
     size = CONTEXT.multiply(Decimal(multiplier), _SATOSHI) if multiplier else ONE
     finest = finest_step(prices)
     return Instrument(

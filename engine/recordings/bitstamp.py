@@ -104,9 +104,7 @@ class BitstampRecording:
 
 
 class _Maker:
-    """Turns one row, and what is known of its order, into messages; keeps the knowledge up to
-    date.
-    """
+    """Turns a row, and what is known of its order, into messages; keeps what is known."""
 
     def __init__(self, venue: str) -> None:
         self._venue = venue
@@ -169,9 +167,7 @@ class _Maker:
         seen.ended = True
 
     def _filled(self, row: Row, volume: int, left: int) -> Filled:
-        """A fill; its id is the order's and the volume left after it, so a repeated row is the same
-        execution.
-        """
+        """A fill; its id is order and volume left, so a repeated row is the same execution."""
         return Filled(
             row.order_id, row.ms * MS, f"{row.order_id}-{left}", _btc(volume), self._prices[row.price],
             None, "", None, None, None, None, False, Feeds.BOTH, _SYMBOL, row.side,

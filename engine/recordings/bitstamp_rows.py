@@ -1,6 +1,4 @@
-"""Bitstamp order events in both recorded shapes, as one row type; and what the rows say each order
-came to.
-"""
+"""Bitstamp order events in both recorded shapes, and what they say each order came to."""
 
 from __future__ import annotations
 
@@ -110,8 +108,7 @@ def skipped(lines: Lines) -> tuple[tuple[str, int], ...]:
 
 
 def tally(lines: Lines, rows: RowReader) -> Tally:
-    """What each order came to, from its rows put into their natural order: created, changes, then
-    deletions.
+    """What each order came to, from its rows in natural order: created, changes, deletions.
 
     So lateness is undone here instead of handled, and a replay in recorded order must come to the
     same.

@@ -1,5 +1,4 @@
-"""CME market-by-order (Databento ``mbo``): every order of one future by its exchange id, amends
-included.
+"""CME market-by-order (Databento ``mbo``): every order of one future, amends included.
 
 Actions: A new, M amend, C removed, F fill of an order in the book, T the aggressor's trade (no
 order's row), R clear. F changes no quantity by itself: the C or M of the same exchange event (which
@@ -52,9 +51,7 @@ _NAME = re.compile(r"([A-Za-z]{1,4}[FGHJKMNQUVXZfghjkmnquvxz]\d{1,2})\b")
 
 
 class _Live(msgspec.Struct):
-    """An order in the book: its total so far (fills included), what has filled, its price text and
-    side.
-    """
+    """An order in the book; ``total`` includes fills, ``price`` is the text of the row."""
 
     total: int | None
     filled: int
@@ -213,9 +210,7 @@ class _Maker:
         )  # fmt: skip
 
     def _restated(self, row: Row, filled: int, after: Row | None) -> Iterator[Command | Report]:
-        """Before an event's first fill: the total its removal or amend proves, where it is another
-        one.
-        """
+        """Before an event's first fill: the total that its removal or amend proves."""
         live = self._live.get(row.order_id)
         if live is None or after is None:
             return

@@ -1,5 +1,4 @@
-"""Hyperliquid account fills: spot pairs and perpetuals, with fee, position before the fill, and
-realised P&L.
+"""Hyperliquid account fills: spot and perpetuals, with fee, prior position, realised P&L.
 
 One row is one execution; orders are adopted by their first fill. What an account held before its
 first row of a coin is a baseline; where rows are missing (see :mod:`.hyperliquid_rows`) the venue's
@@ -108,9 +107,7 @@ def _correction(venue: str, row: Row, missing: Decimal) -> CorrectPosition:
 
 
 def _instrument(coin: str, tick: Decimal, lot: Decimal) -> Instrument:
-    """A spot pair holds its token; a perpetual is a linear contract of one coin, settled in
-    USDC.
-    """
+    """A spot pair holds its token; a perpetual is linear, one coin, settled in USDC."""
     spot = is_spot(coin)
     return Instrument(
         symbol=coin,

@@ -1,5 +1,4 @@
-"""What Hyperliquid's own columns prove: our position before each fill, our realised P&L and our
-fees against them.
+"""What Hyperliquid's own columns prove of our positions, realised P&L and fees.
 
 The venue's realised P&L is (price - entry) x closed size, fees excluded, with three habits that
 were found in the data and are re-computed here, never waved through:

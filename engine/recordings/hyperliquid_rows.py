@@ -35,9 +35,7 @@ _SHOWN_MAX = 11  # characters of a number in a spreadsheet's general format
 
 
 class Row(NamedTuple):
-    """One fill; the texts of rounded columns are kept, because they say how far they are
-    rounded.
-    """
+    """One fill; the texts of rounded columns say how far they are rounded."""
 
     line: int
     account: str
@@ -114,8 +112,7 @@ def _utc(text: str) -> int:
 
 
 def slack(text: str) -> Decimal:
-    """How far the true number may be from this text: half of the last digit that would have fitted;
-    0 if all fitted.
+    """How far the true number may be from this text: half of the last digit that fitted.
 
     A shorter text is exact: the spreadsheet drops only zeros.
     """

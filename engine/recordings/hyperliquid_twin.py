@@ -27,9 +27,7 @@ AGREES = ""
 
 
 class Entry:
-    """The average entry of one slot. Call :meth:`judge` once a row, under
-    :data:`~engine.values.CONTEXT`.
-    """
+    """The average entry of one slot; call :meth:`judge` once a row, under ``exact()``."""
 
     def __init__(self, spot: bool, price_decimals: int) -> None:
         self._spot = spot
@@ -114,9 +112,7 @@ class Entry:
         return CONTEXT.divide(price, self._step).to_integral_value(ROUND_FLOOR) * self._step
 
     def _narrow(self, told: Decimal, per_unit: Decimal, drift: Decimal) -> str | None:
-        """Use the entry that a close implies: it is the cut of the true one, and all closes must
-        fit together.
-        """
+        """Use the entry that a close implies: the cut of the true one; all must fit together."""
         width = ZERO if self._spot else self._step
         low, high = told - per_unit, told + width + per_unit + drift
         if self._low is None:

@@ -209,9 +209,7 @@ class _Maker:
         return (end,)
 
     def _completed(self, got: LogRow, ts: int, side: Side) -> _Messages:
-        """The venue's total, which is the order's size too; the state follows from the
-        executions.
-        """
+        """The venue's total, which is the order's size; the state follows from executions."""
         pair = self._known.pop(got.order_id, "") or self._only_pair
         qty = positive(self._numbers[got.base_asset_amount])
         shown = OrderSnapshot(

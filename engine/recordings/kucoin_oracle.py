@@ -1,6 +1,4 @@
-"""What the KuCoin log proves about a replay of it: exact identities of completed orders, states,
-and the drop copy.
-"""
+"""What the KuCoin log proves of its replay: exact sums, states, and the drop copy."""
 
 from __future__ import annotations
 
@@ -153,9 +151,7 @@ class KucoinOracle(TallyOracle):
 
 
 def _completed(facts: _Facts, view: ReplayView) -> Check:
-    """Sum of fills = order quantity = base amount, sum of price x quantity = quote amount;
-    exactly.
-    """
+    """Sum of fills = order = base amount, sum of price x quantity = quote amount; exactly."""
     check = Counter("completed_orders_add_up")
     for done in facts.completed:
         got = view.order(done.order_id)

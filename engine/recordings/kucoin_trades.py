@@ -1,5 +1,4 @@
-"""Fill exports of the same bot: CSV, one execution a row, with trade id, order id, side, price,
-amount and fee rate.
+"""Fill exports of the same bot: CSV, one execution a row.
 
 Readable alone (each order is adopted by its first fill, its quantity unknown), or as a drop copy
 beside the event log.

@@ -51,9 +51,7 @@ _NAME_UNKNOWN = ("UNKNOWN", 0)
 
 
 def _parse_name(name: str) -> tuple[str, int]:
-    """Ticker and midnight (UTC ns) from ``TICKER_YYYY-MM-DD_...``; midnight 0 when the name has no
-    date.
-    """
+    """Ticker and midnight (UTC ns) from ``TICKER_YYYY-MM-DD_...``; 0 without a date."""
     found = _NAME.search(name)
     if found is None:
         return _NAME_UNKNOWN

@@ -1,5 +1,4 @@
-"""Shanghai Stock Exchange level 2, order by order: ``.events.csv``, or the decoded SBE log it was
-made from.
+"""Shanghai level 2, order by order: ``.events.csv``, or the decoded SBE log behind it.
 
 ADD is an order put into the book with what is left after immediate matches; so the trades of an
 aggressive order come before its ADD, and an order that matches whole is never added. TRADE is one
@@ -86,9 +85,7 @@ class ShanghaiRecording:
 
 
 class _Maker:
-    """Turns rows into messages; ``_open`` holds [left, filled] of each order that is not known to
-    have ended.
-    """
+    """Turns rows into messages; ``_open`` holds [left, filled] of orders not known to have ended."""
 
     def __init__(self, venue: str, symbol: str) -> None:
         self._venue, self._symbol = venue, symbol

@@ -1,6 +1,4 @@
-"""Rows of Shanghai order-by-order recordings in both shapes, and what they say each order came
-to.
-"""
+"""Rows of Shanghai recordings in both shapes, and what they say each order came to."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ __all__ = ["Row", "RowReader", "csv_rows", "log_rows", "tally"]
 
 
 class Row(NamedTuple):
-    """One event; ``order_id`` is the bid order of a TRADE. Price and quantity are texts in
-    1/1000.
-    """
+    """One event; ``order_id`` is a TRADE's bid order. Price and quantity are in 1/1000."""
 
     line: int
     biz_index: str
@@ -142,9 +138,7 @@ def _quantity(text: str) -> str:
 
 
 def tally(lines: Lines, rows: RowReader) -> Tally:
-    """Fold the rows with a dict: [added, left after ADD, filled, filled since ADD, fills, cost,
-    deleted].
-    """
+    """Fold the rows with a dict: one list of sums per order, see :func:`_expected`."""
     orders: dict[str, list[int]] = {}
     for row in rows(lines):
         if row.event == "TRADE":

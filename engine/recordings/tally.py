@@ -1,5 +1,4 @@
-"""The oracle every order recording has: what the rows themselves say each order came to, against
-what the engine says.
+"""The oracle every recording has: what the rows say of each order against the engine.
 
 The expectation is folded by the reader from its rows with plain dicts and whole numbers, apart from
 the messages it makes; so an error in the mapping, in the engine, or in both shows as a difference.
@@ -85,9 +84,7 @@ class Counter:
 
 
 class TallyOracle:
-    """Compares every order's end, number of fills, quantity and cost; subclasses add what their
-    format knows.
-    """
+    """Compares each order's end, fills, quantity and cost; subclasses add what they know."""
 
     def __init__(self, tally: Callable[[], Tally]) -> None:
         self._tally = tally

@@ -1,6 +1,4 @@
-"""Opening recordings: what a file is decides, not what it is called; and every way it can be broken
-is said clearly.
-"""
+"""Opening recordings: content decides, not the name; every way to be broken is said clearly."""
 
 from __future__ import annotations
 
@@ -136,9 +134,7 @@ def test_unknown_content_is_shown_and_escaped(tmp_path: Path) -> None:
 
 
 def test_mixed_recordings_are_refused(tmp_path: Path) -> None:
-    """Two recordings are not silently made one; a folder, a missing file and no file are errors
-    too.
-    """
+    """Two recordings are not made one; a folder, a missing file and no file are errors."""
     one = written(tmp_path, "one.csv", ROWS.encode())
 
     assert "not one recording" in refusal(one, one)

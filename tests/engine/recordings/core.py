@@ -52,7 +52,13 @@ class Core(Twin):
         for (account, symbol), held in self.held.items():
             instrument = self._instruments[symbol]
             yield FinalPosition(
-                account, symbol, PositionSlot.NET, held.qty, avg_px(held, instrument), realized_pnl(held), held.fees
+                account,
+                symbol,
+                PositionSlot.NET,
+                held.qty,
+                avg_px(held, instrument),
+                realized_pnl(held),
+                held.fees,
             )
 
     def take(
@@ -111,7 +117,9 @@ class Core(Twin):
             yield self._slot_changed(key, oid, fill.ts)
 
     def _adopted(self, account: str, oid: str, message: Report) -> AdoptOrder:
-        assert isinstance(message, Filled | OrderSnapshot), f"{message} of an order nobody introduced"
+        assert isinstance(message, Filled | OrderSnapshot), (
+            f"{message} of an order nobody introduced"
+        )
         assert message.instrument in self._instruments
         assert message.side is not None
         qty = price = None

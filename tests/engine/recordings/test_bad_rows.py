@@ -1,6 +1,4 @@
-"""Rows that cannot be read: each error names the recording, the line and the offending text,
-escaped and short.
-"""
+"""Rows that cannot be read: each error names recording, line and text, escaped and short."""
 
 from __future__ import annotations
 

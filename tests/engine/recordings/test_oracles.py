@@ -1,6 +1,4 @@
-"""Oracles must be able to fail: a replay that loses, doubles or alters something is caught, by
-name.
-"""
+"""Oracles can fail: a replay that loses or alters something is caught, by name."""
 
 from __future__ import annotations
 
@@ -137,9 +135,7 @@ def with_export(*rows: str) -> Recording:
 
 
 def test_the_drop_copy_is_reconciled_in_both_directions() -> None:
-    """Agreeing trades agree; one that the log should have and has not, or that differs, or is not
-    exported, fails.
-    """
+    """A trade that differs, or that one side has and the other should have, fails."""
     t1, t2 = export_row("t1", 6, "4"), export_row("t2", 7, "6")
 
     assert failed(with_export(t1, t2), nothing) == []

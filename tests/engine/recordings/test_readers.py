@@ -1,6 +1,4 @@
-"""What each reader makes of a few rows: births, ends, adoption, amends, and what must not be made
-up.
-"""
+"""What each reader makes of a few rows, and what it must not make up."""
 
 from __future__ import annotations
 
@@ -92,9 +90,7 @@ def filled(oid: str, second: int, trade: str, amount: str) -> str:
 
 
 def test_kucoin_order_is_born_by_its_ack() -> None:
-    """A Created event becomes our intent and its ack, with terms and venue id, at the time it was
-    logged.
-    """
+    """A Created event becomes our intent and its ack, at the time it was logged."""
     submit, accepted = messages(recording(created("B1", 1)))
 
     assert isinstance(submit, SubmitOrder)
@@ -125,9 +121,7 @@ def test_kucoin_fill_before_its_ack_is_adopted_and_told_its_size() -> None:
 
 
 def test_kucoin_order_without_a_creation_is_adopted_not_dropped() -> None:
-    """A cancel of an unknown order shows it working first; a failure of an unknown one shows it
-    rejected.
-    """
+    """The end of an unknown order comes after, or as, a sight of it."""
     made = recording(
         log_line("OrderCancelledEvent", "S1", 1, exchange_order_id='"x"'),
         log_line("MarketOrderFailureEvent", "B2", 2, order_type='"OrderType.LIMIT"'),
@@ -145,9 +139,7 @@ def test_kucoin_order_without_a_creation_is_adopted_not_dropped() -> None:
 
 
 def test_lobster_partial_cancel_restates_the_total() -> None:
-    """A reduction lowers the order's total, fills included, and a full execution of the rest fills
-    it.
-    """
+    """A reduction lowers the order's total, fills included."""
     made = recording(
         "34200.1,1,7,10,5853300,1", "34200.2,4,7,3,5853300,1", "34200.3,2,7,5,5853300,1"
     )
@@ -231,9 +223,7 @@ def test_bitstamp_new_price_is_no_fill() -> None:
 
 
 def test_bitstamp_filled_without_any_quantity_is_explained_not_invented() -> None:
-    """An order seen only in the moment it was filled has no fill made up for it; the check says
-    so.
-    """
+    """An order seen only when it was filled has no fill made up; the check says so."""
     made = bitstamp((1, "deleted", 0, "2.5"))
     twin = Twin(made)
     check = twin.run()["final_state"]
@@ -279,9 +269,7 @@ def test_cme_amend_grants_a_total() -> None:
 
 
 def test_cme_iceberg_is_restated_before_it_overfills() -> None:
-    """A fill larger than what was shown, with more shown after it, is no overfill: the total was
-    larger.
-    """
+    """A fill larger than what was shown is no overfill: the total was larger."""
     made = cme("A,B,9,4799000000000,1,130", "F,B,9,4799000000000,4,0", "M,B,9,4799000000000,3,130")
 
     assert kinds(made) == ["SubmitOrder", "Accepted", "Restated", "Filled"]
@@ -325,9 +313,7 @@ def hyperliquid(*rows: str) -> Recording:
 
 
 def test_hyperliquid_first_row_is_a_baseline() -> None:
-    """What was held before the first row is stated once, and fees are in the token for spot buys
-    only.
-    """
+    """What was held before is stated once; only spot buys pay their fee in the token."""
     made = hyperliquid("@107,8,10,BUY,5,Buy,0,1,0.01", "@107,8,4,SELL,14.99,Sell,0,2,0.02")
     held, buy, sell = messages(made)
 
@@ -354,9 +340,7 @@ def test_hyperliquid_cut_entry_price_is_recomputed_not_waved_through() -> None:
 
 
 def test_hyperliquid_jump_away_from_a_page_is_a_failure() -> None:
-    """A start position that does not follow from the rows before it is no gap unless it is at a
-    page's edge.
-    """
+    """A jump of the position is a gap only at a page's edge."""
     made = hyperliquid("BTC,100,1,BUY,0,Open Long,0,1,0", "BTC,100,1,BUY,3,Open Long,0,1,0")
 
     assert "CorrectPosition" not in kinds(made)

@@ -1,6 +1,4 @@
-"""The shared recordings, replayed on the dumb twin: every oracle holds, and the counts are the
-published ones.
-"""
+"""The shared recordings, replayed: every oracle holds, the counts are the published ones."""
 
 from __future__ import annotations
 
@@ -140,9 +138,7 @@ def buckets(counts: Counter[str]) -> tuple[int, int, int, int, int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("published", PUBLISHED, ids=lambda p: p.files[0].rpartition("/")[2])
 def test_every_recording_replays_as_published(published: Published) -> None:
-    """Each recording is detected, all its checks hold on the twin, and its counts are those of its
-    description.
-    """
+    """Each recording is detected, all its checks hold, and its counts are the published."""
     recording = opened(*published.files)
     twin = Twin(recording)
     checks = twin.run()
@@ -155,9 +151,7 @@ def test_every_recording_replays_as_published(published: Published) -> None:
 
 
 def test_the_drop_copy_agrees_and_names_what_the_log_lacks() -> None:
-    """All 2,872 common trades agree; the other 9,762 lie where no log exists; none is passed
-    over.
-    """
+    """All 2,872 common trades agree; the other 9,762 are named and lie outside the log."""
     checks = Twin(opened(KUCOIN_LOG, *KUCOIN_EXPORTS)).run()
 
     assert (2872, 0) == _count(checks["drop_copy_common_trades_agree"])
@@ -168,9 +162,7 @@ def test_the_drop_copy_agrees_and_names_what_the_log_lacks() -> None:
 
 
 def test_every_hyperliquid_disagreement_has_a_proven_cause() -> None:
-    """Positions, P&L and fees agree with the venue's columns, or differ for a cause that the
-    numbers prove.
-    """
+    """Positions, P&L and fees agree with the venue's, or differ for a proven cause."""
     recording = opened(HYPERLIQUID)
     checks = Twin(recording).run()
     gaps = [step for _, step in recording.steps() if isinstance(step.message, CorrectPosition)]
@@ -186,9 +178,7 @@ def test_every_hyperliquid_disagreement_has_a_proven_cause() -> None:
 
 
 def test_bitstamp_partial_fills_are_the_published_ones_in_natural_order() -> None:
-    """Partial fills per order are as published, but for the one order whose first fill only its
-    late creation shows.
-    """
+    """Partial fills are as published, but for one order whose late creation shows another."""
     partial: Counter[str] = Counter()
     for _, step in opened(BITSTAMP).steps():
         message = step.message
@@ -201,9 +191,7 @@ def test_bitstamp_partial_fills_are_the_published_ones_in_natural_order() -> Non
 
 
 def test_bitstamp_ends_are_the_published_ones() -> None:
-    """2,795 orders are filled, 348 are first seen without a created row, and 11 of these get one
-    later.
-    """
+    """2,795 orders are filled; 348 are first seen without their creation, 11 get it later."""
     recording = opened(BITSTAMP)
     twin = Twin(recording)
     checks = twin.run()
@@ -233,9 +221,7 @@ def test_cme_amends_are_the_published_ones() -> None:
 
 
 def test_both_forms_of_a_recording_say_the_same() -> None:
-    """The binary CME file and its CSV, the Bitstamp log and its CSV, the Shanghai log and its CSV
-    are equal.
-    """
+    """Where a recording comes in two forms, both make the same messages."""
     for one, other in ((CME, CME_DBN), (BITSTAMP, BITSTAMP_LOG), (SHANGHAI, SHANGHAI_LOG)):
         first = (step.message for _, step in opened(one).steps())
         second = (step.message for _, step in opened(other).steps())
@@ -246,9 +232,7 @@ def test_both_forms_of_a_recording_say_the_same() -> None:
 
 
 def test_shanghai_fills_per_displayed_order_are_the_published_ones() -> None:
-    """Fills per displayed order are as published; 16,652 trade sides are of orders that were never
-    displayed.
-    """
+    """Fills per displayed order are as published; 16,652 trade sides were never displayed."""
     fills: Counter[str] = Counter()
     displayed: set[str] = set()
     for _, step in opened(SHANGHAI).steps():

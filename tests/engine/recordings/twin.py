@@ -1,5 +1,4 @@
-"""A dumb engine, for judging readers and their oracles: orders are rows of a dict, positions are
-average cost.
+"""A dumb engine, for judging readers: orders are rows of a dict, positions average cost.
 
 It knows nothing of actors, journals or statecharts, and is written for reading, not for speed.
 """
