@@ -190,7 +190,9 @@ class Lifecycle:
             for broker in self.brokers.values():
                 broker.intake.parked.setdefault(name, []).extend(reports)  # type: ignore[arg-type]
         turn.undo.clear()
+        # Every number used so far is behind a fact, or was never written and so never sent.
         self._numbers = itertools.count(self.journal.next_seq)
+        self._requests = itertools.count(self.journal.next_seq)
         self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())
         self.recovered = recovered
 

@@ -41,10 +41,10 @@ class DbnLines:
         yield from self._records()
 
     def _records(self) -> Iterator[str]:
-        import databento_dbn as dbn
+        import databento_dbn as dbn  # noqa: PLC0415  # optional: only this format needs it
 
         decoder = dbn.DBNDecoder(
-            compression=dbn.Compression.ZSTD if self._compressed else dbn.Compression.NONE
+            compression=dbn.Compression("zstd" if self._compressed else "none")
         )
         count = 0
         try:
@@ -55,14 +55,16 @@ class DbnLines:
                         if isinstance(record, dbn.MBOMsg):
                             count += 1
                             yield (
-                                f"{record.ts_event},{record.ts_recv},{record.sequence},{record.action},{record.side},"
-                                f"{record.order_id},{record.price},{record.size},{record.flags}"
+                                f"{record.ts_event},{record.ts_recv},{record.sequence},"
+                                f"{record.action},{record.side},{record.order_id},"
+                                f"{record.price},{record.size},{record.flags}"
                             )
                         elif not isinstance(
                             record, dbn.Metadata | dbn.SystemMsg | dbn.SymbolMappingMsg
                         ):
                             raise RecordingError(
-                                f"{self.name}: holds {type(record).__name__} records; only market-by-order can be replayed"
+                                f"{self.name}: holds {type(record).__name__} records;"
+                                " only market-by-order can be replayed"
                             )
         except (dbn.DBNError, OSError) as error:
             raise RecordingError(

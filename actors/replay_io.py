@@ -59,11 +59,13 @@ class FileLines:
 
     def _open(self, stack: ExitStack) -> IO[str]:
         magic = _magic(self._path)
+        raw: IO[bytes]
         if self._member is not None:
             archive = stack.enter_context(zipfile.ZipFile(self._path))
-            raw: IO[bytes] = stack.enter_context(archive.open(self._member))
+            raw = stack.enter_context(archive.open(self._member))
         elif magic.startswith(_GZIP_MAGIC):
-            raw = stack.enter_context(gzip.open(self._path, "rb"))
+            packed = stack.enter_context(gzip.GzipFile(self._path, "rb"))
+            raw = io.BufferedReader(packed)
         else:
             raw = stack.enter_context(self._path.open("rb"))
         return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=None))
@@ -78,7 +80,8 @@ class FileLines:
         except _READ_ERRORS:
             pass
         return RecordingError(
-            f"{self.name}: cannot be read past line {good}: {_why(error)}. Copy the file again from its source."
+            f"{self.name}: cannot be read past line {good}: {_why(error)}."
+            " Copy the file again from its source."
         )
 
 
@@ -105,7 +108,8 @@ def _why(error: Exception) -> str:
 def _without_newline(line: str) -> str:
     if len(line) > _LINE_LENGTH_MAX:
         raise RecordingError(
-            f"a line has {len(line)} characters (at most {_LINE_LENGTH_MAX}); it begins with {excerpt(line)}"
+            f"a line has {len(line)} characters (at most {_LINE_LENGTH_MAX});"
+            f" it begins with {excerpt(line)}"
         )
     return line.rstrip("\r\n")
 
@@ -118,13 +122,14 @@ def _magic(path: Path) -> bytes:
         raise RecordingError(f"{path.name}: cannot be opened: {error.strerror}") from error
 
 
-def open_recording(paths: Sequence[Path], format: str | None = None) -> Recording:
+def open_recording(
+    paths: Sequence[Path],
+    format: str | None = None,  # noqa: A002  # the word users type after --
+) -> Recording:
     """Open one recording: a file, or the KuCoin event log with its fill exports.
 
-    Args:
-        paths: the files; more than one only where the format has companions. format: one of
-            :data:`engine.recordings.FORMATS`, to insist on it; ``None`` detects it from the
-            content.
+    ``format`` is one of :data:`engine.recordings.FORMATS`, to insist on it; None detects it from the
+    content. More than one path is given only where the format has companions.
 
     Raises:
         RecordingError: unreadable, empty, unknown or mixed; nothing stays open.
@@ -185,7 +190,8 @@ def _open_member(path: Path, wanted: str | None) -> tuple[str, Lines]:
     if not found:
         listed = ", ".join(map(excerpt, names[:8])) or "nothing"
         raise RecordingError(
-            f"{path.name}: no member of this zip is a {wanted or 'known recording'}; it holds {listed}"
+            f"{path.name}: no member of this zip is a {wanted or 'known recording'};"
+            f" it holds {listed}"
         )
     if len(found) > 1:
         listed = ", ".join(f"{excerpt(lines.name)} ({kind})" for kind, lines in found)

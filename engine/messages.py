@@ -21,6 +21,7 @@ import msgspec
 
 from .values import (
     ZERO,
+    CorrectionKind,
     Instrument,
     Liquidity,
     OrderState,
@@ -149,31 +150,10 @@ class SetBaseline(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
-    """Book a change of a slot that was no execution of ours; ``statement`` says who or what proves it.
-
-    ``kind`` names an :class:`engine.position.CorrectionKind`, which says what the amounts mean. ``qty`` is the signed
-    change, ``px`` None = at a price nobody told us.
-    """
-
-    venue: str
-    account: str
-    instrument: str
-    slot: PositionSlot
-    kind: str
-    ts: int
-    qty: Decimal = ZERO
-    px: Decimal | None = None
-    ratio: Decimal | None = None
-    amount: Decimal | None = None
-    currency: str = ""
-    statement: str = ""
-
-
-class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     """A slot changed without an execution of ours; see :func:`engine.position_corrections.correct` for what goes with what.
 
     ``qty`` is a signed change, ``px`` the price it happened at (None: not known), ``ratio`` new units per old (SPLIT),
-    ``amount`` received in ``currency`` (FUNDING; negative: paid). ``why`` names the source.
+    ``amount`` received in ``currency`` (FUNDING; negative: paid). ``statement`` says who or what proves it.
     """
 
     venue: str
@@ -187,7 +167,7 @@ class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     ratio: Decimal | None = None
     amount: Decimal | None = None
     currency: str = ""
-    why: str = ""
+    statement: str = ""
 
 
 # === Reports =========================================================================================================

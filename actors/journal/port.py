@@ -182,6 +182,10 @@ class Journal(Protocol):
         """The tombstone of a closed order."""
         ...
 
+    def closed_orders(self) -> Iterator[tuple[str, bytes]]:
+        """Every closed order's id and tombstone, in order of the ids."""
+        ...
+
     def closed_by_intent(self, intent_id: str) -> bytes | None:
         """The tombstone of the order that closed last for this intent."""
         ...

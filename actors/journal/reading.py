@@ -110,6 +110,18 @@ class Reader:
             raise JournalCorrupt(f"{self.name}: {_closed_defect(row)}. Keep the file and run verify")
         return row[8]  # type: ignore[return-value]  # bytes: its checksum agrees
 
+    def closed(self) -> Iterator[tuple[str, bytes]]:
+        """Every closed order's id and tombstone, read in pieces and in order of the ids."""
+        after = ""
+        while rows := self.ask(
+            f"{_CLOSED} WHERE client_order_id > ? ORDER BY client_order_id LIMIT ?", (after, _PIECE)
+        ):
+            for row in rows:
+                if not _closed_agrees(row):
+                    raise JournalCorrupt(f"{self.name}: {_closed_defect(row)}. Keep the file and run verify")
+                after = str(row[0])
+                yield after, row[8]  # type: ignore[misc]  # bytes: its checksum agrees
+
     def tail(self) -> tuple[int, int]:
         """Number and check of the last record, proven against the one before it and against the last clean end.
 

@@ -291,6 +291,10 @@ class SqliteJournal:
         """The tombstone of a closed order."""
         return self._lookup.body(_BY_ID, (client_order_id,))
 
+    def closed_orders(self) -> Iterator[tuple[str, bytes]]:
+        """Every closed order's id and tombstone."""
+        return self._reader.closed()
+
     def closed_by_intent(self, intent_id: str) -> bytes | None:
         """The tombstone of the order that closed last for this intent."""
         return self._lookup.body(_BY_INTENT, (intent_id,))

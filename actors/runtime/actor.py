@@ -1,14 +1,18 @@
 """Actors and their refs: everything we replace in Pykka, in this one file.
 
-A Pykka actor owns a thread, an inbox, an Event, a ref and a uuid from birth. Ours owns one slot: the dispatcher it
-lives on, ``None`` once it has stopped. Inbox, flag, ref and urn are made when somebody asks for them, and none of them
-is stored where it could close a cycle, so a stopped actor that nobody holds is gone at once.
+A Pykka actor owns a thread, an inbox, an Event, a ref and a uuid from birth. Ours owns one slot:
+the dispatcher it lives on, ``None`` once it has stopped. Inbox, flag, ref and urn are made when
+somebody asks for them, and none of them is stored where it could close a cycle, so a stopped actor
+that nobody holds is gone at once.
 
-Kept from Pykka: the class hierarchy, the hooks, proxies, the four control messages and ``_handle_receive`` that
-interprets them. Replaced, and pinned by ``tests/actors/runtime/test_pykka_pin.py``:
+Kept from Pykka: the class hierarchy, the hooks, proxies, the four control messages and
+``_handle_receive`` that interprets them. Replaced, and pinned by
+``tests/actors/runtime/test_pykka_pin.py``:
 
-* ``Actor.__init__``, ``start``, ``stop``, ``_stop``, ``_handle_failure``, ``on_receive`` and the loop (a dispatcher drains);
-* ``ActorRef.tell`` (never raises), ``ask`` (checks before it sends, futures that can be awaited) and ``stop``.
+* ``Actor.__init__``, ``start``, ``stop``, ``_stop``, ``_handle_failure``, ``on_receive`` and the
+  loop (a dispatcher drains);
+* ``ActorRef.tell`` (never raises), ``ask`` (checks before it sends, futures that can be awaited)
+  and ``stop``.
 
 Nothing here touches ``pykka.ActorRegistry``: it is global, and belongs to the host.
 """
@@ -42,34 +46,53 @@ class ActorStart(NamedTuple):
 
 ActorStop = _ActorStop
 
-#: The messages that Pykka (or we, for the first) interpret; all others go straight to ``on_receive``.
+#: The messages that Pykka (or we, for the first) interpret; all others go straight to
+#: ``on_receive``.
 CONTROL: Final = frozenset({ActorStart, ActorStop, ProxyCall, ProxyGetAttr, ProxySetAttr})
 
 
 class Host(Driver, Protocol):
-    """What actors and refs need of a dispatcher."""
+    """What actors and refs need of a dispatcher; explained there."""
 
-    def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None: ...
+    def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message; never raises."""
+        ...
 
-    def post_bounded(
-        self, actor: Actor, message: Any, reply_to: Future[Any] | None = None
-    ) -> None: ...
+    def post_bounded(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a command; raises MailboxFull."""
+        ...
 
-    def start_actor(self, actor: Actor) -> None: ...
+    def start_actor(self, actor: Actor) -> None:
+        """Keep an actor and run its ``on_start``."""
+        ...
 
-    def release(self, actor: Actor) -> None: ...
+    def release(self, actor: Actor) -> None:
+        """Let go of an actor that has stopped."""
+        ...
 
-    def dead_letter(self, actor_urn: str, message: Any) -> None: ...
+    def dead_letter(self, actor_urn: str, message: Any) -> None:
+        """Record an undeliverable message."""
+        ...
 
-    def has_message_for(self, actor: Actor) -> bool: ...
+    def has_message_for(self, actor: Actor) -> bool:
+        """Whether a message waits."""
+        ...
 
-    def is_accepting(self) -> bool: ...
+    def is_accepting(self) -> bool:
+        """Whether it has not stopped."""
+        ...
 
-    def check_may_block(self) -> None: ...
+    def check_may_block(self) -> None:
+        """Raise BlockingCallError where a wait could never end."""
+        ...
 
-    def make_urn(self, actor: Actor) -> str: ...
+    def make_urn(self, actor: Actor) -> str:
+        """A name for an actor that has none."""
+        ...
 
-    def stopped_future(self, actor: Actor) -> Future[Any]: ...
+    def stopped_future(self, actor: Actor) -> Future[Any]:
+        """A future set when the actor stops."""
+        ...
 
 
 class Inbox:
@@ -90,7 +113,9 @@ class Inbox:
 
     def get(self) -> Any:
         """Not offered: the dispatcher takes messages out."""
-        raise NotImplementedError("the dispatcher drains its actors' messages; there is nothing to get")
+        raise NotImplementedError(
+            "the dispatcher drains its actors' messages; there is nothing to get"
+        )
 
     def empty(self) -> bool:
         """Whether no message for this actor is queued; looks at the whole queue."""
@@ -133,8 +158,9 @@ class StoppedFlag:
 class Actor(pykka.Actor):
     """An actor that lives on a shared dispatcher.
 
-    Subclass it, give ``__slots__`` if many will live, and override ``on_receive``. ``__init__`` needs no ``super()``.
-    Start it with ``Actor.start(..., dispatcher=...)``, or make it and :meth:`Dispatcher.adopt` it when its owner keeps it.
+    Subclass it, give ``__slots__`` if many will live, and override ``on_receive``. ``__init__``
+    needs no ``super()``. Start it with ``Actor.start(..., dispatcher=...)``, or make it and
+    :meth:`Dispatcher.adopt` it when its owner keeps it.
     """
 
     __slots__ = ("_dispatcher",)
@@ -142,14 +168,15 @@ class Actor(pykka.Actor):
     _dispatcher: Any  # a Host; None once stopped
 
     if not TYPE_CHECKING:
-        # Pykka's would make a uuid, an Event, an inbox and a ref; nothing has to be initialised here.
+        # Pykka's would make a uuid, an Event, an inbox and a ref; nothing has to be initialised
+        # here.
         __init__ = object.__init__
 
     @classmethod
-    def start(
-        cls, *args: Any, dispatcher: Host | None = None, **kwargs: Any
-    ) -> ActorRef[Self]:
-        """Make an actor, start it on ``dispatcher`` (default: the one whose code runs now) and return its ref.
+    def start(cls, *args: Any, dispatcher: Host | None = None, **kwargs: Any) -> ActorRef[Self]:
+        """Make an actor, start it and return its ref.
+
+        ``dispatcher`` defaults to the one whose code runs now.
 
         The dispatcher keeps it until it stops. ``on_start`` runs before any message.
 
@@ -159,7 +186,8 @@ class Actor(pykka.Actor):
         host = dispatcher if dispatcher is not None else cast("Host | None", running.dispatcher)
         if host is None:
             raise UserError(
-                f"{cls.__name__}.start() needs a dispatcher: pass dispatcher=ThreadDispatcher() or another one"
+                f"{cls.__name__}.start() needs a dispatcher:"
+                " pass dispatcher=ThreadDispatcher() or another one"
             )
         actor = cls.__new__(cls)
         actor._dispatcher = host  # before __init__, which may already want actor_ref
@@ -186,7 +214,10 @@ class Actor(pykka.Actor):
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
-        """A name unique to this actor on its dispatcher; made once asked for. Override it where a name exists."""
+        """A name unique to this actor on its dispatcher; made once asked for.
+
+        Override it where a name exists.
+        """
         urn: str | None = self.__dict__.get("_urn")
         if urn is None:
             host = getattr(self, "_dispatcher", None)
@@ -218,7 +249,10 @@ class Actor(pykka.Actor):
         self._host().post(self, ActorStop())
 
     def _stop(self) -> None:
-        """Stop now; called by Pykka's ``_handle_receive``. An exception of ``on_stop`` goes to supervision."""
+        """Stop now; called by Pykka's ``_handle_receive``.
+
+        An exception of ``on_stop`` goes to supervision.
+        """
         try:
             self.on_stop()
         finally:
@@ -231,7 +265,7 @@ class Actor(pykka.Actor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop at once because of a failure, without ``on_stop``; the supervisor that decided so calls this."""
+        """Stop at once, without ``on_stop``; a supervisor that decided so calls this."""
         logger.error(
             "an actor failed and was stopped",
             exc_info=(exception_type, exception_value, traceback),  # type: ignore[arg-type]
@@ -241,7 +275,10 @@ class Actor(pykka.Actor):
             self._host().release(self)
 
     def on_receive(self, message: Any) -> Any:
-        """Override it. The default makes every message a dead letter: counted and shown, not just logged."""
+        """Override it.
+
+        The default makes every message a dead letter: counted and shown, not just logged.
+        """
         self._host().dead_letter(self.actor_urn, message)
 
     def _receive_control(self, message: Any) -> Any:
@@ -251,7 +288,10 @@ class Actor(pykka.Actor):
 
 
 class ActorRef(pykka.ActorRef[A]):
-    """A ref that may be passed around. It never keeps its actor alive, and ``tell`` never raises."""
+    """A ref that may be passed around.
+
+    It never keeps its actor alive, and ``tell`` never raises.
+    """
 
     def __init__(self, actor: A) -> None:
         self._actor_weakref = weakref.ref(actor)
@@ -296,11 +336,14 @@ class ActorRef(pykka.ActorRef[A]):
             self._host.post(actor, message)
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Send and get the reply: its value (``block``), or a :class:`Future` of it. The reply follows the commit.
+        """Send and get the reply: its value (``block``), or a :class:`Future` of it.
+
+        The reply follows the commit.
 
         Raises:
             ReplyTimeout: no reply within ``timeout`` seconds.
-            BlockingCallError: ``block`` on a dispatcher's own thread; nothing was sent. Use ``await``.
+            BlockingCallError: ``block`` on a dispatcher's own thread; nothing was sent. Use
+                ``await``.
             ActorDeadError, MailboxFull, Exception: in the future, or raised when blocking.
         """
         if block:
@@ -309,7 +352,10 @@ class ActorRef(pykka.ActorRef[A]):
         return future.get(timeout=timeout) if block else future
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """Stop the actor after the messages sent before. True: it was alive; False: it was dead already."""
+        """Stop the actor after the messages sent before.
+
+        True: it was alive; False: it was dead already.
+        """
         if block:
             self._host.check_may_block()
         asked = self._ask(ActorStop())

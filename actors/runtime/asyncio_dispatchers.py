@@ -1,6 +1,7 @@
 """Dispatchers on asyncio: a thread of their own, or the host's running loop.
 
-Both run a turn as one callback of a loop, so venue coroutines, timers and turns share one thread and never overlap.
+Both run a turn as one callback of a loop, so venue coroutines, timers and turns share one thread
+and never overlap.
 """
 
 from __future__ import annotations
@@ -278,7 +279,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
         assert self._loop is not None
         self._loop.stop()
 
-    def _crashed(self, exc: BaseException) -> None:  # noqa: ARG002  # stop() raises it in the owner
+    def _crashed(self, exc: BaseException) -> None:
         assert self._loop is not None
         if self._loop.is_running():
             self._loop.stop()
@@ -286,7 +287,9 @@ class ThreadDispatcher(_AsyncioDispatcher):
     def _main(self) -> None:
         loop = self._loop
         assert loop is not None
-        running.dispatcher = self  # for the thread's whole life: nothing on it may block for a reply
+        running.dispatcher = (
+            self  # for the thread's whole life: nothing on it may block for a reply
+        )
         decimal.setcontext(CONTEXT.copy())
         try:
             loop.run_forever()
@@ -302,7 +305,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
 
 
 class LoopDispatcher(_AsyncioDispatcher):
-    """A dispatcher inside the host's running loop: turns are callbacks, coroutines are tasks of it."""
+    """A dispatcher inside the host's loop: turns are its callbacks, coroutines its tasks."""
 
     def start(self) -> None:
         """Start inside the running loop.
@@ -314,7 +317,9 @@ class LoopDispatcher(_AsyncioDispatcher):
         self._begin(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """Handle what waits, stop started actors, cancel coroutines (they end as the loop goes on). On the loop only.
+        """Handle what waits, stop started actors, cancel coroutines (they end as the loop goes on).
+
+        On the loop only.
 
         Raises:
             BaseException: what ended the dispatcher before, once.

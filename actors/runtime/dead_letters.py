@@ -1,4 +1,7 @@
-"""Dead letters: messages that reached nobody. Counted, the last ones kept, each one told to a hook."""
+"""Dead letters: messages that reached nobody.
+
+Counted, the last ones kept, each one told to a hook.
+"""
 
 from __future__ import annotations
 

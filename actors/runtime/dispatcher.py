@@ -1,4 +1,4 @@
-"""The dispatcher: what actors, lanes and hosts see of the runtime, whatever thread, loop or clock is under it."""
+"""The dispatcher: what actors, lanes and hosts see of the runtime, whatever is under it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ class Dispatcher(TurnLoop):
     Attributes:
         turn: what commits; :class:`PlainTurn` when nothing is journalled.
         supervisor: who decides about failed actors.
-        on_full: called once, in a turn, when the queue has grown beyond ``capacity`` (again after it was half empty).
-        on_background_failure: called with (what, exception) for a timer, callback or coroutine that raised. Without it
-            such an exception ends the dispatcher, so that nothing fails unseen.
-        on_crash: called with the exception that ended the dispatcher, which ``failure`` keeps and ``stop()`` raises.
+        on_full: called once, in a turn, when the queue has grown beyond ``capacity`` (again after
+            it was half empty).
+        on_background_failure: called with (what, exception) for a timer, callback or coroutine that
+            raised. Without it such an exception ends the dispatcher, so that nothing fails unseen.
+        on_crash: called with the exception that ended the dispatcher, which ``failure`` keeps and
+            ``stop()`` raises.
         dead_letters: count, the latest, and ``dead_letters.hook(actor_urn, message)``.
     """
 
@@ -59,11 +61,13 @@ class Dispatcher(TurnLoop):
             supervisor: see above; the default stops a failed actor.
             capacity: bound for commands (:meth:`post_bounded`); reports are never dropped.
             turn_ns: how long a turn may drain.
-            retry_ns: after a discarded turn, resume by itself after this long; ``None`` waits for ``resume()``.
+            retry_ns: after a discarded turn, resume by itself after this long; ``None`` waits for
+                ``resume()``.
         """
         if capacity < 1 or turn_ns < 1 or (retry_ns is not None and retry_ns < 1):
             raise InvalidValue(
-                f"capacity, turn_ns and retry_ns must be above 0, were {capacity}, {turn_ns}, {retry_ns}"
+                "capacity, turn_ns and retry_ns must be above 0,"
+                f" were {capacity}, {turn_ns}, {retry_ns}"
             )
         super().__init__(
             turn if turn is not None else PlainTurn(),
@@ -73,7 +77,9 @@ class Dispatcher(TurnLoop):
             retry_ns,
         )
         self.name = name
-        self._token = Lock()  # held while awake, paused or not started: one wake-up, however many threads post
+        self._token = (
+            Lock()
+        )  # held while awake, paused or not started: one wake-up, however many threads post
         self._token.acquire()
         self._started = False
         self._started_actors: dict[int, Actor] = {}
@@ -87,7 +93,10 @@ class Dispatcher(TurnLoop):
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Handle what waits, stop started actors (last first), and end; raises the exception that ended it, once."""
+        """Handle what waits, stop started actors (last first), and end.
+
+        Raises the exception that had ended it before, once.
+        """
         raise NotImplementedError
 
     def time_ns(self) -> int:
@@ -110,7 +119,8 @@ class Dispatcher(TurnLoop):
     def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
         """Queue a message; from any thread, never raises, never drops.
 
-        To a stopped actor or dispatcher it becomes a dead letter, and its asker gets ``ActorDeadError``.
+        To a stopped actor or dispatcher it becomes a dead letter, and its asker gets
+        ``ActorDeadError``.
         """
         if self._turn_thread == get_ident():
             self._local.append((actor, message, reply_to))
@@ -119,9 +129,7 @@ class Dispatcher(TurnLoop):
             if not self._awake:
                 self._wake()
 
-    def post_bounded(
-        self, actor: Actor, message: Any, reply_to: Future[Any] | None = None
-    ) -> None:
+    def post_bounded(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
         """Queue a command.
 
         Raises:
@@ -154,9 +162,12 @@ class Dispatcher(TurnLoop):
         return timer
 
     def spawn(self, coro: Coroutine[Any, Any, T]) -> Task[T]:
-        """Run a coroutine; from any thread. Spawned inside a turn it starts after the commit, or never.
+        """Run a coroutine; from any thread.
 
-        Its exception is set on the task and also goes to ``on_background_failure``. It runs under ``CONTEXT``.
+        Spawned inside a turn it starts after the commit, or never.
+
+        Its exception is set on the task and also goes to ``on_background_failure``. It runs under
+        ``CONTEXT``.
         """
         task: Task[T] = Task(self)
         if self._turn_thread == get_ident():
@@ -177,9 +188,10 @@ class Dispatcher(TurnLoop):
         self._cancel_started(task)
 
     def urgent(self, fn: Callable[[], object]) -> None:
-        """Run ``fn()`` on the dispatcher's thread soon, outside turns and even while paused; from any thread.
+        """Run ``fn()`` on the dispatcher's thread soon, outside turns, even while paused.
 
-        For what has to leave although nothing can be committed. What it raises is a background failure.
+        For what has to leave although nothing can be committed. What it raises is a background
+        failure.
 
         Raises:
             SystemStopped: the dispatcher has stopped; ``fn`` will not run.
@@ -211,12 +223,15 @@ class Dispatcher(TurnLoop):
     # --- actors -----------------------------------------------------------------------------------
 
     def adopt(self, actor: A) -> A:
-        """Let ``actor`` live here, without ``on_start`` or any message. Whoever calls this keeps it."""
+        """Let ``actor`` live here, without ``on_start`` or any message.
+
+        Whoever calls this keeps it.
+        """
         actor._dispatcher = self
         return actor
 
     def start_actor(self, actor: Actor) -> None:
-        """Adopt, keep until it stops, and run ``on_start``: at once inside a turn, else as its first message."""
+        """Adopt, keep until it stops, run ``on_start``: in a turn at once, else as a message."""
         actor._dispatcher = self
         self._started_actors[id(actor)] = actor
         if self._turn_thread == get_ident():
@@ -225,7 +240,10 @@ class Dispatcher(TurnLoop):
             self.post(actor, ActorStart())
 
     def release(self, actor: Actor) -> None:
-        """Let go of an actor: it has stopped, its later messages are dead letters. Runs no hook of it."""
+        """Let go of an actor: it has stopped, its later messages are dead letters.
+
+        Runs no hook of it.
+        """
         if actor._dispatcher is self:
             actor._dispatcher = None
         self._started_actors.pop(id(actor), None)
@@ -250,7 +268,10 @@ class Dispatcher(TurnLoop):
         return waiter
 
     def dead_letter(self, actor_urn: str, message: Any) -> None:
-        """Record an undeliverable message; from any thread. It is told inside a turn, so that the hook may journal it."""
+        """Record an undeliverable message; from any thread.
+
+        It is told inside a turn, so that the hook may journal it.
+        """
         if self._stopped or self._turn_thread == get_ident():
             self.dead_letters.add(actor_urn, message)
         else:
@@ -274,7 +295,8 @@ class Dispatcher(TurnLoop):
         """Raise BlockingCallError where a blocking wait could never end."""
         if running.dispatcher is not None or self.is_own_thread():
             raise BlockingCallError(
-                f"a blocking call on the thread or loop of dispatcher {self.name!r} would wait for itself;"
+                f"a blocking call on the thread or loop of dispatcher {self.name!r} would wait for"
+                " itself;"
                 " use `await ref.ask(message, block=False)`, or `await` the future you have"
             )
 
@@ -300,7 +322,7 @@ class Dispatcher(TurnLoop):
             self._wake()
 
     def _drain_out(self, turns_max: int) -> None:
-        """Last turns before a stop: what waits, then ``on_stop`` of started actors, the last started first."""
+        """Last turns before a stop: what waits, then ``on_stop``, the last started first."""
         for actor in reversed(self._started_actors.values()):
             self.post(actor, ActorStop())
         for _ in range(turns_max):  # actors may keep each other busy: the rest is dead letters

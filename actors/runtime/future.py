@@ -1,10 +1,12 @@
 """Futures: a value that comes later, for threads, for asyncio and for the simulation.
 
-:class:`Future` is Pykka's future with three things added: done-callbacks, an ``await`` that never blocks a loop, and a
-refusal to block on a dispatcher's own thread, where a blocking ``get()`` would wait for itself.
+:class:`Future` is Pykka's future with three things added: done-callbacks, an ``await`` that never
+blocks a loop, and a refusal to block on a dispatcher's own thread, where a blocking ``get()`` would
+wait for itself.
 
-It is cheap: making one allocates no lock and no condition; a thread that blocks brings its own lock. Its little
-thread-safety rests on operations that are atomic in CPython (``dict.setdefault``, ``deque.append``, ``deque.popleft``).
+It is cheap: making one allocates no lock and no condition; a thread that blocks brings its own
+lock. Its little thread-safety rests on operations that are atomic in CPython (``dict.setdefault``,
+``deque.append``, ``deque.popleft``).
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ running = _Running()
 class Future(pykka.Future[T]):
     """A value or an exception, set once.
 
-    ``owner`` is the dispatcher that will set it; a simulated owner is run forward by a blocking ``get()``.
+    ``owner`` is the dispatcher that will set it; a simulated owner is run forward by a blocking
+    ``get()``.
     """
 
     # Class attributes are the defaults, so that making a future stores nothing.
@@ -100,7 +103,7 @@ class Future(pykka.Future[T]):
     # --- setting ----------------------------------------------------------------------------------
 
     def set(self, value: T | None = None) -> None:
-        """Set the value and run the callbacks; ``queue.Full`` (Pykka's choice) when it was set before."""
+        """Set the value, run the callbacks; ``queue.Full`` (as Pykka) if it was set before."""
         self._settle((value, None))
 
     def set_exception(self, exc_info: OptExcInfo | BaseException | None = None) -> None:
@@ -133,7 +136,8 @@ class Future(pykka.Future[T]):
 
         Raises:
             ReplyTimeout: no value in time; the future may still be set later.
-            BlockingCallError: called on a dispatcher's thread or loop, where it could wait for itself; use ``await``.
+            BlockingCallError: called on a dispatcher's thread or loop, where it could wait for
+                itself; use ``await``.
             Exception: the exception that was set.
         """
         result = self._result
@@ -160,14 +164,17 @@ class Future(pykka.Future[T]):
     # --- callbacks --------------------------------------------------------------------------------
 
     def add_done_callback(self, fn: Callable[[Future[T]], object]) -> None:
-        """Call ``fn(self)`` once when done: at once if it is, else on the thread that sets it (keep it short).
+        """Call ``fn(self)`` once: now if done, else on the thread that sets it (keep it short).
 
         Raises:
-            TypeError: the future has a get hook of its own, so nobody knows when it is done until it is asked.
+            TypeError: the future has a get hook of its own, so nobody knows when it is done until
+                it is asked.
         """
         if self._lazy is not None:
             if not self._sources and self._computed is None:
-                raise TypeError("a future with a get hook is computed when asked: call get() or await it")
+                raise TypeError(
+                    "a future with a get hook is computed when asked: call get() or await it"
+                )
             self._chain(0, fn)
             return
         if self._result is not None:
@@ -213,7 +220,8 @@ class Future(pykka.Future[T]):
         if self._lazy is not None and not self._sources and self._computed is None:
             driver = running.dispatcher
             if driver is None or not driver.hand_driven:
-                # A hook of the user's own may block: it does so on a helper thread, not on the loop.
+                # A hook of the user's own may block: it does so on a helper thread, not on the
+                # loop.
                 loop = asyncio.get_running_loop()
                 return (yield from loop.run_in_executor(None, self.get).__await__())
         yield from self._wait_done()
@@ -263,9 +271,7 @@ class Future(pykka.Future[T]):
         """A future with ``func(value)``, computed on the thread that asks for it."""
         return _derived(super().map(func), self)
 
-    def reduce(
-        self: Future[Iterable[J]], func: Callable[[R, J], R], *args: R
-    ) -> Future[R]:
+    def reduce(self: Future[Iterable[J]], func: Callable[[R, J], R], *args: R) -> Future[R]:
         """A future with the items folded into one value."""
         return _derived(pykka.Future.reduce(self, func, *args), self)
 
@@ -274,7 +280,7 @@ class Task(Future[T]):
     """The future of a spawned coroutine, which can also be cancelled."""
 
     def cancel(self) -> None:
-        """Throw ``CancelledError`` into the coroutine at its next step; nothing happens when it has ended."""
+        """Throw ``CancelledError`` into the coroutine at its next step, unless it has ended."""
         if self._owner is not None and not self.done():
             self._owner.cancel_task(self)
 
@@ -288,7 +294,7 @@ def wait_blocking(future: Future[Any], timeout: float | None) -> None:
     """
     if running.dispatcher is not None:
         raise BlockingCallError(
-            "a blocking get() on a dispatcher's own thread would wait for itself; use `await` instead"
+            "a blocking get() on a dispatcher's thread would wait for itself; use `await` instead"
         )
     lock = threading.Lock()
     lock.acquire()

@@ -1,7 +1,7 @@
 """Coroutines driven by hand: what the simulation has instead of an event loop.
 
-A coroutine may await our futures (and so ``sleep_ns`` and everything built on them); it gives the future it waits for
-to whoever drives it and is resumed when that is done.
+A coroutine may await our futures (and so ``sleep_ns`` and everything built on them); it gives the
+future it waits for to whoever drives it and is resumed when that is done.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Driven:
 
 
 class CoroutineDriver:
-    """The coroutines of one simulation; ``ready`` are those that can take a step now, oldest first."""
+    """The coroutines of one simulation; those that can take a step now are ``ready``."""
 
     __slots__ = ("_all", "_background_failed", "_crash", "ready")
 

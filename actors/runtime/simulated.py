@@ -1,8 +1,9 @@
 """The simulated dispatcher: virtual time, no threads, no loop, and one door for every choice.
 
-Messages wait in a queue per actor. What runs next (which actor, which coroutine, how long a turn is) is drawn by
-``choose(n)``, a seeded generator by default; a property test can pass its own and shrink it. Same choices, same
-schedule, same everything. With ``fifo=True`` nothing is drawn and messages keep their global order, as a replay needs.
+Messages wait in a queue per actor. What runs next (which actor, which coroutine, how long a turn
+is) is drawn by ``choose(n)``, a seeded generator by default; a property test can pass its own and
+shrink it. Same choices, same schedule, same everything. With ``fifo=True`` nothing is drawn and
+messages keep their global order, as a replay needs.
 
 Time stands still while anything can run, then jumps to the next timer.
 """
@@ -32,13 +33,14 @@ __all__ = ["SimulatedDispatcher"]
 
 T = TypeVar("T")
 
-EPOCH_NS = 1_700_000_000_000_000_000  # some moment in 2023: a virtual clock starts where nobody takes it for real
+#: Some moment in 2023: a virtual clock starts where nobody takes it for real.
+EPOCH_NS = 1_700_000_000_000_000_000
 _STEPS_MAX = 10_000_000
 _LAST_TURNS = 100_000
 
 
 class _Box:
-    """The waiting messages of one actor, each with the number of the turn that posted it (0: from outside)."""
+    """The waiting messages of one actor, each with the turn that posted it (0: none)."""
 
     __slots__ = ("actor", "items")
 
@@ -72,7 +74,8 @@ class SimulatedDispatcher(Dispatcher):
             choose: ``choose(n)`` returns one of ``0 .. n-1``; called only for n > 1.
             fifo: draw nothing, keep the global order.
             queue_deliveries: ``deliver()`` posts: a superset of the orders production can show.
-            turn_messages: the longest turn; each turn's length is drawn up to it (``fifo``: always that, roughly).
+            turn_messages: the longest turn; each turn's length is drawn up to it (``fifo``: always
+                that, roughly).
             start_ns: virtual UTC at the start.
             **options: as for :class:`Dispatcher`.
         """
@@ -91,9 +94,7 @@ class SimulatedDispatcher(Dispatcher):
         self._waiting = 0
         self._turn_number = 0
         self._outside: deque[Callable[[], object]] = deque()
-        self._coroutines = CoroutineDriver(
-            self.background_failed, lambda exc: self._crash(exc, [])
-        )
+        self._coroutines = CoroutineDriver(self.background_failed, lambda exc: self._crash(exc, []))
         self._driving = 0
         if fifo:
             self.post = super().post  # type: ignore[method-assign]  # nothing to look up
@@ -107,7 +108,7 @@ class SimulatedDispatcher(Dispatcher):
         self._started = True
 
     def step(self) -> bool:
-        """One turn, or one step of a coroutine, or, when nothing can run, a jump to the next timer; False: all idle."""
+        """Run one turn, or a coroutine's step, or jump to the next timer; ``False``: all idle."""
         with self._drive():
             return self._step()
 
@@ -117,7 +118,9 @@ class SimulatedDispatcher(Dispatcher):
             self._run(self._step_now, steps_max)
 
     def run_until_idle(self, steps_max: int = _STEPS_MAX) -> None:
-        """Run until nothing is left, timers included. With a timer that re-arms itself use :meth:`run_for`.
+        """Run until nothing is left, timers included.
+
+        With a timer that re-arms itself use :meth:`run_for`.
 
         Raises:
             SimulationStuck: still busy after ``steps_max`` steps.
@@ -126,11 +129,11 @@ class SimulatedDispatcher(Dispatcher):
             self._run(self._step, steps_max)
 
     def run_for(self, duration_ns: int, steps_max: int = _STEPS_MAX) -> None:
-        """Run everything that happens within ``duration_ns``; afterwards that time has passed exactly."""
+        """Run all that happens within ``duration_ns``; afterwards exactly that time has passed."""
         self.run_to(self.time_ns() + duration_ns, steps_max)
 
     def run_to(self, time_ns: int, steps_max: int = _STEPS_MAX) -> None:
-        """Run everything that happens up to ``time_ns`` (virtual UTC); nothing happens when that is past."""
+        """Run all that happens up to ``time_ns`` (virtual UTC); a time in the past does nothing."""
         until_ns = time_ns - self._start_ns
         with self._drive():
             self._run(self._step_now, steps_max)
@@ -144,7 +147,7 @@ class SimulatedDispatcher(Dispatcher):
         return self.spawn(coro).get()
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
-        """Run until ``future`` is done: a blocking ``get()`` outside drives the simulation, ``timeout`` is virtual."""
+        """Run until ``future`` is done: what a blocking ``get()`` does here; virtual seconds."""
         self.check_may_block()
         until_ns = None if timeout is None else self._now_ns + int(max(timeout, 0) * 1_000_000_000)
         with self._drive():
@@ -156,11 +159,16 @@ class SimulatedDispatcher(Dispatcher):
                     self._now_ns = max(self._now_ns, until_ns)
                     raise ReplyTimeout(f"no answer within {timeout} virtual seconds")
                 if due_ns is None:
-                    raise SimulationStuck(f"nothing can run and nothing is due, but {future!r} is not done")
+                    raise SimulationStuck(
+                        f"nothing can run and nothing is due, but {future!r} is not done"
+                    )
                 self._jump(due_ns)
 
     def stop(self) -> None:
-        """Handle what waits now, stop started actors, close coroutines. Raises what ended the dispatcher, once."""
+        """Handle what waits now, stop started actors, close coroutines.
+
+        Raises what ended the dispatcher, once.
+        """
         with self._drive():
             if not self._stopped:
                 self._drain_out(_LAST_TURNS)
@@ -243,7 +251,7 @@ class SimulatedDispatcher(Dispatcher):
     def _drive(self) -> Iterator[None]:
         if running.dispatcher is not None:
             raise BlockingCallError(
-                "the simulation is run from outside, not from code that a dispatcher runs; use `await`"
+                "the simulation is run from outside, not by code that a dispatcher runs: `await`"
             )
         running.dispatcher = self
         self._driving = get_ident()
@@ -265,7 +273,9 @@ class SimulatedDispatcher(Dispatcher):
         if box is None:
             box = self._boxes[id(actor)] = _Box(actor)
             self._runnable.append(box)
-        box.items.append(((actor, message, reply_to), self._turn_number if self._turn_thread else 0))
+        box.items.append(
+            ((actor, message, reply_to), self._turn_number if self._turn_thread else 0)
+        )
         self._waiting += 1
 
     def queued(self) -> int:
@@ -296,7 +306,7 @@ class SimulatedDispatcher(Dispatcher):
                 inputs.append(item)
             self._receive(item)
 
-    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:  # noqa: ARG002  # time stands still
+    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
         return rounds * len(self._batch) >= self._turn_messages
 
     def _restore(self, inputs: list[Input]) -> None:

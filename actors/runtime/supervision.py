@@ -1,7 +1,8 @@
 """Supervision as data: what failed -> what is done about it.
 
-A dispatcher gives every exception of an actor to a :class:`Supervisor`. It decides by a table and acts; nothing is
-logged and continued. What a decision means for an entity (rebuild from which journal, alarm whom) is given by handlers.
+A dispatcher gives every exception of an actor to a :class:`Supervisor`. It decides by a table and
+acts; nothing is logged and continued. What a decision means for an entity (rebuild from which
+journal, alarm whom) is given by handlers.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Decision(Word):
 DECISIONS: Final[Mapping[FailureKind, Decision]] = MappingProxyType(
     {
         FailureKind.STEP_FAILED: Decision.REBUILD,
-        FailureKind.INVARIANT: Decision.QUARANTINE,  # rebuilding would fold the same facts to the same breach
+        FailureKind.INVARIANT: Decision.QUARANTINE,  # the same facts fold to the same breach
         FailureKind.START_FAILED: Decision.STOP,
         FailureKind.REPEATED: Decision.QUARANTINE,
     }
@@ -62,7 +63,10 @@ DECISIONS: Final[Mapping[FailureKind, Decision]] = MappingProxyType(
 
 
 class Escalation(BaseException):
-    """Ends the dispatcher; its owner gets ``cause``. Not an ``Exception``, so no actor can swallow it."""
+    """Ends the dispatcher; its owner gets ``cause``.
+
+    Not an ``Exception``, so no actor can swallow it.
+    """
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(cause)
@@ -105,7 +109,7 @@ class FailureWindow:
     def __init__(self, k: int, window_ns: int) -> None:
         if k < 1 or window_ns < 1:
             raise InvalidValue(
-                f"a failure window needs k >= 1 and window_ns >= 1, got k={k}, window_ns={window_ns}"
+                f"a failure window needs k >= 1 and window_ns >= 1, got {k} and {window_ns}"
             )
         self.k = k
         self.window_ns = window_ns
@@ -127,7 +131,8 @@ class FailureWindow:
 class TableSupervisor:
     """Decides by a table, counts per actor urn, and acts through one handler per decision.
 
-    Counting is by urn, so a rebuilt actor with the same urn keeps its count. ESCALATE needs no handler.
+    Counting is by urn, so a rebuilt actor with the same urn keeps its count. ESCALATE needs no
+    handler.
     """
 
     def __init__(
@@ -178,9 +183,7 @@ class TableSupervisor:
         decision = self._table[kind]
         if decision is Decision.ESCALATE:
             raise Escalation(exc)
-        self._handlers[decision](
-            Failure(kind, decision, actor, message, exc, window.count(now_ns))
-        )
+        self._handlers[decision](Failure(kind, decision, actor, message, exc, window.count(now_ns)))
 
     def _forget_quiet(self, now_ns: int) -> None:
         """Keep the dict as small as the number of actors that failed lately."""
@@ -190,12 +193,18 @@ class TableSupervisor:
 
 
 class StopFailedActor:
-    """The default without a table, as in Pykka: ``on_failure`` runs and the actor is stopped. Asks are no exception."""
+    """The default without a table, as in Pykka: ``on_failure`` runs and the actor is stopped.
+
+    Asks are no exception.
+    """
 
     __slots__ = ()
 
-    def failed(self, actor: Actor, message: Any, exc: Exception) -> None:  # noqa: ARG002
-        """Stop ``actor``; its later messages are dead letters. An exception of ``on_failure`` ends the dispatcher."""
+    def failed(self, actor: Actor, message: Any, exc: Exception) -> None:
+        """Stop ``actor``; its later messages are dead letters.
+
+        An exception of ``on_failure`` ends the dispatcher.
+        """
         try:
             actor.on_failure(type(exc), exc, exc.__traceback__)
         finally:

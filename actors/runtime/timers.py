@@ -15,7 +15,7 @@ class _Handle(Protocol):
 
 
 class Timer:
-    """A function that will run in a turn of its dispatcher, unless it is cancelled before it starts."""
+    """A function that will run in a turn of its dispatcher, unless cancelled before."""
 
     __slots__ = ("_fn", "_handle", "_thread", "cancelled", "due_ns")
 

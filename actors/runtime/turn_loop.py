@@ -1,18 +1,21 @@
 """The turn loop: two queues, one turn at a time. The mechanics under every dispatcher.
 
-Theory of operation. Messages come in from any thread; awake, the loop runs *turns*: drain what is runnable (bounded by
-time), let the turn's hooks commit and release effects, give the thread back, go on. Two queues make a turn discardable:
+Theory of operation. Messages come in from any thread; awake, the loop runs *turns*: drain what is
+runnable (bounded by time), let the turn's hooks commit and release effects, give the thread back,
+go on. Two queues make a turn discardable:
 
 * ``_queue``: what came from outside a turn. Drained messages are the turn's *inputs*.
-* ``_local``: what actors posted inside turns, drained side by side with the queue, in batches. What a finished turn left
-  there is an input of the next; what an unfinished turn put there is dropped, because its inputs will produce it again.
+* ``_local``: what actors posted inside turns, drained side by side with the queue, in batches. What
+  a finished turn left there is an input of the next; what an unfinished turn put there is dropped,
+  because its inputs will produce it again.
 
-So a message between two actors never overtakes another between the same two. Timers armed and coroutines spawned in a
-turn belong to it too: they count from its commit on, or not at all.
+So a message between two actors never overtakes another between the same two. Timers armed and
+coroutines spawned in a turn belong to it too: they count from its commit on, or not at all.
 
-A turn ends in one of three ways: *finished*; *discarded* (the commit failed: inputs go back in front, in order, and the
-loop pauses); *crashed* (a BaseException, a bug of the hooks, or an escalation: the loop stops for good, every waiting
-asker is told, every waiting message is a dead letter, the owner gets the exception).
+A turn ends in one of three ways: *finished*; *discarded* (the commit failed: inputs go back in
+front, in order, and the loop pauses); *crashed* (a BaseException, a bug of the hooks, or an
+escalation: the loop stops for good, every waiting asker is told, every waiting message is a dead
+letter, the owner gets the exception).
 """
 
 from __future__ import annotations
@@ -53,7 +56,12 @@ class TurnLoop:
     hand_driven = False
 
     def __init__(
-        self, turn: TurnHooks, supervisor: Supervisor, capacity: int, turn_ns: int, retry_ns: int | None
+        self,
+        turn: TurnHooks,
+        supervisor: Supervisor,
+        capacity: int,
+        turn_ns: int,
+        retry_ns: int | None,
     ) -> None:
         self.turn = turn
         self.supervisor = supervisor
@@ -100,7 +108,7 @@ class TurnLoop:
         raise NotImplementedError
 
     def _crashed(self, exc: BaseException) -> None:
-        """The loop has stopped because of ``exc``: let go of threads and tasks, and signal the owner."""
+        """The loop has stopped: let go of threads and tasks, and signal the owner."""
         raise NotImplementedError
 
     # --- a turn -----------------------------------------------------------------------------------
@@ -160,11 +168,14 @@ class TurnLoop:
             if self._turn_is_over(until_ns, rounds):
                 return
 
-    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:  # noqa: ARG002  # counted in simulation
+    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
         return self.monotonic_ns() >= until_ns
 
     def deliver(self, actor: Actor, message: Any) -> None:
-        """Have ``actor`` receive ``message`` now, inside the current turn, under supervision. No control messages."""
+        """Have ``actor`` receive ``message`` now, inside the current turn, under supervision.
+
+        No control messages.
+        """
         if actor._dispatcher is not self:
             self._undeliverable(actor, message, None)
             return
@@ -205,7 +216,10 @@ class TurnLoop:
             raise Escalation(broken) from exc
 
     def background_failed(self, what: object, exc: BaseException) -> None:
-        """A timer, callback or coroutine raised; from any thread. Without a hook it ends the loop."""
+        """A timer, callback or coroutine raised; from any thread.
+
+        Without a hook it ends the loop.
+        """
         if self.on_background_failure is not None:
             self.on_background_failure(what, exc)
         elif self._turn_thread == get_ident():

@@ -1,7 +1,7 @@
 """A turn: drain what is runnable, commit once, then let the effects leave.
 
-The dispatcher drains and calls; what a commit and an effect are is decided by a :class:`TurnHooks`. Replies to ``ask``
-are effects like any other: handed to the turn, and set only after its commit.
+The dispatcher drains and calls; what a commit and an effect are is decided by a :class:`TurnHooks`.
+Replies to ``ask`` are effects like any other: handed to the turn, and set only after its commit.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ Input: TypeAlias = tuple[Actor, Any, Future[Any] | None]
 class TurnDiscarded(EngineError):
     """Raised by :meth:`TurnHooks.finish`: nothing of this turn counts.
 
-    The dispatcher puts the turn's inputs back in front, in order, forgets what the turn had posted, armed and spawned,
-    and pauses until ``resume()``. Whoever raises it restores the entities the turn had changed.
+    The dispatcher puts the turn's inputs back in front, in order, forgets what the turn had posted,
+    armed and spawned, and pauses until ``resume()``. Whoever raises it restores the entities the
+    turn had changed.
     """
 
 
@@ -35,7 +36,9 @@ class TurnHooks(Protocol):
         ...
 
     def finish(self, inputs: list[Input]) -> None:
-        """Commit, then release effects and replies. ``inputs`` came from outside this turn, in the order handled.
+        """Commit, then release effects and replies.
+
+        ``inputs`` came from outside this turn, in the order handled.
 
         Raises:
             TurnDiscarded: the commit failed. Any other exception ends the dispatcher.
@@ -63,7 +66,7 @@ class PlainTurn:
         """Forget replies of a turn that did not finish."""
         self._replies.clear()
 
-    def finish(self, inputs: list[Input]) -> None:  # noqa: ARG002
+    def finish(self, inputs: list[Input]) -> None:
         """Set the replies."""
         if self._replies:
             replies, self._replies = self._replies, []

@@ -66,19 +66,29 @@ class Recording(Protocol):
     """One recording, ready to be replayed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What to call it in reports."""
+        ...
 
     @property
-    def format(self) -> str: ...
+    def format(self) -> str:
+        """One of :data:`engine.recordings.FORMATS`."""
+        ...
 
     @property
-    def venue(self) -> str: ...
+    def venue(self) -> str:
+        """Where it was recorded."""
+        ...
 
     @property
-    def accounts(self) -> tuple[str, ...]: ...
+    def accounts(self) -> tuple[str, ...]:
+        """Every account that :meth:`steps` names. A whole market's orders are in one account."""
+        ...
 
     @property
-    def instruments(self) -> tuple[Instrument, ...]: ...
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Every instrument that :meth:`steps` names; may walk over the lines once to find them."""
+        ...
 
     def steps(self) -> Steps:
         """Commands and reports in the order they were recorded.
@@ -119,11 +129,17 @@ class FinalPosition(NamedTuple):
 class ReplayView(Protocol):
     """The end of a replay, as an oracle may look at it. Adopted and ended orders are in it too."""
 
-    def order(self, client_order_id: str) -> FinalOrder | None: ...
+    def order(self, client_order_id: str) -> FinalOrder | None:
+        """One order by its recorded id."""
+        ...
 
-    def orders(self) -> Iterable[FinalOrder]: ...
+    def orders(self) -> Iterable[FinalOrder]:
+        """Every order the replay came to know."""
+        ...
 
-    def positions(self) -> Iterable[FinalPosition]: ...
+    def positions(self) -> Iterable[FinalPosition]:
+        """Every slot the replay came to know."""
+        ...
 
 
 class Check(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,9 +161,13 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
 class Oracle(Protocol):
     """The judge of one replay: sees every event in order, then the end."""
 
-    def on_event(self, event: Event) -> None: ...
+    def on_event(self, event: Event) -> None:
+        """See one event; order and position events matter, others are ignored."""
+        ...
 
-    def finish(self, view: ReplayView) -> list[Check]: ...
+    def finish(self, view: ReplayView) -> list[Check]:
+        """Judge the end; call it once."""
+        ...
 
 
 class TextLines:
@@ -161,6 +181,7 @@ class TextLines:
 
     @property
     def name(self) -> str:
+        """What to call it."""
         return self._name
 
     def __iter__(self) -> Iterator[str]:

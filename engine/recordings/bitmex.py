@@ -12,7 +12,7 @@ import csv
 from collections.abc import Iterator
 from decimal import Decimal
 
-from ..messages import Event, Feeds, Filled
+from ..messages import Feeds, Filled
 from ..values import CONTEXT, ONE, ZERO, Instrument, InstrumentKind, Side
 from .base import Check, DecimalCache, Lines, Oracle, ReplayView, Step, Steps, fail_row
 from .kucoin_trades import finest_step
@@ -122,11 +122,6 @@ class BitmexOracle(TallyOracle):
     def __init__(self, recording: BitmexRecording) -> None:
         super().__init__(recording.tally)
         self._recording = recording
-        self._booked: dict[str, dict[Decimal, int]] = {}
-
-    def on_event(self, event: Event) -> None:
-        """See one event of the engine."""
-        super().on_event(event)
 
     def finish(self, view: ReplayView) -> list[Check]:
         """Judge the end of the replay."""
@@ -138,7 +133,10 @@ class BitmexOracle(TallyOracle):
             got = view.order(oid)
             final.test(
                 got is not None and got.cum_qty == largest,
-                lambda o=oid, c=largest, g=got: f"order {o}: cumQty recorded {c}, engine {g}",  # type: ignore[misc]
+                "order {}: cumQty recorded {}, engine {}",
+                oid,
+                largest,
+                got,
             )
             shuffled += rows != sorted(rows)
             before = ZERO
@@ -149,9 +147,11 @@ class BitmexOracle(TallyOracle):
             fills = 0 if got is None else got.fills
             chain.test(
                 gaps == 0 and fills == len(rows),
-                lambda o=oid, n=gaps, f=fills, r=len(rows): (
-                    f"order {o}: {n} gaps, {f} of {r} rows booked"
-                ),  # type: ignore[misc]
+                "order {}: {} gaps, {} of {} rows booked",
+                oid,
+                gaps,
+                fills,
+                len(rows),
             )
         chain.notes.append(f"{shuffled} orders have rows out of cumQty order")
         return [*super().finish(view), final.check(), chain.check()]

@@ -1,8 +1,8 @@
 """Bitstamp BTC/USD order events as received over a websocket: ``orders.csv``, or the raw log.
 
-``created`` is an accepted order. ``changed`` with a lower volume is a fill of the difference at the row's price; with the
-same volume and another price the venue re-prices a marketable order. ``deleted`` with volume 0 is
-the fill of the rest; with more, a cancel. The venue has no amend.
+``created`` is an accepted order. ``changed`` with a lower volume is a fill of the difference at the
+row's price; with the same volume and another price the venue re-prices a marketable order.
+``deleted`` with volume 0 is the fill of the rest; with more, a cancel. The venue has no amend.
 
 Rows stand in the order they were received, which is not always the order in which things happened:
 an order's creation may follow its deletion, and a change may follow its end. Late rows are passed
@@ -117,8 +117,8 @@ class _Maker:
             if not row.left:
                 raise ValueError("an order is created with a volume above 0")
             yield SubmitOrder(
-                oid, self._venue, "market", _SYMBOL, row.side, OrderType.LIMIT, _btc(row.left), ts, oid,
-                self._prices[row.price], None, None, TriggerSource.LAST, TimeInForce.GTC,
+                oid, self._venue, "market", _SYMBOL, row.side, OrderType.LIMIT, _btc(row.left), ts,
+                oid, self._prices[row.price], None, None, TriggerSource.LAST, TimeInForce.GTC,
             )  # fmt: skip
             yield Accepted(oid, ts, oid)
             return
@@ -169,12 +169,13 @@ class _Maker:
     def _filled(self, row: Row, volume: int, left: int) -> Filled:
         """A fill; its id is order and volume left, so a repeated row is the same execution."""
         return Filled(
-            row.order_id, row.ms * MS, f"{row.order_id}-{left}", _btc(volume), self._prices[row.price],
-            None, "", None, None, None, None, False, Feeds.BOTH, _SYMBOL, row.side,
+            row.order_id, row.ms * MS, f"{row.order_id}-{left}", _btc(volume),
+            self._prices[row.price], None, "", None, None, None, None, False, Feeds.BOTH, _SYMBOL,
+            row.side,
         )  # fmt: skip
 
     def _shown(self, row: Row, status: VenueStatus, *, late: bool = False) -> OrderSnapshot:
-        """The order is seen in this state; a late row is as old as the exchange says, not as its arrival."""
+        """The order is seen in this state; a late row is as old as the exchange says."""
         return OrderSnapshot(
             row.order_id, row.ms * MS, status, row.order_id, _SYMBOL, row.side, OrderType.LIMIT,
             None, None, self._prices[row.price], None, row.exchange_ms * MS if late else None,

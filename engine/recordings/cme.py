@@ -201,7 +201,7 @@ class _Maker:
         live = self._live.get(oid)
         if live is None:
             if row.side is None:
-                return  # an auction fill of an order never shown, side not told: the oracle counts it
+                return  # an auction's fill of an order never shown, side not told: counted
             self._live[oid] = live = _Live(None, 0, row.price, row.side)
         live.filled += row.size
         yield Filled(
@@ -236,8 +236,9 @@ class _Maker:
 
     def _shown(self, row: Row, side: Side, size: int | None) -> OrderSnapshot:
         return OrderSnapshot(
-            row.order_id, row.ts, VenueStatus.WORKING, row.order_id, self._symbol, side, OrderType.LIMIT,
-            None if size is None else Decimal(size), None, self._prices[row.price], source=Source.STREAM,
+            row.order_id, row.ts, VenueStatus.WORKING, row.order_id, self._symbol, side,
+            OrderType.LIMIT, None if size is None else Decimal(size), None,
+            self._prices[row.price], source=Source.STREAM,
         )  # fmt: skip
 
 

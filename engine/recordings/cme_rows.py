@@ -67,7 +67,7 @@ def tally(lines: Lines) -> Tally:
     skipped = {"aggressor's trade": 0, "fill of an order never shown, side not told": 0, "clear": 0}
     for row in read_rows(lines):
         action, order = row.action, orders.get(row.order_id)
-        if action == "T" or action == "R":
+        if action in {"T", "R"}:
             skipped["clear" if action == "R" else "aggressor's trade"] += 1
             continue
         if order is None:

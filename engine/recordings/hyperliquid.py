@@ -11,7 +11,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ..messages import CorrectPosition, Feeds, Filled, SetBaseline
-from ..values import CONTEXT, ZERO, Instrument, InstrumentKind, Liquidity, PositionSlot
+from ..values import (
+    CONTEXT,
+    ZERO,
+    Instrument,
+    InstrumentKind,
+    Liquidity,
+    PositionSlot,
+)
 from .base import Lines, Oracle, Step, Steps
 from .hyperliquid_oracle import HyperliquidOracle
 from .hyperliquid_rows import Continuity, Row, is_spot, read_rows
@@ -100,9 +107,10 @@ class HyperliquidRecording:
 
 
 def _correction(venue: str, row: Row, missing: Decimal) -> CorrectPosition:
+    statement = f"line {row.line} starts at {row.start}: fills between two pages are missing"
     return CorrectPosition(
         venue, row.account, row.coin, PositionSlot.NET, "OPERATOR", row.ts, missing,
-        statement=f"line {row.line} starts at {row.start_text}: fills between two pages are not in the file",
+        statement=statement,
     )  # fmt: skip
 
 

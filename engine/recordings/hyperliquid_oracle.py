@@ -65,7 +65,7 @@ class HyperliquidOracle(TallyOracle):
             return
         slot = self._slots.get((event.account, event.instrument))
         if slot is None:
-            self._position.test(False, lambda: f"a position the rows do not know: {event}")
+            self._position.test(False, "a position the rows do not know: {}", event)
             return
         with exact():
             if event.client_order_id:
@@ -74,39 +74,47 @@ class HyperliquidOracle(TallyOracle):
 
     def _compare(self, slot: _Slot, event: PositionChanged) -> None:
         if slot.next == len(slot.facts):
-            self._position.test(False, lambda: f"a booking beyond the last row: {event}")
+            self._position.test(False, "a booking beyond the last row: {}", event)
             return
         row, gap = slot.facts[slot.next]
         slot.next += 1
-        where = f"line {row.line}, {row.coin}"
         off = abs(slot.qty - row.start)
         holds = off <= gap.slack and event.client_order_id == row.order_id
         self._position.test(
             holds,
-            lambda: (
-                f"{where}: start {row.start_text}, ours {slot.qty}, order {event.client_order_id}"
-            ),
+            "line {}, {}: order {} starts at {}; ours: order {} at {}",
+            row.line,
+            row.coin,
+            row.order_id,
+            row.start_text,
+            event.client_order_id,
+            slot.qty,
         )
         if holds and off:
             self._position.explain("display rounding: the export shows 11 characters")
         if gap.missing:
-            self._gaps.test(True, str)
+            self._gaps.test(True, "")
             self._gaps.explain("fills lost between two pages of 2,000")
             self._gaps.notes.append(
-                f"{where}: {gap.missing} not in the file, booked as a correction"
+                f"line {row.line}, {excerpt(row.coin)}: {gap.missing} is not in the file, corrected"
             )
             slot.entry.forget()
-        self._compare_fee(slot, event, row, where)
+        self._compare_fee(slot, event, row)
         ours = event.realized_pnl - slot.realized
         verdict = slot.entry.judge(row, slot.qty, ours)
         self._pnl.test(
             verdict is not None,
-            lambda: f"{where}: Closed PnL {row.pnl_text}, ours {ours}, entry {slot.entry.shown()}",
+            "line {}, {}: Closed PnL {}, ours {}, entry {}",
+            row.line,
+            row.coin,
+            row.pnl_text,
+            ours,
+            slot.entry.shown(),
         )
         if verdict:
             self._pnl.explain(verdict)
 
-    def _compare_fee(self, slot: _Slot, event: PositionChanged, row: Row, where: str) -> None:
+    def _compare_fee(self, slot: _Slot, event: PositionChanged, row: Row) -> None:
         paid = {
             currency: amount - slot.fees.get(currency, ZERO)
             for currency, amount in event.fees
@@ -114,7 +122,7 @@ class HyperliquidOracle(TallyOracle):
         }
         currency = row.coin.partition("/")[0] if row.fee_in_coin else "USDC"
         want = {currency: row.fee} if row.fee else {}
-        self._fee.test(paid == want, lambda: f"{where}: fee {want}, ours {paid}")
+        self._fee.test(paid == want, "line {}, {}: fee {}, ours {}", row.line, row.coin, want, paid)
         if row.fee_in_coin and row.fee:
             self._fee.explain("taken in the coin, so it lowers the position")
 
@@ -122,10 +130,7 @@ class HyperliquidOracle(TallyOracle):
         """Judge the end of the replay."""
         for (account, coin), slot in self._slots.items():
             left = len(slot.facts) - slot.next
-            self._position.test(
-                left == 0,
-                lambda a=account, c=coin, n=left: f"{excerpt(a)} {c}: {n} rows were not booked",  # type: ignore[misc]
-            )
+            self._position.test(left == 0, "{} {}: {} rows were not booked", account, coin, left)
         own = (self._position, self._pnl, self._fee, self._gaps)
         return [*super().finish(view), *(counter.check() for counter in own)]
 

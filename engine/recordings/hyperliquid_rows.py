@@ -95,8 +95,8 @@ def read_rows(lines: Lines) -> Iterator[Row]:
             if ts is None:
                 ts = times[time] = _utc(time)
             yield Row(
-                row, account, coin, numbers[px], numbers[size], _SIDES[side], ts, numbers[start], direction,
-                numbers[pnl], oid, _CROSSED[crossed], numbers[fee], start, pnl, fee,
+                row, account, coin, numbers[px], numbers[size], _SIDES[side], ts, numbers[start],
+                direction, numbers[pnl], oid, _CROSSED[crossed], numbers[fee], start, pnl, fee,
             )  # fmt: skip
     except (csv.Error, ValueError, KeyError) as error:
         fail_row(lines, row, error, "a Hyperliquid fill as the header says")

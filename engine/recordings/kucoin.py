@@ -1,10 +1,10 @@
 """The event log of a Hummingbot market maker on KuCoin: JSON lines, one event of an order each.
 
-``...OrderCreatedEvent`` is the venue's ack of a new order, ``OrderFilledEvent`` one execution, ``OrderCancelledEvent``
-and ``...OrderCompletedEvent`` are ends, ``MarketOrderFailureEvent`` is an order that was never
-placed (it has no terms in the log). Times are ``log_time``, when the bot logged it. Fees are a
-fraction of the notional, in the quote currency (Hummingbot calls it added to cost when buying,
-taken from returns when selling).
+``...OrderCreatedEvent`` is the venue's ack of a new order, ``OrderFilledEvent`` one execution,
+``OrderCancelledEvent`` and ``...OrderCompletedEvent`` are ends, ``MarketOrderFailureEvent`` is an
+order that was never placed (it has no terms in the log). Times are ``log_time``, when the bot
+logged it. Fees are a fraction of the notional, in the quote currency (Hummingbot calls it added to
+cost when buying, taken from returns when selling).
 
 With fill exports beside it (:mod:`.kucoin_trades`) they serve as a drop copy: an independent
 account of the same fills.
@@ -94,7 +94,7 @@ def log_rows(lines: Lines) -> Iterator[LogRow]:
     decode = msgspec.json.Decoder(LogRow).decode
     row = 0
     try:
-        for row, line in enumerate(lines, 1):
+        for row, line in enumerate(lines, 1):  # noqa: B007  # row is for the error below
             yield decode(line)
     except msgspec.MsgspecError as error:
         fail_row(lines, row, error, _WANTS)
@@ -118,11 +118,11 @@ class KucoinRecording:
         """The pairs of the log; tick and lot are the finest steps that occur in it."""
         if self._instruments is None:
             steps: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-            for row in log_rows(self._lines):
-                if row.trading_pair:
-                    prices, amounts = steps.setdefault(row.trading_pair, ({}, {}))
-                    prices[row.price] = None
-                    amounts[row.amount] = None
+            for got in log_rows(self._lines):
+                if got.trading_pair:
+                    prices, amounts = steps.setdefault(got.trading_pair, ({}, {}))
+                    prices[got.price] = None
+                    amounts[got.amount] = None
             self._instruments = tuple(
                 make_instrument(pair, prices, amounts) for pair, (prices, amounts) in steps.items()
             )
@@ -195,10 +195,11 @@ class _Maker:
         qty, px = positive(self._numbers[got.amount]), self._numbers[got.price]
         fee, currency = self._fees.of(got, qty, px)
         self._known.setdefault(got.order_id, got.trading_pair)
+        is_maker = got.order_type == "OrderType.LIMIT_MAKER"
         fill = Filled(
-            got.order_id, ts, required(got.exchange_trade_id, "exchange_trade_id"), qty, px, fee, currency,
-            Liquidity.MAKER if got.order_type == "OrderType.LIMIT_MAKER" else None, None, None, None, False,
-            Feeds.BOTH, got.trading_pair, _SIDES[got.trade_type],
+            got.order_id, ts, required(got.exchange_trade_id, "exchange_trade_id"), qty, px, fee,
+            currency, Liquidity.MAKER if is_maker else None, None, None, None, False, Feeds.BOTH,
+            got.trading_pair, _SIDES[got.trade_type],
         )  # fmt: skip
         return (fill,)
 

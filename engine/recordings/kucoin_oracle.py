@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from ..messages import Event, OrderFilled, OrderPartiallyFilled
 from ..values import CONTEXT, ZERO, OrderState
-from .base import Check, Lines, ReplayView
+from .base import Check, Lines, ReplayView, excerpt
 from .kucoin_trades import Trade
 from .tally import EXAMPLES_MAX, Counter, Expected, Tally, TallyOracle
 from .times import SECOND, iso_day, iso_to_ns
@@ -79,7 +79,8 @@ class KucoinOracle(TallyOracle):
         for trade in drop_copy:
             self._agree.test(
                 self._drop_copy.setdefault(trade.trade_id, trade) is trade,
-                lambda t=trade: f"trade {t.trade_id} is exported twice",  # type: ignore[misc]
+                "trade {} is exported twice",
+                trade.trade_id,
             )
         self._agree.checked = 0
         self._matched: dict[str, None] = {}
@@ -103,15 +104,15 @@ class KucoinOracle(TallyOracle):
         ours = (event.client_order_id, event.side, event.last_px, event.last_qty)
         theirs = (trade.order_id, trade.side, trade.price, trade.qty)
         self._agree.test(
-            ours == theirs, lambda: f"trade {trade.trade_id}: export {theirs}, engine {ours}"
+            ours == theirs, "trade {}: export {}, engine {}", trade.trade_id, theirs, ours
         )
 
     def finish(self, view: ReplayView) -> list[Check]:
         """Judge the end of the replay."""
         facts = self._collect()
-        checks = super().finish(view) + [_completed(facts, view)]
+        checks = [*super().finish(view), _completed(facts, view)]
         if self._exports:
-            checks += [self._agree.check(), self._missing_here(facts), self._missing_there(facts)]
+            checks += [self._agree.check(), self._missing_here(facts), self._missing_there()]
         return checks
 
     def _missing_here(self, facts: _Facts) -> Check:
@@ -125,26 +126,28 @@ class KucoinOracle(TallyOracle):
             covered = _covering(facts.spans, trade.ts)
             check.test(
                 covered is None,
-                lambda t=trade, c=covered: (
-                    f"trade {t.trade_id} of order {t.order_id} lies within {c}"
-                ),  # type: ignore[misc]
+                "trade {} of order {} lies within {}",
+                trade.trade_id,
+                trade.order_id,
+                covered,
             )
             if covered is None:
                 check.explain(f"no log covers this time, {iso_day(trade.ts)}")
         check.notes.extend(
-            f"not in the log: trade {t.trade_id}, order {t.order_id}, {t.side.name} {t.qty} at {t.price}"
+            f"not in the log: trade {excerpt(t.trade_id)}, order {excerpt(t.order_id)},"
+            f" {t.side.name} {t.qty} at {t.price}"
             for t in named[:EXAMPLES_MAX]
         )
         return check.check()
 
-    def _missing_there(self, facts: _Facts) -> Check:
+    def _missing_there(self) -> Check:
         """Booked fills that no export has: each must lie outside the span of the exports."""
         check = Counter("drop_copy_missing_in_export")
         times = [trade.ts for trade in self._drop_copy.values()]
         first, last = (min(times), max(times)) if times else (0, -1)
         for event in self._not_exported:
             inside = first <= event.ts <= last
-            check.test(not inside, lambda e=event: f"fill {e.exec_id} of order {e.client_order_id}")  # type: ignore[misc]
+            check.test(not inside, "fill {} of order {}", event.exec_id, event.client_order_id)
             if not inside:
                 check.explain(f"outside the span of the exports, {iso_day(event.ts)}")
         return check.check()
@@ -161,11 +164,11 @@ def _completed(facts: _Facts, view: ReplayView) -> Check:
             and got.cum_cost == done.quote
             and (done.ordered is None or done.ordered == done.base == got.order_qty)
         )
-        check.test(holds, lambda d=done, g=got: f"order {d.order_id}: recorded {d[1:]}, engine {g}")  # type: ignore[misc]
+        check.test(holds, "order {}: recorded {}, engine {}", done.order_id, done[1:], got)
     return check.check()
 
 
-#: A fill carries the bot's clock, whole seconds; the log's time is when it was written, a little later.
+#: A fill carries the bot's clock, in whole seconds; the log's time is when it was written.
 _CLOCK_SLACK = 2 * SECOND
 
 

@@ -164,8 +164,8 @@ class _Maker:
             raise ValueError(f"order {oid} was submitted before, in a line above {row}")
         self._live[oid] = _Live(_shares(size))
         submit = SubmitOrder(
-            oid, self._venue, "market", self._symbol, side, OrderType.LIMIT, self._sizes[size], ts, oid,
-            self._prices[price], None, None, TriggerSource.LAST, TimeInForce.GTC,
+            oid, self._venue, "market", self._symbol, side, OrderType.LIMIT, self._sizes[size], ts,
+            oid, self._prices[price], None, None, TriggerSource.LAST, TimeInForce.GTC,
         )  # fmt: skip
         return submit, Accepted(oid, ts, oid)
 

@@ -85,7 +85,7 @@ class ShanghaiRecording:
 
 
 class _Maker:
-    """Turns rows into messages; ``_open`` holds [left, filled] of orders not known to have ended."""
+    """Turns rows into messages; ``_open`` holds [left, filled] of orders not seen to end."""
 
     def __init__(self, venue: str, symbol: str) -> None:
         self._venue, self._symbol = venue, symbol
@@ -138,6 +138,6 @@ class _Maker:
                 if not known[0]:
                     del self._open[oid]
         return Filled(
-            oid, row.ts, row.biz_index, self._numbers[row.qty], self._numbers[row.price], None, "", None,
-            None, None, None, False, Feeds.BOTH, self._symbol, side,
+            oid, row.ts, row.biz_index, self._numbers[row.qty], self._numbers[row.price], None, "",
+            None, None, None, None, False, Feeds.BOTH, self._symbol, side,
         )  # fmt: skip

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ..messages import Event, OrderFilled, OrderPartiallyFilled
 from ..values import ZERO, OrderState
-from .base import Check, FinalOrder, ReplayView, excerpt
+from .base import Check, ReplayView, excerpt
 
-__all__ = ["EXAMPLES_MAX", "Expected", "Tally", "TallyOracle", "fills_histogram"]
+__all__ = ["EXAMPLES_MAX", "Counter", "Expected", "Tally", "TallyOracle"]
 
 EXAMPLES_MAX = 5
 
@@ -59,13 +59,14 @@ class Counter:
         self.explained: dict[str, int] = {}
         self.notes: list[str] = []
 
-    def test(self, holds: bool, example: Callable[[], str]) -> None:
-        """Count one case; ``example`` is called only when it is shown."""
+    def test(self, holds: bool, example: str, *shown: object) -> None:
+        """Count one case; ``example`` is filled in with what is to be shown when the case fails."""
         self.checked += 1
         if not holds:
             self.failed += 1
             if len(self.examples) < EXAMPLES_MAX:
-                self.examples.append(example())
+                safe = (excerpt(one) if isinstance(one, str) else one for one in shown)
+                self.examples.append(example.format(*safe))
 
     def explain(self, cause: str) -> None:
         """Count a disagreement whose cause is proven."""
@@ -104,7 +105,9 @@ class TallyOracle:
         expected = sum(order.fills for order in tally.orders.values())
         booked.test(
             expected == self._fill_events,
-            lambda: f"the rows hold {expected} fills, the engine published {self._fill_events}",
+            "the rows hold {} fills, the engine published {}",
+            expected,
+            self._fill_events,
         )
         booked.notes.append(f"{expected} fills")
         booked.notes.extend(f"{count} rows are no order's: {kind}" for kind, count in tally.skipped)
@@ -118,49 +121,42 @@ def _compare(tally: Tally, view: ReplayView) -> list[Check]:
     known = Counter("orders_known")
     for order_id, want in tally.orders.items():
         got = view.order(order_id)
-        known.test(
-            got is not None,
-            lambda i=order_id: f"order {excerpt(i)} is in the rows, not in the engine",
-        )  # type: ignore[misc]
+        known.test(got is not None, "order {} is in the rows, not in the engine", order_id)
         if got is None:
             continue
         if want.told_only and got.state is not want.state:
-            open_still = got.state in (OrderState.ACCEPTED, OrderState.IN_DOUBT)
-            states.test(
-                open_still, lambda g=got, w=want: _differs(g, "state", w.state.name, g.state.name)
-            )  # type: ignore[misc]
-            states.explain("filled by the venue's word only, no quantity was ever told")
+            holds = got.state in _OPEN
+            states.test(holds, _STATE, order_id, want.state.name, got.state.name)
+            if holds:
+                states.explain("filled by the venue's word only, no quantity was ever told")
             continue
-        states.test(
-            got.state is want.state,
-            lambda g=got, w=want: _differs(g, "state", w.state.name, g.state.name),  # type: ignore[misc]
-        )
+        states.test(got.state is want.state, _STATE, order_id, want.state.name, got.state.name)
         fills.test(
             got.fills == want.fills,
-            lambda g=got, w=want: _differs(g, "fills", w.fills, g.fills),  # type: ignore[misc]
+            "order {}: {} fills recorded, engine {}",
+            order_id,
+            want.fills,
+            got.fills,
         )
-        same = got.cum_qty == want.cum_qty and want.cum_cost in (None, got.cum_cost)
         sums.test(
-            same,
-            lambda g=got, w=want: _differs(  # type: ignore[misc]
-                g,
-                "quantity and cost",
-                (str(w.cum_qty), str(w.cum_cost)),
-                (str(g.cum_qty), str(g.cum_cost)),
-            ),
+            got.cum_qty == want.cum_qty and want.cum_cost in (None, got.cum_cost),
+            "order {}: recorded {} for {}, engine {} for {}",
+            order_id,
+            want.cum_qty,
+            want.cum_cost,
+            got.cum_qty,
+            got.cum_cost,
         )
     for order in view.orders():
         if order.client_order_id not in tally.orders:
-            known.test(
-                False, lambda o=order: f"order {excerpt(o.client_order_id)} is not in the rows"
-            )  # type: ignore[misc]
+            known.test(False, "order {} is not in the rows", order.client_order_id)
     states.notes.extend(state_counts(tally))
     fills.notes.append(fills_histogram(tally))
     return [known.check(), states.check(), fills.check(), sums.check()]
 
 
-def _differs(order: FinalOrder, what: str, want: object, got: object) -> str:
-    return f"order {excerpt(order.client_order_id)}: {what} recorded {want}, engine {got}"
+_STATE = "order {}: {} recorded, engine {}"
+_OPEN = (OrderState.ACCEPTED, OrderState.IN_DOUBT)
 
 
 def final_words(order: Expected) -> str:

@@ -47,7 +47,7 @@ def test_tell_ask_and_stop(dispatcher: Dispatcher) -> None:
 
 
 def test_a_stopped_actor(dispatcher: Dispatcher) -> None:
-    """To a stopped actor tell raises nothing and is a dead letter; ask and stop say that it is dead."""
+    """A tell to a stopped actor is a dead letter; ask and stop say that it is dead."""
     ref = Recorder.start(dispatcher=dispatcher)
     assert ref.is_alive()
     ref.stop()
@@ -64,7 +64,7 @@ def test_a_stopped_actor(dispatcher: Dispatcher) -> None:
 
 
 def test_messages_behind_a_stop(dispatcher: Dispatcher) -> None:
-    """What was queued behind a stop is a dead letter; an ask gets ActorDeadError, a second stop is content."""
+    """Behind a stop a tell is a dead letter, an ask fails, and a second stop is content."""
     ref = Doing.start(dispatcher=dispatcher)
     waiting: list[Any] = []
 
@@ -103,7 +103,7 @@ def test_control_messages_reach_pykka(dispatcher: Dispatcher) -> None:
 
 
 def test_an_ask_that_raises_goes_to_both(dispatcher: Dispatcher) -> None:
-    """The asker gets the exception, and supervision too: by default the actor ends with on_failure, without on_stop."""
+    """The asker gets the exception; so does supervision, which ends the actor by on_failure."""
     log: list[Any] = []
     ref = Recorder.start(log, dispatcher=dispatcher)
 
@@ -134,7 +134,7 @@ def test_the_default_on_receive_is_a_dead_letter(dispatcher: Dispatcher) -> None
 
 
 def test_an_actor_may_use_its_ref_in_init_and_start_others(dispatcher: Dispatcher) -> None:
-    """actor_ref works in __init__, and a start inside an actor needs no dispatcher and runs on_start first."""
+    """Inside __init__ actor_ref works; a start inside an actor runs on_start at once."""
     log: list[Any] = []
 
     class Parent(Actor):
@@ -152,7 +152,7 @@ def test_an_actor_may_use_its_ref_in_init_and_start_others(dispatcher: Dispatche
 
 
 def test_a_blocking_ask_inside_an_actor_sends_nothing(dispatcher: Dispatcher) -> None:
-    """ask and stop refuse to block on the dispatcher's thread before they send."""
+    """An ask or a stop refuses to block on the dispatcher's thread before they send."""
     log: list[Any] = []
     other = Recorder.start(log, dispatcher=dispatcher)
 
@@ -181,7 +181,7 @@ def test_ask_is_bounded_and_stop_is_not() -> None:
 
 
 def test_refs_are_values_and_keep_nothing_alive() -> None:
-    """Refs to one actor are equal; an adopted actor that its owner drops is gone, and a tell is a dead letter."""
+    """Refs to one actor are equal; when its owner drops it, it is gone although refs exist."""
     dispatcher = SimulatedDispatcher()
     actor = dispatcher.adopt(Recorder())
     ref = actor.actor_ref
@@ -198,7 +198,7 @@ def test_refs_are_values_and_keep_nothing_alive() -> None:
     finally:
         gc.enable()
     ref.tell("lost")
-    ref.actor_inbox.put(pykka._envelope.Envelope("too"))  # type: ignore[attr-defined]
+    ref.actor_inbox.put(pykka._envelope.Envelope("too"))
     dispatcher.run_until_idle()
     assert 2 == dispatcher.dead_letters.count
     assert not ref.is_alive()
@@ -207,7 +207,7 @@ def test_refs_are_values_and_keep_nothing_alive() -> None:
 
 
 def test_an_actor_at_rest_holds_nothing() -> None:
-    """After messages, an actor with slots refers to its class and its dispatcher only, and has no dict."""
+    """After messages an actor with slots refers to its class and dispatcher, nothing else."""
     dispatcher = SimulatedDispatcher()
     actor = dispatcher.adopt(Doing())
     dispatcher.post(actor, lambda _: 1)
@@ -235,7 +235,7 @@ def test_views_made_on_demand() -> None:
     inbox = ref.actor_inbox
 
     assert inbox.empty()
-    inbox.put(pykka._envelope.Envelope(1))  # type: ignore[attr-defined]
+    inbox.put(pykka._envelope.Envelope(1))
     assert not inbox.empty()
     with pytest.raises(NotImplementedError):
         inbox.get()

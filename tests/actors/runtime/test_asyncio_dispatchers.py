@@ -34,7 +34,7 @@ def _ran(fn: Any, *args: Any) -> None:
 
 
 def test_messages_of_many_threads_all_arrive_in_order() -> None:
-    """Four threads post while the dispatcher goes idle and wakes again: nothing is lost, each keeps its order."""
+    """What four threads post while the dispatcher idles and wakes arrives in each one's order."""
     dispatcher = ThreadDispatcher()
     actor = dispatcher.adopt(Recorder())
 
@@ -61,9 +61,10 @@ def test_one_wake_up_from_idle_to_busy() -> None:
         dispatcher = LoopDispatcher()
         dispatcher.start()
         await asyncio.sleep(0)
-        actor, scheduled = dispatcher.adopt(Recorder()), []
+        actor = dispatcher.adopt(Recorder())
+        scheduled: list[None] = []
         schedule = dispatcher._schedule
-        dispatcher._schedule = lambda: scheduled.append(schedule())  # type: ignore[method-assign, func-returns-value]
+        dispatcher._schedule = lambda: scheduled.append(schedule())  # type: ignore[method-assign]
         for number in range(100):
             dispatcher.post(actor, number)
         await dispatcher.spawn(dispatcher.sleep_ns(0))
@@ -75,10 +76,10 @@ def test_one_wake_up_from_idle_to_busy() -> None:
 
 
 def test_timers_and_coroutines_share_the_dispatchers_thread() -> None:
-    """Turns, timers, spawned coroutines and urgent calls run on one thread, under CONTEXT, wherever they came from."""
+    """Turns, timers, coroutines and urgent calls run on one thread, under CONTEXT."""
     dispatcher = ThreadDispatcher()
     seen: list[tuple[str, int, int, bool]] = []
-    end: Future[None] = Future(dispatcher)
+    end: Future[int] = Future(dispatcher)
 
     def note(what: str) -> None:
         where = threading.get_ident(), decimal.getcontext().prec, dispatcher.in_turn()
@@ -97,7 +98,12 @@ def test_timers_and_coroutines_share_the_dispatchers_thread() -> None:
     dispatcher.call_soon(lambda: note("call"))
     dispatcher.urgent(lambda: note("urgent"))
     due = dispatcher.monotonic_ns() + 2_000_000
-    dispatcher.call_later(2_000_000, lambda: (note("timer"), end.set(dispatcher.monotonic_ns())))
+
+    def at_due() -> None:
+        note("timer")
+        end.set(dispatcher.monotonic_ns())
+
+    dispatcher.call_later(2_000_000, at_due)
     assert end.get(timeout=WAIT_S) >= due
     never = dispatcher.call_later(3_600_000_000_000, lambda: note("never"))
     dispatcher.call_soon(never.cancel)
@@ -124,7 +130,7 @@ def test_an_ask_is_awaited_from_another_loop() -> None:
 
 
 def test_inside_the_hosts_loop() -> None:
-    """On the host's loop: ask is awaited, blocking is refused, other threads may post, the context does not leak."""
+    """On the host's loop ask is awaited, blocking refused, and our context does not leak."""
 
     async def main() -> None:
         dispatcher = LoopDispatcher()
@@ -140,7 +146,12 @@ def test_inside_the_hosts_loop() -> None:
         with pytest.raises(BlockingCallError, match="await"):
             ref.ask(3, block=False).get()
         arrived: Future[None] = Future(dispatcher)
-        thread = threading.Thread(target=lambda: (ref.tell(4), dispatcher.call_soon(arrived.set)))
+
+        def send() -> None:
+            ref.tell(4)
+            dispatcher.call_soon(arrived.set)
+
+        thread = threading.Thread(target=send)
         thread.start()
         await arrived
         thread.join()
@@ -197,7 +208,7 @@ def test_a_task_is_cancelled_from_another_thread() -> None:
 
 
 def test_a_coroutine_that_raises_is_a_background_failure() -> None:
-    """Its exception is set on the task and goes to the hook; without a hook it ends the dispatcher."""
+    """Its exception is set on the task and goes to the hook, or else ends the dispatcher."""
     for hooked in (True, False):
         dispatcher = ThreadDispatcher()
         failures: list[BaseException] = []
@@ -225,7 +236,7 @@ async def _raise(exc: BaseException) -> None:
 def test_a_base_exception_ends_the_thread_and_reaches_the_owner(
     error: type[BaseException], way: str
 ) -> None:
-    """The thread ends cleanly, on_crash is called, stop() raises it once, and posts become dead letters."""
+    """The thread ends, on_crash is called, stop() raises once, later posts are dead letters."""
     dispatcher = ThreadDispatcher()
     crashed: Future[BaseException] = Future()
     dispatcher.on_crash = crashed.set
@@ -251,7 +262,7 @@ def test_a_base_exception_ends_the_thread_and_reaches_the_owner(
 
 
 def test_a_keyboard_interrupt_leaves_the_hosts_loop() -> None:
-    """On the host's loop KeyboardInterrupt in an actor comes out of asyncio.run(), as it would from the host's code."""
+    """KeyboardInterrupt in an actor comes out of the host's asyncio.run()."""
 
     async def main() -> None:
         dispatcher = LoopDispatcher()
@@ -264,7 +275,7 @@ def test_a_keyboard_interrupt_leaves_the_hosts_loop() -> None:
 
 
 def test_a_discarded_turn_pauses_and_resumes() -> None:
-    """While paused posts wait and urgent calls run; resume() from any thread, or a retry timer, goes on."""
+    """While paused posts wait and urgent calls run; resume() or a retry timer goes on."""
     for retry_ns in (None, 1_000_000):
         turn = FailingTurn(discard=2)
         dispatcher = ThreadDispatcher(turn=turn, retry_ns=retry_ns)
@@ -300,7 +311,7 @@ def test_stop_while_paused_buries_what_waits() -> None:
 
 
 def test_after_the_end() -> None:
-    """A stopped dispatcher cannot start again; posts, spawns and timers are refused or buried, none raises or hangs."""
+    """A stopped dispatcher cannot start again; what is sent to it neither raises nor hangs."""
     for dispatcher in (ThreadDispatcher(), ThreadDispatcher("started")):
         if dispatcher.name == "started":
             dispatcher.start()
@@ -329,7 +340,7 @@ def test_stop_from_inside() -> None:
 
 
 def test_a_host_that_closes_its_loop_without_stopping_us() -> None:
-    """Posts, spawns and asks from other threads into a loop that is gone end as dead letters, refusals and errors."""
+    """What is sent into a loop that is gone becomes a dead letter, a refusal or an error."""
     made: list[LoopDispatcher] = []
 
     async def main() -> None:

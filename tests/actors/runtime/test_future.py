@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from functools import partial
 from typing import Any
 
 import pykka
@@ -14,6 +15,10 @@ from actors.runtime import Future, ReplyTimeout, SimulatedDispatcher, ThreadDisp
 from engine.errors import AskTimeout, BlockingCallError
 
 from .fakes import Doing
+
+
+def _append(kept: list[int], number: int, _: Any) -> None:
+    kept.append(number)
 
 
 def _future(value: Any = None) -> Future[Any]:
@@ -90,11 +95,12 @@ def test_a_blocked_thread_is_woken() -> None:
 def test_every_callback_runs_exactly_once_under_races() -> None:
     """Callbacks added while another thread sets the future run once each, none is lost."""
     for _ in range(200):
-        future, ran = _future(), []
+        future = _future()
+        ran: list[int] = []
         setter = threading.Thread(target=future.set, args=(1,))
         setter.start()
         for number in range(20):
-            future.add_done_callback(lambda _, number=number: ran.append(number))
+            future.add_done_callback(partial(_append, ran, number))
         setter.join()
 
         assert list(range(20)) == sorted(ran)
@@ -103,7 +109,8 @@ def test_every_callback_runs_exactly_once_under_races() -> None:
 def test_only_one_of_many_setters_wins() -> None:
     """Two threads that set at once: one succeeds, the other gets queue.Full."""
     for _ in range(200):
-        future, outcomes = _future(), []
+        future = _future()
+        outcomes: list[int | None] = []
 
         def settle(value: int, future: Any = future, outcomes: Any = outcomes) -> None:
             try:
@@ -147,10 +154,15 @@ def test_derived_futures_know_when_they_are_done() -> None:
 
 
 def test_a_get_hook_of_the_users_own_is_computed_when_asked() -> None:
-    """Pykka's lazy futures work, are computed once, and refuse callbacks that could never be called."""
+    """Pykka's lazy futures are computed once, and refuse callbacks nobody could call."""
     asked: list[float | None] = []
     future: Future[int] = Future()
-    future.set_get_hook(lambda timeout: asked.append(timeout) or 5)
+
+    def compute(timeout: float | None) -> int:
+        asked.append(timeout)
+        return 5
+
+    future.set_get_hook(compute)
 
     with pytest.raises(TypeError, match="when asked"):
         future.add_done_callback(print)
@@ -161,7 +173,7 @@ def test_a_get_hook_of_the_users_own_is_computed_when_asked() -> None:
 
 
 def test_await_under_asyncio() -> None:
-    """A coroutine awaits a future set by another thread, mapped, joined, lazy, and one with an exception."""
+    """A coroutine awaits a future set elsewhere, mapped, joined, lazy, or with an exception."""
     lazy: Future[int] = Future()
     lazy.set_get_hook(lambda _: 4)
     bad = _future()
@@ -202,7 +214,7 @@ def test_await_does_not_block_the_loop() -> None:
 
 
 def test_a_loop_that_is_gone_does_not_hurt_the_setter() -> None:
-    """Setting a future whose awaiting loop was closed raises nothing, and a cancelled wait leaves no callback."""
+    """Setting a future whose awaiting loop was closed raises nothing; cancelled waits are gone."""
     future = _future()
 
     async def give_up() -> None:
@@ -249,7 +261,7 @@ def test_get_drives_a_simulation_from_outside() -> None:
 
 @pytest.mark.parametrize("kind", [SimulatedDispatcher, ThreadDispatcher])
 def test_blocking_on_the_dispatchers_own_thread_is_refused(kind: Any) -> None:
-    """A blocking get() inside an actor raises and names await, even for a future of somebody else."""
+    """A blocking get() inside an actor raises and names await, whosever the future is."""
     dispatcher = kind()
     dispatcher.start()
     ref = Doing.start(dispatcher=dispatcher)

@@ -47,7 +47,10 @@ def test_the_version_is_one_we_know() -> None:
 def test_signatures_are_the_ones_we_wrote_against(owner: type, name: str, signature: str) -> None:
     """What we override or call has the parameters it had."""
     found = inspect.signature(getattr(owner, name))
-    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in found.parameters.values()]
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in found.parameters.values()
+    ]
 
     assert signature == str(inspect.Signature(bare))
 
@@ -70,7 +73,11 @@ def test_nothing_was_added_to_what_we_replace() -> None:
 
 def test_control_messages_are_pykkas_four_and_our_start() -> None:
     """Pykka has no control message that we would hand to on_receive."""
-    pykkas = {item for item in vars(messages).values() if inspect.isclass(item) and item.__module__ == "pykka.messages"}
+    pykkas = {
+        item
+        for item in vars(messages).values()
+        if inspect.isclass(item) and item.__module__ == "pykka.messages"
+    }
 
     assert 4 == len(pykkas)
     assert pykkas < CONTROL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def _schedule(**options: Any) -> list[Any]:
 
     for number, actor in enumerate(actors):
         dispatcher.post(actor, (number, 3))
-        dispatcher.call_later(15, lambda actor=actor: dispatcher.post(actor, (99, 1)))
+        dispatcher.call_later(15, partial(dispatcher.post, actor, (99, 1)))
         dispatcher.spawn(lane(number))
     dispatcher.run_until_idle()
     return log
@@ -74,7 +75,7 @@ def test_fifo_draws_nothing() -> None:
 
 @given(data=st.data())
 def test_any_choice_keeps_the_order_per_actor_and_the_work(data: st.DataObject) -> None:
-    """Whatever Hypothesis chooses, with discarded turns between: no message lost or doubled, per actor in order."""
+    """Whatever is chosen or discarded, each actor gets each message, in order."""
     discard = data.draw(st.integers(0, 3))
     dispatcher = SimulatedDispatcher(
         choose=lambda n: data.draw(st.integers(0, n - 1)),
@@ -116,7 +117,9 @@ def test_queued_deliveries_are_a_profile() -> None:
         log: list[str] = []
         inner = dispatcher.adopt(Recorder(log))
 
-        def work(_: Actor, dispatcher: Any = dispatcher, inner: Any = inner, log: Any = log) -> None:
+        def work(
+            _: Actor, dispatcher: Any = dispatcher, inner: Any = inner, log: Any = log
+        ) -> None:
             dispatcher.deliver(inner, "inner")
             log.append("outer")
 
@@ -126,7 +129,7 @@ def test_queued_deliveries_are_a_profile() -> None:
 
 
 def test_time_jumps_to_timers_in_order() -> None:
-    """Timers fire in due order, at their time exactly; equal times in the order armed; cancelled ones never."""
+    """Timers fire at their time exactly, equal times as armed, cancelled ones never."""
     dispatcher = SimulatedDispatcher(start_ns=1_000)
     log: list[Any] = []
 
@@ -177,7 +180,7 @@ def test_run_ready_lets_no_time_pass() -> None:
 
 
 def test_coroutines_end_fail_and_are_cancelled() -> None:
-    """A task has the coroutine's value or exception; cancel() throws CancelledError where it waits."""
+    """A task has its coroutine's value or exception; cancel() throws where it waits."""
     dispatcher = SimulatedDispatcher()
     failures: list[BaseException] = []
     dispatcher.on_background_failure = lambda _, exc: failures.append(exc)
@@ -199,7 +202,8 @@ def test_coroutines_end_fail_and_are_cancelled() -> None:
             log.append("cleaned up")
             raise
 
-    tasks = [dispatcher.spawn(value()), dispatcher.spawn(failing()), dispatcher.spawn(waiting())]
+    coroutines: list[Any] = [value(), failing(), waiting()]
+    tasks = [dispatcher.spawn(coro) for coro in coroutines]
     dispatcher.run_until_idle()
     assert not tasks[2].done()
     tasks[2].cancel()

@@ -25,7 +25,7 @@ from .fakes import Recorder
 
 
 class Named(Recorder):
-    actor_urn = "urn:order:1"  # type: ignore[assignment]
+    actor_urn = "urn:order:1"
 
 
 def _handlers(log: list[Failure]) -> dict[Decision, Any]:
@@ -45,7 +45,7 @@ def test_the_default_table_is_total() -> None:
 
 
 def test_a_window_counts_only_what_lies_in_it() -> None:
-    """k failures within the window are too many; older ones do not count; k = 1 is at once."""
+    """Enough failures within the window are too many; older ones do not count."""
     window = FailureWindow(3, 100)
 
     assert [False, False, False, True] == [window.add(now) for now in (0, 60, 110, 120)]
@@ -59,8 +59,9 @@ def test_a_window_counts_only_what_lies_in_it() -> None:
 
 
 def test_decisions_follow_the_table() -> None:
-    """A failing step is rebuilt twice, then quarantined; later it is rebuilt again; an invariant is quarantined at once."""
-    now, log = [0], []
+    """A failing step is rebuilt, when repeated quarantined; an invariant is so at once."""
+    now = [0]
+    log: list[Failure] = []
     supervisor = TableSupervisor(lambda: now[0], _handlers(log), k=3, window_ns=100)
     dispatcher = SimulatedDispatcher(supervisor=supervisor, fifo=True)
 
@@ -123,8 +124,10 @@ def test_escalation_needs_no_handler_and_reaches_the_owner() -> None:
 
 
 def test_an_incomplete_table_is_refused() -> None:
-    """A kind without a decision, or a decision without a handler, is named when the supervisor is made."""
-    partial = {kind: Decision.STOP for kind in FailureKind if kind is not FailureKind.INVARIANT}
+    """A kind without a decision, or a decision without a handler, is named at once."""
+    partial: dict[FailureKind, Decision] = {
+        kind: Decision.STOP for kind in FailureKind if kind is not FailureKind.INVARIANT
+    }
     with pytest.raises(InvalidValue, match="INVARIANT"):
         TableSupervisor(lambda: 0, _handlers([]), partial)
     with pytest.raises(InvalidValue, match="REBUILD"):

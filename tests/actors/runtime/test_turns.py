@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +23,11 @@ from engine.errors import InvalidValue, MailboxFull, SystemStopped
 from engine.values import CONTEXT
 
 from .fakes import Doing, FailingTurn, KeepingSupervisor, Recorder
+
+
+def _keep(kept: list[BaseException], _: object, exc: BaseException) -> None:
+    kept.append(exc)
+
 
 FIFO = pytest.mark.parametrize("fifo", [True, False])
 
@@ -46,7 +53,7 @@ def test_replies_are_set_after_the_commit() -> None:
 
 @FIFO
 def test_a_discarded_turn_comes_back_in_order(fifo: bool) -> None:
-    """After TurnDiscarded the inputs stand in front, in order, before later ones; nothing runs until resume()."""
+    """A discarded turn's inputs stand in front, in order; nothing runs until resume()."""
     turn = FailingTurn(discard=1)
     dispatcher = SimulatedDispatcher(turn=turn, fifo=fifo)
     actor = dispatcher.adopt(Recorder())
@@ -80,7 +87,7 @@ def test_a_retry_timer_resumes() -> None:
 
 @FIFO
 def test_what_a_discarded_turn_made_is_forgotten(fifo: bool) -> None:
-    """Posts, timers, coroutines and replies of a discarded turn vanish; its repetition makes them once."""
+    """Posts, timers, coroutines and replies of a discarded turn are made by its repetition."""
     dispatcher = SimulatedDispatcher(turn=FailingTurn(discard=1), fifo=fifo)
     sink, tasks = dispatcher.adopt(Recorder()), []
 
@@ -109,7 +116,7 @@ def test_what_a_discarded_turn_made_is_forgotten(fifo: bool) -> None:
 
 
 def test_what_a_finished_turn_left_is_kept_by_a_discard() -> None:
-    """A message posted in a committed turn and not yet handled survives the discard of the next turn."""
+    """A message that a committed turn left waiting survives the discard of the next turn."""
     turn = FailingTurn()
     dispatcher = SimulatedDispatcher(turn=turn, fifo=True, turn_messages=1)
     sink, worker = dispatcher.adopt(Recorder()), dispatcher.adopt(Doing())
@@ -167,7 +174,7 @@ def test_busy_actors_do_not_starve_the_outside() -> None:
 
 @FIFO
 def test_turns_compute_under_our_context(fifo: bool) -> None:
-    """An actor and a coroutine compute with CONTEXT whatever the host set, and the host's context stays as it was."""
+    """Actors and coroutines compute with CONTEXT, and the host's context stays as it was."""
     dispatcher = SimulatedDispatcher(fifo=fifo)
     seen: list[int] = []
 
@@ -191,7 +198,7 @@ def test_turns_compute_under_our_context(fifo: bool) -> None:
 
 
 def test_deliver_runs_at_once_under_supervision() -> None:
-    """A delivered message is handled inside the sender's turn; its failure is supervised and the sender goes on."""
+    """A delivered message is handled at once; its failure is supervised, the sender goes on."""
     keeper = KeepingSupervisor()
     dispatcher = SimulatedDispatcher(supervisor=keeper)
     other = dispatcher.adopt(Recorder())
@@ -234,7 +241,7 @@ def test_the_queue_is_bounded_for_commands_only() -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_a_base_exception_ends_the_dispatcher(error: type[BaseException]) -> None:
-    """KeyboardInterrupt or SystemExit in an actor reaches the owner; askers are told, the rest is dead letters."""
+    """KeyboardInterrupt in an actor reaches the owner; askers are told, the rest is buried."""
     dispatcher = SimulatedDispatcher(fifo=True)
     crashed: list[BaseException] = []
     dispatcher.on_crash = crashed.append
@@ -301,7 +308,7 @@ def test_a_supervisor_that_fails_or_escalates_ends_the_dispatcher() -> None:
 
 
 def test_background_failures_never_vanish() -> None:
-    """Timers, calls, urgent calls and coroutines that raise go to the hook; without one the dispatcher ends."""
+    """What timers, calls and coroutines raise goes to the hook, or else ends the dispatcher."""
 
     def bad() -> None:
         raise ValueError("call")
@@ -309,7 +316,7 @@ def test_background_failures_never_vanish() -> None:
     async def lane() -> None:
         raise ValueError("lane")
 
-    ways = (
+    ways: tuple[Callable[[Dispatcher], object], ...] = (
         lambda d: d.call_soon(bad),
         lambda d: d.call_later(5, bad),
         lambda d: d.urgent(bad),
@@ -318,7 +325,7 @@ def test_background_failures_never_vanish() -> None:
     for way in ways:
         seen: list[BaseException] = []
         hooked = SimulatedDispatcher()
-        hooked.on_background_failure = lambda _, exc, seen=seen: seen.append(exc)
+        hooked.on_background_failure = partial(_keep, seen)
         way(hooked)
         hooked.run_until_idle()
         assert [ValueError] == [type(exc) for exc in seen]
@@ -346,7 +353,7 @@ def test_urgent_calls_run_while_paused() -> None:
 
 
 def test_stop_ends_started_actors_last_first() -> None:
-    """stop() handles what waits, runs on_stop of started actors in reverse order, and leaves adopted ones alone."""
+    """A stop handles what waits and runs on_stop of started actors, the last one first."""
     dispatcher = SimulatedDispatcher(fifo=True)
     log: list[Any] = []
 
@@ -371,7 +378,7 @@ def test_stop_ends_started_actors_last_first() -> None:
 
 
 def test_dead_letters_are_told_inside_a_turn() -> None:
-    """The hook runs inside a turn, so that it can journal; the kept ones are bounded, the count is not."""
+    """The hook runs inside a turn, so it can journal; what is kept is bounded."""
     dispatcher = SimulatedDispatcher()
     told: list[tuple[str, Any, bool]] = []
     dispatcher.dead_letters.hook = lambda urn, message: told.append(
@@ -393,7 +400,7 @@ def test_dead_letters_are_told_inside_a_turn() -> None:
 @pytest.mark.parametrize(
     "options", [{"capacity": 0}, {"turn_ns": 0}, {"retry_ns": 0}, {"turn_messages": 0}]
 )
-def test_impossible_options_are_refused(options: dict[str, int]) -> None:
+def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
     """A bound of zero is named, not turned into something else."""
     with pytest.raises(InvalidValue, match="above 0"):
         SimulatedDispatcher(**options)
