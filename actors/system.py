@@ -202,6 +202,10 @@ class ExecutionSystem(Lifecycle):
         """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's statement."""
         self.dispatcher.post(self._broker(venue, account), report)
 
+    def call_soon(self, fn: Callable[[], object]) -> None:
+        """Run ``fn()`` on the system's own thread, inside its next turn: where a paper market may be moved."""
+        self.dispatcher.call_soon(fn)
+
     # --- questions ---------------------------------------------------------------------------------------------------
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:

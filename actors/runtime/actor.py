@@ -192,8 +192,9 @@ class Actor(pykka.Actor):
         actor = cls.__new__(cls)
         actor._dispatcher = host  # before __init__, which may already want actor_ref
         actor.__init__(*args, **kwargs)  # type: ignore[misc]
+        ref = ActorRef(actor)  # before it runs: it may have stopped when the next line returns
         actor._start_actor_loop()
-        return ActorRef(actor)
+        return ref
 
     @staticmethod
     def _create_actor_inbox() -> Inbox:

@@ -295,6 +295,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
             loop.run_forever()
         except BaseException as exc:  # out of a coroutine; out of a turn they are caught there
             self._crash(exc, [])
+        self._ending = True  # a stop() that comes now must not interrupt the clean-up
         try:
             runs = self._cancel_all()
             if runs:

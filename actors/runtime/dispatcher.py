@@ -323,7 +323,7 @@ class Dispatcher(TurnLoop):
 
     def _drain_out(self, turns_max: int) -> None:
         """Last turns before a stop: what waits, then ``on_stop``, the last started first."""
-        for actor in reversed(self._started_actors.values()):
+        for actor in reversed(list(self._started_actors.values())):
             self.post(actor, ActorStop())
         for _ in range(turns_max):  # actors may keep each other busy: the rest is dead letters
             if self._paused or self._stopped or not self.queued():

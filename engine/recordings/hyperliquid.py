@@ -109,7 +109,7 @@ class HyperliquidRecording:
 def _correction(venue: str, row: Row, missing: Decimal) -> CorrectPosition:
     statement = f"line {row.line} starts at {row.start}: fills between two pages are missing"
     return CorrectPosition(
-        venue, row.account, row.coin, PositionSlot.NET, "OPERATOR", row.ts, missing,
+        venue, row.account, row.coin, PositionSlot.NET, CorrectionKind.OPERATOR, row.ts, missing,
         statement=statement,
     )  # fmt: skip
 

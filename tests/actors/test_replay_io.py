@@ -40,7 +40,7 @@ def refusal(*paths: Path, format: str | None = None) -> str:  # noqa: A002  # th
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a"])
 @pytest.mark.parametrize("packed", [True, False])
-def test_content_decides_not_the_name(tmp_path: Path, name: str, packed: bool) -> None:  # noqa: FBT001
+def test_content_decides_not_the_name(tmp_path: Path, name: str, packed: bool) -> None:
     """A plain or gzipped file is read the same, whatever its name says."""
     content = ROWS.encode()
     path = written(tmp_path, name, gzip.compress(content) if packed else content)

@@ -1,4 +1,4 @@
-"""The engine's own pure core behind the twin's interface: the functions that the actors call, without the actors."""
+"""The engine's pure core behind the twin's interface: what actors call, without the actors."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from engine.messages import (
 )
 from engine.order import BookingKind, Ledger, Order, public_state
 from engine.order_steps import begin, mark_sent, step
-from engine.position_corrections import CorrectionKind, correct, set_baseline
+from engine.position_corrections import correct, set_baseline
 from engine.position_state import Position, new_position
 from engine.position_views import avg_px, realized_pnl
 from engine.recordings import FinalOrder, FinalPosition, Recording
 from engine.values import OrderState, OrderType, PositionSlot
 
-from .twin import Twin
+from .twin import Twin, TwinEvent
 
 
 class Core(Twin):
-    """Runs a recording through ``step`` and ``book``, adopting what it has not met, as a broker does."""
+    """Runs a recording through ``step`` and ``book``, adopting what it meets, as a broker does."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__(recording)
@@ -61,9 +61,7 @@ class Core(Twin):
                 held.fees,
             )
 
-    def take(
-        self, account: str, message: Command | Report
-    ) -> Iterator[OrderFilled | OrderPartiallyFilled | PositionChanged]:
+    def take(self, account: str, message: Command | Report) -> Iterator[TwinEvent]:
         """Apply one message."""
         if isinstance(message, SetBaseline):
             instrument = self._instruments[message.instrument]
@@ -74,9 +72,8 @@ class Core(Twin):
         elif isinstance(message, CorrectPosition):
             instrument = self._instruments[message.instrument]
             key = (account, instrument.symbol)
-            kind = CorrectionKind[message.kind]
             self.held[key] = correct(
-                self.held[key], instrument, kind, message.ts, qty=message.qty, px=message.px
+                self.held[key], instrument, message.kind, message.ts, qty=message.qty, px=message.px
             )
             yield self._slot_changed(key, "", message.ts)
         elif isinstance(message, SubmitOrder):
@@ -85,10 +82,8 @@ class Core(Twin):
             assert isinstance(message, Report)
             yield from self._report(account, message)
 
-    def _report(
-        self, account: str, message: Report
-    ) -> Iterator[OrderFilled | OrderPartiallyFilled | PositionChanged]:
-        oid: str = message.client_order_id  # type: ignore[attr-defined]  # every report of a recording has one
+    def _report(self, account: str, message: Report) -> Iterator[TwinEvent]:
+        oid: str = message.client_order_id  # type: ignore[attr-defined]  # all recorded have one
         if oid not in self.live:
             self.live[oid] = begin(self._adopted(account, oid, message)), Ledger()
         before, ledger = self.live[oid]
@@ -104,8 +99,8 @@ class Core(Twin):
             kind = OrderFilled if order.state is OrderState.FILLED else OrderPartiallyFilled
             self.filled += 1
             yield kind(
-                oid, oid, self.recording.venue, account, order.terms.instrument, order.terms.side, fill.ts,
-                order.state, order.order_qty, order.cum_qty, None, None,
+                oid, oid, self.recording.venue, account, order.terms.instrument, order.terms.side,
+                fill.ts, order.state, order.order_qty, order.cum_qty, None, None,
                 last_qty=fill.last_qty, last_px=fill.last_px, exec_id=fill.exec_id,
             )  # fmt: skip
             key = (account, order.terms.instrument)
@@ -128,16 +123,16 @@ class Core(Twin):
             qty, price = message.order_qty, message.price
             kind = message.order_type or kind
         terms = SubmitOrder(
-            f"adopted:{oid}", self.recording.venue, account, message.instrument, message.side, kind, qty,
-            message.ts, oid, price,
+            f"adopted:{oid}", self.recording.venue, account, message.instrument, message.side, kind,
+            qty, message.ts, oid, price,
         )  # fmt: skip
         return AdoptOrder(terms, message.ts)
 
     def _slot_changed(self, key: tuple[str, str], oid: str, ts: int) -> PositionChanged:
         held, instrument = self.held[key], self._instruments[key[1]]
         return PositionChanged(
-            held.venue, held.account, held.instrument, held.slot, ts, held.qty, avg_px(held, instrument),
-            realized_pnl(held), instrument.settle_currency, held.fees, oid,
+            held.venue, held.account, held.instrument, held.slot, ts, held.qty,
+            avg_px(held, instrument), realized_pnl(held), instrument.settle_currency, held.fees, oid,
         )  # fmt: skip
 
 

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from engine.messages import Cancelled, Command, Filled, Report
-from engine.recordings import Recording, Step, TextLines, make_recording
+from engine.recordings import Recording, TextLines, make_recording
 from engine.recordings.kucoin_trades import HEADER as EXPORT_HEADER
 
 from .test_readers import bitstamp, created, filled, log_line, recording
-from .twin import Twin
+from .twin import Twin, TwinEvent
 
 Change = Callable[[Command | Report], Command | Report | None]
 
@@ -25,7 +25,7 @@ class Faulty(Twin):
         super().__init__(made)
         self._change = change
 
-    def take(self, account: str, message: Command | Report) -> Iterator[object]:  # type: ignore[override]
+    def take(self, account: str, message: Command | Report) -> Iterator[TwinEvent]:
         """Apply the altered message, or none."""
         changed = self._change(message)
         if changed is not None:
@@ -110,10 +110,11 @@ def test_bitstamp_oracle_catches_a_lost_fill() -> None:
 
 def export_row(trade: str, second: int, amount: str) -> str:
     """A row of the fill export."""
-    fee = "\"{'fee_type': 'AddedToCost', 'percent': '0.002', 'percent_token': None, 'flat_fees': []}\""
+    fee = "{'fee_type': 'AddedToCost', 'percent': '0.002', 'percent_token': None, 'flat_fees': []}"
+    when = 1667826000000 + second * 1000
     return (
-        f"{trade},c.yml,pure_market_making,kucoin,EDG-BTC,EDG,BTC,{1667826000000 + second * 1000},B1,BUY,"
-        f"LIMIT_MAKER,3.79E-8,{amount},1,{fee},NIL,00:00:01"
+        f"{trade},c.yml,pure_market_making,kucoin,EDG-BTC,EDG,BTC,{when},B1,BUY,"
+        f'LIMIT_MAKER,3.79E-8,{amount},1,"{fee}",NIL,00:00:01'
     )
 
 

@@ -27,8 +27,8 @@ SHANGHAI_HEADER = (
     "biz_index,transact_time,event,order_no_or_bid_no,offer_no,side,price_x1000,qty_x1000"
 )
 HYPERLIQUID_HEADER = (
-    "Account,Coin,Execution Price,Size Tokens,Size USD,Side,Timestamp IST,Start Position,Direction,Closed PnL,"
-    "Transaction Hash,Order ID,Crossed,Fee,Trade ID,Timestamp"
+    "Account,Coin,Execution Price,Size Tokens,Size USD,Side,Timestamp IST,Start Position,"
+    "Direction,Closed PnL,Transaction Hash,Order ID,Crossed,Fee,Trade ID,Timestamp"
 )
 
 
@@ -62,7 +62,8 @@ def final(made: Recording, oid: str) -> tuple[OrderState, Decimal]:
 def log_line(event: str, oid: str, second: int, **fields: str) -> str:
     """A line of the KuCoin log."""
     rest = "".join(f', "{name}": {value}' for name, value in fields.items())
-    return f'{{"log_time": "2022-11-07T13:00:{second:02d}.500Z", "order_id": "{oid}"{rest}, "event_name": "{event}"}}'
+    head = f'"log_time": "2022-11-07T13:00:{second:02d}.500Z", "order_id": "{oid}"'
+    return f'{{{head}{rest}, "event_name": "{event}"}}'
 
 
 TERMS = {"trading_pair": '"EDG-BTC"', "amount": '"10"', "price": '"3.79E-8"'}
@@ -84,7 +85,8 @@ def filled(oid: str, second: int, trade: str, amount: str) -> str:
     """A fill of a buy."""
     fee = '{"percent": "0.002", "percent_token": null, "flat_fees": []}'
     return log_line(
-        "OrderFilledEvent", oid, second, trade_type='"TradeType.BUY"', order_type='"OrderType.LIMIT_MAKER"',
+        "OrderFilledEvent", oid, second,
+        trade_type='"TradeType.BUY"', order_type='"OrderType.LIMIT_MAKER"',
         exchange_trade_id=f'"{trade}"', trade_fee=fee, **{**TERMS, "amount": f'"{amount}"'},
     )  # fmt: skip
 
@@ -265,7 +267,7 @@ def test_cme_amend_grants_a_total() -> None:
     replaced = messages(made)[-1]
 
     assert isinstance(replaced, Replaced)
-    assert (replaced.order_qty, replaced.price) == (9, Decimal(4800))
+    assert (replaced.order_qty, replaced.price) == (Decimal(9), Decimal(4800))
 
 
 def test_cme_iceberg_is_restated_before_it_overfills() -> None:
@@ -307,7 +309,8 @@ def hyperliquid(*rows: str) -> Recording:
     for row in rows:
         coin, px, size, side, start, direction, pnl, oid, fee = row.split(",")
         lines.append(
-            f"0xabc,{coin},{px},{size},0,{side},02-12-2024 22:50,{start},{direction},{pnl},0x0,{oid},TRUE,{fee},8.95E+14,1.73E+12"
+            f"0xabc,{coin},{px},{size},0,{side},02-12-2024 22:50,{start},{direction},{pnl},0x0,"
+            f"{oid},TRUE,{fee},8.95E+14,1.73E+12"
         )
     return recording(*lines)
 
@@ -318,7 +321,7 @@ def test_hyperliquid_first_row_is_a_baseline() -> None:
     held, buy, sell = messages(made)
 
     assert isinstance(held, SetBaseline)
-    assert (held.qty, held.avg_px) == (5, None)
+    assert (held.qty, held.avg_px) == (Decimal(5), None)
     assert isinstance(buy, Filled)
     assert isinstance(sell, Filled)
     assert (buy.fee_currency, sell.fee_currency) == ("@107", "USDC")

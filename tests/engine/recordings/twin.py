@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from engine.messages import (
     Accepted,
@@ -30,6 +31,8 @@ from engine.messages import (
 )
 from engine.recordings import Check, FinalOrder, FinalPosition, Recording
 from engine.values import InstrumentKind, OrderState, PositionSlot, Side, exact
+
+TwinEvent: TypeAlias = OrderFilled | OrderPartiallyFilled | PositionChanged
 
 ENDS = {
     VenueStatus.CANCELLED: OrderState.CANCELLED,
@@ -125,9 +128,9 @@ class Twin:
             len(order.fills),
         )
 
-    def take(
+    def take(  # noqa: C901  # one case a message
         self, account: str, message: Command | Report
-    ) -> Iterator[OrderFilled | OrderPartiallyFilled | PositionChanged]:
+    ) -> Iterator[TwinEvent]:
         """Apply one message; yields the events that oracles look at."""
         match message:
             case SubmitOrder(client_order_id=oid):
@@ -175,9 +178,7 @@ class Twin:
             order.order_qty = seen.order_qty
         order.end = order.end or ENDS.get(seen.status)
 
-    def _fill(
-        self, account: str, fill: Filled
-    ) -> Iterator[OrderFilled | OrderPartiallyFilled | PositionChanged]:
+    def _fill(self, account: str, fill: Filled) -> Iterator[TwinEvent]:
         order = self.book.get(fill.client_order_id)
         if order is None:
             assert fill.side is not None
@@ -194,8 +195,8 @@ class Twin:
         self.filled += 1
         kind = OrderFilled if order.state is OrderState.FILLED else OrderPartiallyFilled
         yield kind(
-            order.client_order_id, order.client_order_id, self.recording.venue, account, order.instrument,
-            order.side, fill.ts, order.state, order.order_qty, order.cum_qty, None, None,
+            order.client_order_id, order.client_order_id, self.recording.venue, account,
+            order.instrument, order.side, fill.ts, order.state, order.order_qty, order.cum_qty, None, None,
             last_qty=fill.last_qty, last_px=fill.last_px, exec_id=fill.exec_id,
         )  # fmt: skip
         slot = self.slots.setdefault((account, order.instrument), TwinPosition())
@@ -229,6 +230,6 @@ class Twin:
         self, account: str, symbol: str, slot: TwinPosition, order_id: str, ts: int
     ) -> PositionChanged:
         return PositionChanged(
-            self.recording.venue, account, symbol, PositionSlot.NET, ts, slot.qty, slot.avg, slot.realized,
-            self._instruments[symbol].settle_currency, tuple(slot.fees.items()), order_id,
+            self.recording.venue, account, symbol, PositionSlot.NET, ts, slot.qty, slot.avg,
+            slot.realized, self._instruments[symbol].settle_currency, tuple(slot.fees.items()), order_id,
         )  # fmt: skip
