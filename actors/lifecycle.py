@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from engine.errors import InvalidValue, JournalError, SystemStopped
+from engine.ids import ClientOrderIds
 from engine.messages import Alarm, CancelOrder, DefineInstrument, OrderReport, SubmitOrder
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
@@ -75,7 +76,6 @@ class Lifecycle:
         self._journal_error: JournalError | None = None
         self._intents: dict[str, SubmitOrder] = {}
         self._lock = threading.Lock()
-        self._numbers = itertools.count()
         self._requests = itertools.count(1)
         self._checkpoint_keys: dict[str, None] = {}
         self._checkpoint_at = 0
@@ -191,7 +191,7 @@ class Lifecycle:
                 broker.intake.parked.setdefault(name, []).extend(reports)  # type: ignore[arg-type]
         turn.undo.clear()
         # Every number used so far is behind a fact, or was never written and so never sent.
-        self._numbers = itertools.count(self.journal.next_seq)
+        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, self.journal.next_seq)
         self._requests = itertools.count(self.journal.next_seq)
         self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())
         self.recovered = recovered

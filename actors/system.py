@@ -31,7 +31,7 @@ from engine.messages import (
     SubmitOrder,
 )
 from engine.policies.validation import ID_LENGTH_MAX, Reason, check_amend, check_order, check_text
-from engine.values import OrderState, PositionSlot, exact, format_client_order_id
+from engine.values import OrderState, PositionSlot
 from engine.views import OrderView, view_order
 
 from .broker import BrokerActor
@@ -83,15 +83,13 @@ class ExecutionSystem(Lifecycle):
                 f"instrument {order.instrument[:64]!a} is not known at {broker.name}; known are: {known}",
                 Reason.UNKNOWN_INSTRUMENT.name,
             )
-        with exact():
-            check_order(order, instrument, broker.capabilities)
+        check_order(order, instrument, broker.capabilities)
         cid = order.client_order_id
         if cid:
             check_text(cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max))
         else:
-            cid = format_client_order_id(
-                self._engine_id, self.journal.incarnation, next(self._numbers), order.attempt
-            )
+            with self._lock:
+                cid = self._ids.next()
         intent = order.intent_id or cid
         stamped = _stamped(order, intent, broker, cid, self.dispatcher.time_ns())
         if order.intent_id:
@@ -161,8 +159,7 @@ class ExecutionSystem(Lifecycle):
         amend = AmendOrder(cid, self._req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
         symbol = broker.symbol_of(cid)
         if symbol is not None:
-            with exact():
-                check_amend(amend, broker.instruments[symbol], broker.capabilities)
+            check_amend(amend, broker.instruments[symbol], broker.capabilities)
         return self._ask(cid, amend)
 
     def settle(self, order: Ticket | str, state: OrderState, statement: str) -> Future[OrderView]:
@@ -276,6 +273,9 @@ class ExecutionSystem(Lifecycle):
             raise JournalUnavailable(f"entries halt until the journal works again: {self._journal_error}")
 
     def _broker(self, venue: str, account: str) -> BrokerActor:
+        named = self.brokers.get((venue, account))
+        if named is not None:
+            return named
         found = [
             broker
             for (name, owner), broker in self.brokers.items()

@@ -14,6 +14,7 @@ from ..messages import CorrectPosition, Feeds, Filled, SetBaseline
 from ..values import (
     CONTEXT,
     ZERO,
+    CorrectionKind,
     Instrument,
     InstrumentKind,
     Liquidity,
