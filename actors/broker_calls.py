@@ -273,7 +273,7 @@ class BrokerCalls:
         cell = broker.session.on(SessionTrigger.LINK_UP)
         broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
         if cell.target is SessionState.RECONCILING:
-            self._reconcile(whole=True)
+            self.reconcile(whole=True)
         broker.turn.effects.append((self._pump, None, None))
 
     def link_down(self, down: LinkDown) -> None:
@@ -289,9 +289,10 @@ class BrokerCalls:
 
     def _fetch_executions(self) -> None:
         if not self._asking_executions:
-            self._reconcile(whole=False)
+            self.reconcile(whole=False)
 
-    def _reconcile(self, *, whole: bool) -> None:
+    def reconcile(self, *, whole: bool) -> None:
+        """Ask the venue about executions, and with ``whole`` about open orders too."""
         self._asking_executions = True
         self.broker.dispatcher.spawn(self._ask_venue(whole))
 

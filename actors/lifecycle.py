@@ -24,12 +24,13 @@ from engine.views import OrderView, view_order
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
 from .hub import Hub
-from .journal import Journal, open_journal
+from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, positions_now, view_position
 from .recovery import checkpoint, doubts, recover
 from .runtime import Dispatcher, Future, LoopDispatcher, SimulatedDispatcher, ThreadDispatcher
 from .supervision import supervisor_for
 from .tickets import Until
+from .trouble import wire
 from .turn import Turn
 from .venues.port import Venue
 
@@ -50,7 +51,7 @@ class Lifecycle:
         venues: Sequence[Venue],
         *,
         journal: Journal | str | Path | None = None,
-        durability: str = "process",
+        durability: Durability = "process",
         engine_id: str = "OW1",
         dispatcher: Dispatcher | None = None,
         instruments: Iterable[Instrument] = (),
@@ -153,6 +154,7 @@ class Lifecycle:
         turn = self.turn = Turn(self.journal, self.hub, self._journal_failed, self._journal_works)
         self.dispatcher.turn = turn
         self.dispatcher.supervisor = supervisor_for(self)
+        wire(self)
         for (name, symbol), instrument in recovered.books.instruments.items():
             self.instruments.setdefault(name, {})[symbol] = instrument
         for venue in self._venues:

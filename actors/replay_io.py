@@ -128,8 +128,8 @@ def open_recording(
 ) -> Recording:
     """Open one recording: a file, or the KuCoin event log with its fill exports.
 
-    ``format`` is one of :data:`engine.recordings.FORMATS`, to insist on it; None detects it from the
-    content. More than one path is given only where the format has companions.
+    ``format`` is one of :data:`engine.recordings.FORMATS`, to insist on it; None detects it from
+    the content. More than one path is given only where the format has companions.
 
     Raises:
         RecordingError: unreadable, empty, unknown or mixed; nothing stays open.

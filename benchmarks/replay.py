@@ -46,6 +46,27 @@ def run(options: Options) -> Iterator[Result]:
             )
 
 
+class Replay(Side):
+    """The recording through the running system, as `orderwright replay` does it."""
+
+    name = "engine"
+
+    def __init__(self, path: Path, rows: int) -> None:
+        raise Unavailable(f"replay of {path.name} ({rows} rows): the replay command is missing")
+
+    def prepare(self) -> None:
+        """A new journal file."""
+
+    def work(self) -> None:
+        """Replay."""
+
+    def check(self) -> None:
+        """Every check of the recording holds."""
+
+    def finish(self) -> None:
+        """Remove the journal."""
+
+
 class BareDecode(Side):
     """Every row decoded, nothing done with it."""
 

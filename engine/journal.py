@@ -1,13 +1,15 @@
 """The journal's format: how a fact becomes bytes, and how records are chained.
 
-A journal is one sequence of records, numbered from 1 without a gap. Each record carries a check number (CRC-32) over
-itself *and the check before it*, so a torn, altered, removed, inserted or reordered record is found and named by its
-sequence number. This guards against accidents, not against a forger, who could compute the numbers anew.
+A journal is one sequence of records, numbered from 1 without a gap. Each record carries a check
+number (CRC-32) over itself *and the check before it*, so a torn, altered, removed, inserted or
+reordered record is found and named by its sequence number. This guards against accidents, not
+against a forger, who could compute the numbers anew.
 
-Retention may later take the body of a record away (``b""``: a real body is never empty). Its stored check stays, so the
-chain goes on behind it; only that record itself can no longer be proven.
+Retention may later take the body of a record away (``b""``: a real body is never empty). Its stored
+check stays, so the chain goes on behind it; only that record itself can no longer be proven.
 
-Where records are kept is `actors/journal/`; how they become state is `fold.py`. Nothing here does either.
+Where records are kept is `actors/journal/`; how they become state is `fold.py`. Nothing here does
+either.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ __all__ = [
     "verify_chain",
 ]
 
-#: Of records and tables. It rises when an older program could misread what a newer one writes, so also when a message
-#: gains a field or an enum a word.
+#: Of records and tables. It rises when an older program could misread what a newer one writes, so
+#: also when a message gains a field or an enum a word.
 SCHEMA_VERSION: Final = 1
 
 
@@ -51,16 +53,17 @@ class Record(NamedTuple):
 
 
 class Defect(NamedTuple):
-    """Something in a journal that does not agree. ``seq`` is the record it is about, 0 for the file as a whole."""
+    """Something in a journal that does not agree."""
 
-    seq: int
+    seq: int  # the record it is about; 0 for the file as a whole
     what: str
 
 
-# --- codec -----------------------------------------------------------------------------------------------------------
+# --- codec ----------------------------------------------------------------------------------------
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(Fact).decode
+_decoder: Final[msgspec.json.Decoder[Fact]] = msgspec.json.Decoder(Fact)
+_decode: Final = _decoder.decode
 
 
 def encode(message: Fact) -> bytes:
@@ -79,7 +82,8 @@ def decode(body: bytes) -> Fact:
     """Read a fact back, exactly as it was encoded.
 
     Raises:
-        JournalSchemaError: a kind, field or word that this version does not know: a newer one wrote it.
+        JournalSchemaError: a kind, field or word that this version does not know: a newer one wrote
+            it.
         JournalCorrupt: anything else that is no fact.
     """
     try:
@@ -103,7 +107,9 @@ def decode_record(record: Record) -> Fact:
     try:
         fact = decode(record.body)
     except (JournalSchemaError, JournalCorrupt) as error:
-        raise type(error)(f"record {record.seq} ({record.kind} of {record.entity!r}): {error}") from None
+        raise type(error)(
+            f"record {record.seq} ({record.kind} of {record.entity!r}): {error}"
+        ) from None
     if type(fact).__name__ != record.kind:
         raise JournalCorrupt(
             f"record {record.seq} of {record.entity!r} is filed as {record.kind},"
@@ -118,15 +124,16 @@ def _excerpt(body: bytes) -> str:
 
 def _not_text(text: str, what: str) -> InvalidValue:
     return InvalidValue(
-        f"{what}: {text[:40]!r} holds half of a surrogate pair, which is no text (often bytes read with"
-        ' errors="surrogateescape"); nothing was stored'
+        f"{what}: {text[:40]!r} holds half of a surrogate pair, which is no text (often bytes read"
+        ' with errors="surrogateescape"); nothing was stored'
     )
 
 
-# --- chain -----------------------------------------------------------------------------------------------------------
+# --- chain ----------------------------------------------------------------------------------------
 
 _crc32: Final = zlib.crc32
-_head: Final = struct.Struct("<QqI").pack  # seq, ts, and the entity's length: where it ends and the kind begins
+#: seq, ts, and the entity's length, which tells where it ends and the kind begins.
+_head: Final = struct.Struct("<QqI").pack
 
 
 def genesis(engine_id: str, incarnation: str) -> int:
@@ -135,7 +142,9 @@ def genesis(engine_id: str, incarnation: str) -> int:
 
 
 def chain(previous: int, seq: int, ts: int, entity: str, kind: str, body: bytes) -> int:
-    """The check number of a record that follows a record with check ``previous`` (0.3 us: one pass of CRC-32).
+    """The check number of a record that follows one with check ``previous``.
+
+    One pass of CRC-32 over all of it: 0.3 us.
 
     Raises:
         InvalidValue: ``ts`` is no 64-bit number, or ``entity`` holds half of a surrogate pair.
@@ -144,7 +153,8 @@ def chain(previous: int, seq: int, ts: int, entity: str, kind: str, body: bytes)
         return _crc32(_head(seq, ts, len(entity)) + (entity + kind).encode() + body, previous)
     except struct.error:
         raise InvalidValue(
-            f"ts must be UTC nanoseconds in 64 bits, was {ts!r} ({kind} of {entity!r}); nothing was stored"
+            f"ts must be UTC nanoseconds in 64 bits, was {ts!r} ({kind} of {entity!r});"
+            " nothing was stored"
         ) from None
     except UnicodeEncodeError as error:
         raise _not_text(error.object, "an entity's id") from None
@@ -155,7 +165,8 @@ def verify_chain(
 ) -> Iterator[Defect]:
     """Name every record that does not agree with the one before it.
 
-    One altered record is one defect: behind it the chain is taken up again from the check that it stores.
+    One altered record is one defect: behind it the chain is taken up again from the check that it
+    stores.
 
     Args:
         records: the records behind ``after``, in order.
@@ -169,18 +180,26 @@ def verify_chain(
         if seq != after + 1:
             known = False
             if seq <= after:
-                yield Defect(seq, f"record {seq} stands behind record {after}: repeated or out of order")
+                yield Defect(
+                    seq, f"record {seq} stands behind record {after}: repeated or out of order"
+                )
                 continue
-            gap = f"record {after + 1} is" if seq == after + 2 else f"records {after + 1} to {seq - 1} are"
+            gap = (
+                f"record {after + 1} is"
+                if seq == after + 2
+                else f"records {after + 1} to {seq - 1} are"
+            )
             yield Defect(after + 1, f"{gap} missing")
         if not record.body:
             if seq > removable_to:
-                yield Defect(seq, f"record {seq} ({record.kind} of {record.entity!r}) has lost its body")
+                yield Defect(
+                    seq, f"record {seq} ({record.kind} of {record.entity!r}) has lost its body"
+                )
         elif known and not _agrees(previous, record):
             yield Defect(
                 seq,
-                f"record {seq} ({record.kind} of {record.entity!r}) does not agree with its check number:"
-                " it, or the number before it, was altered",
+                f"record {seq} ({record.kind} of {record.entity!r}) does not agree with its check"
+                " number: it, or the number before it, was altered",
             )
         known, previous, after = True, record.check, seq
 
@@ -188,5 +207,5 @@ def verify_chain(
 def _agrees(previous: int, record: Record) -> bool:
     try:
         return chain(previous, *record[:5]) == record.check
-    except (InvalidValue, TypeError):  # in a damaged file a text can have become a number, or nothing
+    except (InvalidValue, TypeError):  # in a damaged file a text can be a number, or nothing
         return False

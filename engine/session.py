@@ -270,8 +270,8 @@ class VenueSession:
 
     @property
     def queued(self) -> int:
-        """How many calls have not left (overdue ones not counted)."""
-        return self._outbox.count + (self._head is not None)
+        """How many calls wait to leave, or to be handed over by :meth:`overdue`."""
+        return self._outbox.count + (self._head is not None) + len(self._late)
 
     # --- inside -----------------------------------------------------------------------------------
 

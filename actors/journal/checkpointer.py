@@ -1,10 +1,12 @@
 """Move the write-ahead log into the journal file, beside the appends.
 
-A checkpoint inside a commit costs 3 to 13 ms, most of it syncs, so a thread with its own connection does it. SQLite
-starts the log anew only when a checkpoint has caught up with all commits; under steady load it may never, so above a
-size limit the appending thread does one itself, and waits for it. The log then is small work: most is moved already.
+A checkpoint inside a commit costs 3 to 13 ms, most of it syncs, so a thread with its own connection
+does it. SQLite starts the log anew only when a checkpoint has caught up with all commits; under
+steady load it may never, so above a size limit the appending thread does one itself, and waits for
+it. The log then is small work: most is moved already.
 
-An error here loses nothing: the log is as durable as the file. It is kept for statistics, logged, and tried again.
+An error here loses nothing: the log is as durable as the file. It is kept for statistics, logged,
+and tried again.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Checkpointer:
         self._log_bytes = 0  # as the last checkpoint saw it
         self._name = str(path)
         self._db = connect(path, "rw")
-        # A later commit's durability rests on the log, not on this; NORMAL syncs in the order that power loss needs.
+        # A later commit's durability rests on the log, not on this; NORMAL syncs in the order that
+        # power loss needs.
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._page = int(self._db.execute("PRAGMA page_size").fetchone()[0])
         self._running = threading.Lock()
@@ -67,11 +70,15 @@ class Checkpointer:
         return self._behind > self._limit or self._log_bytes > self._limit
 
     def catch_up(self, writer: sqlite3.Connection) -> None:
-        """Checkpoint on the appending thread, so that the log starts anew; waits for one that is running."""
+        """Checkpoint on the appending thread, so that the log starts anew.
+
+        Waits for one that is running.
+        """
         with self._running:
             self.blocking += 1
             self._checkpoint(writer, "RESTART")
-            # When a reader holds on to the log it cannot start anew: try again a limit's worth of appends later.
+            # When a reader holds on to the log it cannot start anew: try again a limit's worth of
+            # appends later.
             self._log_bytes = 0
 
     def close(self) -> None:
@@ -95,7 +102,9 @@ class Checkpointer:
             _, frames, _ = db.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
         except sqlite3.Error as error:
             self.error = str(error)
-            logger.warning("a checkpoint failed; the log keeps its commits", extra={"journal": self._name})
+            logger.warning(
+                "a checkpoint failed; the log keeps its commits", extra={"journal": self._name}
+            )
         else:
             self.error = ""
             self.done += 1

@@ -1,12 +1,14 @@
 """One owner per journal: a lock that dies with its owner.
 
-A `flock` on a file beside the journal. The kernel gives it back when the process ends, however it ends, so there is no
-stale lock to clean up after `kill -9`; and it holds between two systems of one process, because each opens the file
-anew. The journal itself is not locked: closing any handle of it would drop SQLite's own locks in this process.
+A `flock` on a file beside the journal. The kernel gives it back when the process ends, however it
+ends, so there is no stale lock to clean up after `kill -9`; and it holds between two systems of one
+process, because each opens the file anew. The journal itself is not locked: closing any handle of
+it would drop SQLite's own locks in this process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -31,8 +33,8 @@ class OwnerLock:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise JournalUnavailable(
-                f"{journal}: cannot lock it: {error.strerror} ({path}). A journal needs a folder that can be written;"
-                " to look at one, open it with read_only=True"
+                f"{journal}: cannot lock it: {error.strerror} ({path}). A journal needs a folder"
+                " that can be written; to look at one, open it with read_only=True"
             ) from None
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,15 +45,14 @@ class OwnerLock:
                 raise JournalUnavailable(f"{journal}: cannot lock it: {error.strerror}") from None
             who = "this process" if owner == str(os.getpid()) else f"process {owner or 'unknown'}"
             raise JournalLocked(
-                f"{journal}: {who} has it open. One system owns a journal: stop that one first, or give this one"
-                " its own file; to look at it, open it with read_only=True"
+                f"{journal}: {who} has it open. One system owns a journal: stop that one first, or"
+                " give this one its own file; to look at it, open it with read_only=True"
             ) from None
-        os.ftruncate(self._handle, 0)  # after the lock: a refused system must not erase the owner's number
-
-        try:
+        # After the lock, so that a refused system does not erase the owner's number; and that number
+        # only serves the message above, so on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
-        except OSError:  # disk full: the number only serves the message above, the lock holds without it
-            pass
 
     def release(self) -> None:
         """Give it back; the file stays, because removing it would race with the next owner."""

@@ -1,7 +1,7 @@
 """Make a journal file, or find out what a file is before anything is written to it.
 
-Every way in which a path can be no journal (a folder, empty, another program's, torn, of a newer version) has its own
-sentence. Until all questions are answered the file is only read.
+Every way in which a path can be no journal (a folder, empty, another program's, torn, of a newer
+version) has its own sentence. Until all questions are answered the file is only read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from engine.values import BASE36, ENGINE_ID_LENGTH
 from .schema import APPLICATION_ID, CREATE, connect, translate
 from .wal import find_damage
 
-__all__ = ["DEFAULT_ENGINE_ID", "Identity", "create", "new_identity", "refuse_path", "refuse_torn_log"]
+__all__ = [
+    "DEFAULT_ENGINE_ID",
+    "Identity",
+    "create",
+    "new_identity",
+    "read_identity",
+    "refuse_path",
+    "refuse_torn_log",
+]
 
 DEFAULT_ENGINE_ID: Final = "OWR"
 _INCARNATION_LENGTH: Final = 4
@@ -55,8 +63,10 @@ def new_identity(
     return Identity(engine_id, incarnation, time.time_ns() if created_ts is None else created_ts)
 
 
-def refuse_path(path: Path) -> None:
-    """Refuse what cannot be a journal by its looks. A path that does not exist passes.
+def refuse_path(path: Path, read_only: bool) -> None:
+    """Refuse what cannot be a journal by its looks.
+
+    A path that does not exist passes, unless it is to be read.
 
     Raises:
         JournalUnavailable: a folder, a missing parent, a device.
@@ -72,20 +82,29 @@ def refuse_path(path: Path) -> None:
             ) from None
         if _has_log(path):
             raise JournalCorrupt(
-                f"{path}: the journal is gone, but its write-ahead log {path.name}-wal is there and may hold commits."
-                " Restore the journal beside it, or move the log away to begin a new one"
+                f"{path}: the journal is gone, but its write-ahead log {path.name}-wal is there and"
+                " may hold commits. Restore the journal beside it, or move the log away to begin"
+                " a new one"
             ) from None
+        if read_only:
+            raise JournalUnavailable(f"{path}: there is no such journal to read") from None
         return
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise JournalUnavailable(f"{path}: cannot be opened: {error}") from None
     if stat.S_ISDIR(status.st_mode):
-        raise JournalUnavailable(f"{path} is a folder; name a file in it, as {path / 'orders.journal'}")
+        raise JournalUnavailable(
+            f"{path} is a folder; name a file in it, as {path / 'orders.journal'}"
+        )
     if not stat.S_ISREG(status.st_mode):
         raise JournalUnavailable(f"{path} is no regular file; a journal needs a file on a disk")
     if not status.st_size:
         raise JournalSchemaError(
-            f"{path} is empty, so it is not a journal (or is one cut to nothing; it was left as it is)."
-            " Remove it to begin a new journal under this name"
+            f"{path} is empty, so it is not a journal (or is one cut to nothing; it was left as it"
+            " is). Remove it to begin a new journal under this name"
+        )
+    if not read_only and not os.access(path, os.W_OK):
+        raise JournalUnavailable(
+            f"{path} is write-protected; make it writable, or look at it with read_only=True"
         )
 
 
@@ -150,16 +169,18 @@ def read_identity(db: sqlite3.Connection, name: str) -> Identity:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise JournalSchemaError(
-            f"{name}: an SQLite database, but not a journal (application id {application:#x}); nothing was changed."
-            " Name another file"
+            f"{name}: an SQLite database, but not a journal (application id {application:#x});"
+            " nothing was changed. Name another file"
         )
     if version > SCHEMA_VERSION:
         raise JournalSchemaError(
-            f"{name}: written by a newer version (schema {version}, this one reads up to {SCHEMA_VERSION});"
-            " nothing was changed. Upgrade this program"
+            f"{name}: written by a newer version (schema {version}, this one reads up to"
+            f" {SCHEMA_VERSION}); nothing was changed. Upgrade this program"
         )
     if version < 1:
-        raise JournalCorrupt(f"{name}: schema version {version} does not exist; nothing was changed")
+        raise JournalCorrupt(
+            f"{name}: schema version {version} does not exist; nothing was changed"
+        )
     meta: dict[str, object] = dict(db.execute("SELECT key, value FROM meta"))
     engine_id, incarnation, created_ts = (meta.get(key) for key in Identity._fields)
     if isinstance(engine_id, str) and isinstance(incarnation, str) and isinstance(created_ts, int):
@@ -170,9 +191,12 @@ def read_identity(db: sqlite3.Connection, name: str) -> Identity:
 
 
 def refuse_torn_log(path: Path, accept: bool) -> None:
-    """Look for commits that opening the journal would drop; call it under the owner's lock, before SQLite opens it.
+    """Look for commits that opening the journal would drop.
 
-    With ``accept`` the damaged log is copied to a file of its own first, and the journal goes on from what is left.
+    Call it under the owner's lock, before SQLite opens the file.
+
+    With ``accept`` the damaged log is copied to a file of its own first, and the journal goes on
+    from what is left.
 
     Raises:
         JournalCorrupt: there are such commits. Nothing was changed.
@@ -189,9 +213,10 @@ def refuse_torn_log(path: Path, accept: bool) -> None:
     except OSError as error:
         raise JournalUnavailable(f"{log}: {error.strerror}; nothing was changed") from None
     raise JournalCorrupt(
-        f"{path}: {damage}. The journal is whole up to record {_last_readable(path)}; nothing was changed. This is"
-        f" power loss under durability 'process', or a damaged disk. Restore {log.name} from a copy; or open with"
-        " accept_torn=True to go on from there (the damaged log is kept) and let the venues tell the rest"
+        f"{path}: {damage}. The journal is whole up to record {_last_readable(path)}; nothing was"
+        " changed. This is power loss under durability 'process', or a damaged disk. Restore"
+        f" {log.name} from a copy; or open with accept_torn=True to go on from there (the damaged"
+        " log is kept) and let the venues tell the rest"
     )
 
 

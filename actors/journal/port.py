@@ -1,9 +1,11 @@
 """What a journal is to the rest of the system: append one batch a turn, and read it back.
 
-A journal takes facts (never changed afterwards), and beside them the rows that let a restart fold only what is open:
-executions booked, closed orders with their ids, checkpoints. All of a batch is stored, or nothing of it.
+A journal takes facts (never changed afterwards), and beside them the rows that let a restart fold
+only what is open: executions booked, closed orders with their ids, checkpoints. All of a batch is
+stored, or nothing of it.
 
-Two implementations, one contract (`tests/actors/journal/test_contract.py` runs against both): SQLite on disk, memory.
+Two implementations, one contract (`tests/actors/journal/test_contract.py` runs against both):
+SQLite on disk, memory.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ FactRow: TypeAlias = tuple[int, str, str, bytes]
 FillKey: TypeAlias = tuple[str, str, str, str, str]
 #: A fill's key, and the client order id it is booked on.
 FillRow: TypeAlias = tuple[str, str, str, str, str, str]
-#: client_order_id, intent_id, venue, account, instrument, state, cum_qty (decimal text), closed_ts, tombstone.
+#: client_order_id, intent_id, venue, account, instrument, state, cum_qty (decimal text), closed_ts,
+#: tombstone.
 ClosedRow: TypeAlias = tuple[str, str, str, str, str, str, str, int, bytes]
-#: venue, account, venue_order_id, client_order_id: one row for each id a closed order ever had at its venue.
+#: venue, account, venue_order_id, client_order_id: one row for each id a closed order ever had at
+#: its venue.
 VenueIdRow: TypeAlias = tuple[str, str, str, str]
 
 
@@ -50,8 +54,9 @@ class DuplicateExecution(JournalError):
     def __init__(self, journal: str, key: FillKey, owner: str, claimant: str) -> None:
         venue, account, instrument, side, exec_id = key
         super().__init__(
-            f"{journal}: execution {exec_id!r} ({side} {instrument!r} at {venue!r}, account {account!r}) is booked on"
-            f" order {owner!r} already and cannot be booked on {claimant!r}; nothing of its batch was stored"
+            f"{journal}: execution {exec_id!r} ({side} {instrument!r} at {venue!r}, account"
+            f" {account!r}) is booked on order {owner!r} already and cannot be booked on"
+            f" {claimant!r}; nothing of its batch was stored"
         )
         self.key = key
         self.owner = owner
@@ -61,8 +66,9 @@ class DuplicateExecution(JournalError):
 class Batch:
     """What one turn writes. Made once and reused; whoever fills it clears it.
 
-    A ``closed`` row replaces an older one of the same order; ``reopened`` takes rows away (an order whose fill was
-    busted is open again). Removals come before additions, so a key that is in both ends up stored.
+    A ``closed`` row replaces an older one of the same order; ``reopened`` takes rows away (an order
+    whose fill was busted is open again). Removals come before additions, so a key that is in both
+    ends up stored.
     """
 
     __slots__ = (
@@ -133,7 +139,7 @@ class Journal(Protocol):
 
     @property
     def incarnation(self) -> str:
-        """Four characters of base 36, drawn when it was created: the second part of its client order ids."""
+        """Four characters of base 36, drawn at creation: part two of its client order ids."""
         ...
 
     @property
@@ -155,9 +161,11 @@ class Journal(Protocol):
         """Store a batch whole; it is durable on return. Gives the number of the last record.
 
         Raises:
-            JournalUnavailable: it could not be written. Nothing of it is stored; call again when the cause is gone.
+            JournalUnavailable: it could not be written. Nothing of it is stored; call again when
+                the cause is gone.
             DuplicateExecution: a fill is booked already. Nothing of it is stored.
-            InvalidValue: a row holds what cannot be stored (half a surrogate pair, a huge number). Nothing is stored.
+            InvalidValue: a row holds what cannot be stored (half a surrogate pair, a huge number).
+                Nothing is stored.
         """
         ...
 
@@ -166,8 +174,8 @@ class Journal(Protocol):
     ) -> Iterator[Record]:
         """Records behind ``after``, in order, each checked against its predecessor as it is read.
 
-        It ends with the record that was the last one when it began. With ``entity`` the whole table is searched: for
-        people, not for the hot path.
+        It ends with the record that was the last one when it began. With ``entity`` the whole table
+        is searched: for people, not for the hot path.
 
         Raises:
             JournalCorrupt: while iterating, at the first record that does not agree.
@@ -195,7 +203,8 @@ class Journal(Protocol):
     ) -> bytes | None:
         """The tombstone behind a venue's order id.
 
-        Some venues number orders per instrument, some start again at 1: of several, the one that closed last.
+        Some venues number orders per instrument, some start again at 1: of several, the one that
+            closed last.
         """
         ...
 
@@ -206,14 +215,18 @@ class Journal(Protocol):
         ...
 
     def fills_of(self, client_order_id: str) -> list[FillKey]:
-        """The executions booked on an order, sorted. Searches the whole table: for people, not for the hot path."""
+        """The executions booked on an order, sorted.
+
+        Searches the whole table: for people, not for the hot path.
+        """
         ...
 
     def checkpoints(self) -> dict[str, tuple[int, bytes]]:
         """All checkpoints: key -> (number of the record it was written with, body).
 
         Raises:
-            JournalCorrupt: a checkpoint is altered, or stands for records that the journal does not have.
+            JournalCorrupt: a checkpoint is altered, or stands for records that the journal does not
+                have.
         """
         ...
 

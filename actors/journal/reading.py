@@ -1,7 +1,8 @@
 """Read a journal file: records checked as they are read, lookups, and the full inspection.
 
-Records are read in pieces, each in a short transaction of its own, so a slow reader never holds the write-ahead log.
-A reader is for any thread; it is not the appending connection, so it sees what is committed and nothing else.
+Records are read in pieces, each in a short transaction of its own, so a slow reader never holds the
+write-ahead log. A reader is for any thread; it is not the appending connection, so it sees what is
+committed and nothing else.
 """
 
 from __future__ import annotations
@@ -49,13 +50,15 @@ class Reader:
     """
 
     def __init__(self, path: Path, shared: sqlite3.Connection | None = None) -> None:
-        """Open ``path``; or ask over the connection ``shared``, whose owner guards it with :attr:`lock`."""
+        """Open ``path``, or ask over ``shared``, whose owner guards it with :attr:`lock`."""
         self.path = path
         self.name = str(path)
         self.lock = threading.Lock()
         self._owns = shared is None
         try:
-            self.db, self.identity = self._open() if shared is None else (shared, read_identity(shared, self.name))
+            self.db, self.identity = (
+                self._open() if shared is None else (shared, read_identity(shared, self.name))
+            )
             stored = dict(self.db.execute("SELECT key, value FROM meta"))
         except sqlite3.Error as error:
             raise translate(error, self.name, "read it") from None
@@ -68,8 +71,8 @@ class Reader:
             return db, read_identity(db, self.name)
         except sqlite3.OperationalError:
             db.close()
-            # On a read-only disk SQLite cannot make the files that readers of a log share. Without a log there is
-            # nothing to share, and nobody can write.
+            # On a read-only disk SQLite cannot make the files that readers of a log share. Without
+            # a log there is nothing to share, and nobody can write.
             log = self.path.with_name(self.path.name + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
@@ -85,7 +88,7 @@ class Reader:
             self.db.close()
 
     def ask(self, sql: str, cells: Row = ()) -> list[tuple[object, ...]]:
-        """Every row of the answer, as stored: text that is no UTF-8 any more comes with surrogates in it."""
+        """Every row of the answer; text that is no UTF-8 any more comes with surrogates in it."""
         with self.lock:
             try:
                 return self.db.execute(sql, cells).fetchall()
@@ -101,13 +104,15 @@ class Reader:
                 self.db.text_factory = str
 
     def body(self, sql: str, cells: Row) -> bytes | None:
-        """The tombstone in the first row of a query over whole ``closed`` rows, proven by its checksum."""
+        """The tombstone in the first row of a query over ``closed``, proven by its checksum."""
         rows = self.ask(sql, cells)
         if not rows:
             return None
         row = rows[0]
         if not _closed_agrees(row):
-            raise JournalCorrupt(f"{self.name}: {_closed_defect(row)}. Keep the file and run verify")
+            raise JournalCorrupt(
+                f"{self.name}: {_closed_defect(row)}. Keep the file and run verify"
+            )
         return row[8]  # type: ignore[return-value]  # bytes: its checksum agrees
 
     def closed(self) -> Iterator[tuple[str, bytes]]:
@@ -118,15 +123,20 @@ class Reader:
         ):
             for row in rows:
                 if not _closed_agrees(row):
-                    raise JournalCorrupt(f"{self.name}: {_closed_defect(row)}. Keep the file and run verify")
+                    raise JournalCorrupt(
+                        f"{self.name}: {_closed_defect(row)}. Keep the file and run verify"
+                    )
                 after = str(row[0])
                 yield after, row[8]  # type: ignore[misc]  # bytes: its checksum agrees
 
     def tail(self) -> tuple[int, int]:
-        """Number and check of the last record, proven against the one before it and against the last clean end.
+        """Number and check of the last record.
+
+        It is proven against the one before it, and against the last clean end.
 
         Raises:
-            JournalCorrupt: it does not agree, or records that were there at the last clean end are missing.
+            JournalCorrupt: it does not agree, or records that were there at the last clean end are
+                missing.
         """
         rows = self.ask(_ALL.replace("ORDER BY seq", "ORDER BY seq DESC"), (0, 2**63 - 1, 2))
         seq = check = 0
@@ -142,8 +152,9 @@ class Reader:
             found = self.ask("SELECT checksum FROM facts WHERE seq = ?", (head_seq,))
             if found != [(head_check,)]:
                 raise JournalCorrupt(
-                    f"{self.name}: record {head_seq} was the last one when it was closed, and is missing or another"
-                    f" now; the file ends with record {seq}. Nothing was changed; restore a copy"
+                    f"{self.name}: record {head_seq} was the last one when it was closed, and is"
+                    f" missing or another now; the file ends with record {seq}. Nothing was"
+                    " changed; restore a copy"
                 )
         return seq, (check if rows else self.genesis)
 
@@ -155,13 +166,14 @@ class Reader:
     def corrupt(self, defect: Defect) -> JournalCorrupt:
         """The error for a defect."""
         return JournalCorrupt(
-            f"{self.name}: {defect.what}. Nothing was changed; run verify to see all of it, and restore a copy"
+            f"{self.name}: {defect.what}. Nothing was changed; run verify to see all of it, and"
+            " restore a copy"
         )
 
-    # --- records -----------------------------------------------------------------------------------------------------
+    # --- records ----------------------------------------------------------------------------------
 
     def records(self, after: int, last: int, open_only: bool) -> Iterator[Record]:
-        """Every record in (after, last], each checked; ``open_only`` leaves out those of closed orders."""
+        """Every record in (after, last], each checked; on demand without closed orders'."""
         sql = _OPEN if open_only else _ALL
         previous = self._check_of(after) if after < last else 0
         while after < last:
@@ -170,7 +182,11 @@ class Reader:
                 record = _record(row)
                 seq, ts, entity, kind, body, check = record
                 try:
-                    agrees = body and seq == after + 1 and chain(previous, seq, ts, entity, kind, body) == check
+                    agrees = (
+                        body
+                        and seq == after + 1
+                        and chain(previous, seq, ts, entity, kind, body) == check
+                    )
                 except (ValueError, TypeError):  # text that is none, or a number where text was
                     agrees = False
                 if not agrees:
@@ -211,14 +227,18 @@ class Reader:
         found: dict[str, tuple[int, bytes]] = {}
         for key, seq, body, check in self.ask("SELECT key, seq, body, checksum FROM checkpoints"):
             if not _checkpoint_agrees(key, seq, body, check):
-                raise self.corrupt(Defect(0, f"checkpoint {key!r} does not agree with its check number"))
-            assert isinstance(key, str) and isinstance(seq, int) and isinstance(body, bytes)
+                raise self.corrupt(
+                    Defect(0, f"checkpoint {key!r} does not agree with its check number")
+                )
+            assert isinstance(key, str)
+            assert isinstance(seq, int)
+            assert isinstance(body, bytes)
             if seq > last:
                 raise self.corrupt(Defect(seq, _beyond(f"checkpoint {key!r}", seq, last)))
             found[key] = (seq, body)
         return found
 
-    # --- verify ------------------------------------------------------------------------------------------------------
+    # --- verify -----------------------------------------------------------------------------------
 
     def verify(self, progress: Callable[[int], None] | None) -> list[Defect]:
         """Everything that does not agree, in order of the records, at most a thousand."""
@@ -281,7 +301,8 @@ class Reader:
 
 def _record(row: Row) -> Record:
     seq, ts, entity, kind, body, check = row[:6]
-    # In a damaged file these may be of any type; the chain finds out, so a cast per field would only cost time.
+    # In a damaged file these may be of any type; the chain finds out, so a cast per field would
+    # only cost time.
     return Record(seq, ts, entity, kind, body or b"", check)  # type: ignore[arg-type]
 
 

@@ -1,10 +1,12 @@
 """The tables of a journal file, and what SQLite's errors mean for it.
 
-`facts` is the journal. The others are kept beside it, in the same transactions, so that a restart need not fold what
-is closed: `fills` refuses an execution that is booked already, `closed` and `venue_ids` find a tombstone by any of its
-ids, `checkpoints` name the record they fold up to, `meta` says whose journal it is.
+`facts` is the journal. The others are kept beside it, in the same transactions, so that a restart
+need not fold what is closed: `fills` refuses an execution that is booked already, `closed` and
+`venue_ids` find a tombstone by any of its ids, `checkpoints` name the record they fold up to,
+`meta` says whose journal it is.
 
-There is no index on ``facts.entity``: it would cost a fifth of every append, and only people ask that way.
+There is no index on ``facts.entity``: it would cost a fifth of every append, and only people ask
+that way.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ Durability: TypeAlias = Literal["process", "power"]
 #: In the file's header ("OWJL"): tells a journal from any other SQLite database.
 APPLICATION_ID: Final = 0x4F574A4C
 
-#: What a commit waits for. With a write-ahead log, NORMAL hands each commit to the kernel, which survives any death of
-#: the process, and syncs only around checkpoints: power loss can take the last commits but never harms the file. FULL
-#: syncs the log at each commit, so power loss takes nothing. OFF would not be faster at a commit than NORMAL; it only
-#: drops the syncs around checkpoints, and with them the file after power loss.
+#: What a commit waits for. With a write-ahead log, NORMAL hands each commit to the kernel, which
+#: survives any death of the process, and syncs only around checkpoints: power loss can take the
+#: last commits but never harms the file. FULL syncs the log at each commit, so power loss takes
+#: nothing. OFF would not be faster at a commit than NORMAL; it only drops the syncs around
+#: checkpoints, and with them the file after power loss.
 SYNCHRONOUS: Final[dict[str, str]] = {"process": "NORMAL", "power": "FULL"}
 
 CREATE: Final = (
@@ -53,14 +56,16 @@ CREATE: Final = (
     """CREATE TABLE closed (
         client_order_id TEXT PRIMARY KEY, intent_id TEXT NOT NULL, venue TEXT NOT NULL,
         account TEXT NOT NULL, instrument TEXT NOT NULL, state TEXT NOT NULL, cum_qty TEXT NOT NULL,
-        closed_ts INTEGER NOT NULL, body BLOB NOT NULL, seq INTEGER NOT NULL, checksum INTEGER NOT NULL)""",
+        closed_ts INTEGER NOT NULL, body BLOB NOT NULL, seq INTEGER NOT NULL,
+        checksum INTEGER NOT NULL)""",
     """CREATE INDEX closed_by_intent ON closed (intent_id)""",
     """CREATE TABLE venue_ids (
         venue TEXT NOT NULL, account TEXT NOT NULL, venue_order_id TEXT NOT NULL,
         client_order_id TEXT NOT NULL,
         PRIMARY KEY (venue, account, venue_order_id, client_order_id)) WITHOUT ROWID""",
     """CREATE TABLE checkpoints (
-        key TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL)""",
+        key TEXT PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL,
+        checksum INTEGER NOT NULL)""",
 )
 
 _CACHE_KIB: Final = 8192
@@ -69,7 +74,7 @@ _STATEMENTS: Final = 512  # one for each number of rows and table
 
 
 def connect(path: Path, mode: Literal["rw", "rwc", "ro", "immutable"]) -> sqlite3.Connection:
-    """Open a connection that starts no transaction by itself and may be used from several threads in turn."""
+    """Open a connection that starts no transaction by itself; for several threads in turn."""
     query = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
     db = sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",
@@ -95,23 +100,30 @@ def translate(error: sqlite3.Error, name: str, doing: str) -> JournalError:
         return JournalUnavailable(
             f"{head}. Another program writes to it (a database browser?): close that and call again"
         )
-    if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
+    if code in {
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+    }:
         return JournalUnavailable(
-            f"{head} ({getattr(error, 'sqlite_errorname', '')}). Nothing of it was stored; look at the disk, the"
-            " folder's permissions and the limits of this process, and call again"
+            f"{head} ({getattr(error, 'sqlite_errorname', '')}). Nothing of it was stored; look at the"
+            " disk, the folder's permissions and the limits of this process, and call again"
         )
     if code == sqlite3.SQLITE_NOTADB:
         return JournalSchemaError(
-            f"{head}. It is not a journal, or its first page was overwritten; nothing was changed. Name another file,"
-            " or restore this one from a copy"
+            f"{head}. It is not a journal, or its first page was overwritten; nothing was changed."
+            " Name another file, or restore this one from a copy"
         )
     if code == sqlite3.SQLITE_CORRUPT:
         return JournalCorrupt(
-            f"{head}. The file is torn or altered; nothing was changed. Keep it, restore a copy, and reconcile with"
-            " the venues"
+            f"{head}. The file is torn or altered; nothing was changed. Keep it, restore a copy, and"
+            " reconcile with the venues"
         )
     if "no such" in str(error):
-        return JournalSchemaError(f"{head}. Its tables are not those of a journal; nothing was changed")
+        return JournalSchemaError(
+            f"{head}. Its tables are not those of a journal; nothing was changed"
+        )
     return JournalUnavailable(f"{head}. Nothing of it was stored")
 
 

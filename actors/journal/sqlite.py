@@ -1,10 +1,12 @@
 """The journal on disk: SQLite with a write-ahead log, one transaction a turn.
 
-Speed comes from few steps: `sqlite3` gives up the interpreter lock at each, and beside a busy host thread waits 5 ms to
-get it back. So each table is one INSERT of many rows, and a turn that touches one table is that statement alone.
+Speed comes from few steps: `sqlite3` gives up the interpreter lock at each, and beside a busy host
+thread waits 5 ms to get it back. So each table is one INSERT of many rows, and a turn that touches
+one table is that statement alone.
 
-`durability="process"`: a commit is in the kernel's hands; it survives every death of this process, `kill -9` too.
-`durability="power"`: a commit is on the disk; it survives the machine. See :data:`~actors.journal.schema.SYNCHRONOUS`.
+`durability="process"`: a commit is in the kernel's hands; it survives every death of this process,
+`kill -9` too. `durability="power"`: a commit is on the disk; it survives the machine. See
+:data:`~actors.journal.schema.SYNCHRONOUS`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain as flatten
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from engine.errors import InvalidValue, JournalCorrupt, JournalUnavailable
 from engine.journal import Defect, Record, chain
@@ -45,7 +47,7 @@ _BY_VENUE_ID: Final = (
 
 
 class _Table:
-    """The INSERT of a table for every number of rows, each text made once so that SQLite's cache finds it."""
+    """A table's INSERT for every number of rows; each text is made once, so it is compiled once."""
 
     def __init__(self, verb: str, width: int) -> None:
         row = "(" + ",".join("?" * width) + ")"
@@ -71,21 +73,25 @@ _CHECKPOINTS: Final = _Table("INSERT OR REPLACE INTO checkpoints", 4)
 
 
 class SqliteJournal:
-    """A journal file, owned by this object from construction to :meth:`close` (or only read, see below).
+    """A journal file, owned by this object from construction to :meth:`close` (or only read, see
+    below).
 
     Args:
-        path: the file; made when it does not exist. ``-wal``, ``-shm`` and ``-lock`` are kept beside it.
+        path: the file; made when it does not exist. ``-wal``, ``-shm`` and ``-lock`` are kept
+            beside it.
         durability: what a commit survives: the ``process``, or the ``power``.
         read_only: look at it, also while its owner runs. Nothing is locked or written.
-        engine_id: three characters that name the engine; must match when the journal exists. "" takes what is there.
-        accept_torn: go on though the write-ahead log lost commits at its end; a copy of the log is kept.
+        engine_id: three characters that name the engine; must match when the journal exists. ""
+            takes what is there.
+        accept_torn: go on though the write-ahead log lost commits at its end; a copy of the log is
+            kept.
         incarnation: for a new journal; drawn at random when "".
         created_ts: for a new journal, UTC ns; the clock's when None.
         log_bytes_max: size of the write-ahead log above which an append waits for a checkpoint.
 
     Raises:
-        JournalLocked, JournalSchemaError, JournalCorrupt, JournalUnavailable, InvalidValue: it cannot be opened; the
-            message says why and what to do. Nothing was changed.
+        JournalLocked, JournalSchemaError, JournalCorrupt, JournalUnavailable, InvalidValue: it
+            cannot be opened; the message says why and what to do. Nothing was changed.
     """
 
     def __init__(
@@ -109,9 +115,7 @@ class SqliteJournal:
         self._writer: sqlite3.Connection | None = None
         self._checkpointer: Checkpointer | None = None
         self._owner: OwnerLock | None = None
-        refuse_path(self._path)
-        if read_only and not self._path.exists():
-            raise JournalUnavailable(f"{self.name}: there is no such journal to read")
+        refuse_path(self._path, read_only)
         identity = new_identity(engine_id, incarnation, created_ts)
         if not read_only:
             self._owner = OwnerLock(self._path)
@@ -131,12 +135,12 @@ class SqliteJournal:
         self._lock = self._lookup.lock
 
     def _open(self, engine_id: str, synchronous: str | None, log_bytes_max: int) -> None:
-        """Check whose journal it is and how it ends; then, unless it is only read, get ready to write."""
+        """Check whose journal it is and how it ends; then get ready to write, or only to read."""
         identity = self._reader.identity
         if engine_id and engine_id != identity.engine_id:
             raise InvalidValue(
-                f"{self.name} is the journal of engine {identity.engine_id!r}, not of {engine_id!r}; give each engine"
-                " its own journal"
+                f"{self.name} is the journal of engine {identity.engine_id!r}, not of {engine_id!r};"
+                " give each engine its own journal"
             )
         self.engine_id, self.incarnation, self.created_ts = identity
         self._seq, self._check = self._reader.tail()
@@ -151,7 +155,7 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise translate(error, self.name, "open it") from None
 
-    # --- append ------------------------------------------------------------------------------------------------------
+    # --- append -----------------------------------------------------------------------------------
 
     @property
     def last_seq(self) -> int:
@@ -187,7 +191,7 @@ class SqliteJournal:
                 self._roll_back()
                 raise self._explain(error, batch) from None
             finally:
-                self._roll_back()  # also when interrupted; after a commit there is nothing to roll back
+                self._roll_back()  # also when interrupted; after a commit it does nothing
             self._seq, self._check = seq, check
             self._appends += 1
             pages = 2 + len(batch.fills) + 3 * len(batch.closed) + len(batch.checkpoints)
@@ -198,7 +202,10 @@ class SqliteJournal:
 
     def _store(self, batch: Batch, facts: list[object], seq: int) -> None:
         run, fills, closed, venue_ids = self._run, batch.fills, batch.closed, batch.venue_ids
-        if not (fills or closed or venue_ids or batch.has_rare_rows) and len(batch.facts) <= _ROWS_MAX:
+        if (
+            not (fills or closed or venue_ids or batch.has_rare_rows)
+            and len(batch.facts) <= _ROWS_MAX
+        ):
             if facts:
                 _FACTS.insert(run, facts)  # alone: SQLite commits it by itself
             return
@@ -235,7 +242,9 @@ class SqliteJournal:
         if self._writer is not None and self._writer.in_transaction:
             try:
                 self._writer.execute("ROLLBACK")
-            except sqlite3.Error:  # after some errors SQLite has rolled back by itself; what counts is that it ended
+            except (
+                sqlite3.Error
+            ):  # after some errors SQLite has rolled back by itself; what counts is that it ended
                 if self._writer.in_transaction:
                     raise
 
@@ -251,14 +260,20 @@ class SqliteJournal:
                 seen[key] = claimant
             if "facts.seq" in str(error):
                 return JournalCorrupt(
-                    f"{self.name}: record {self._seq + 1} is there already, so another program writes to this file;"
-                    " nothing was stored. Stop it, and verify the journal"
+                    f"{self.name}: record {self._seq + 1} is there already, so another program writes"
+                    " to this file; nothing was stored. Stop it, and verify the journal"
                 )
         if isinstance(error, sqlite3.Error) and not isinstance(
-            error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError | sqlite3.DataError
+            error,
+            sqlite3.IntegrityError
+            | sqlite3.ProgrammingError
+            | sqlite3.InterfaceError
+            | sqlite3.DataError,
         ):
             return translate(error, self.name, f"store records {self._seq + 1} and on")
-        return InvalidValue(f"{self.name}: a row cannot be stored: {error}; nothing of its batch was")
+        return InvalidValue(
+            f"{self.name}: a row cannot be stored: {error}; nothing of its batch was"
+        )
 
     @staticmethod
     def _owner_of(run: Callable[..., sqlite3.Cursor], key: FillKey) -> str | None:
@@ -269,7 +284,7 @@ class SqliteJournal:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    # --- read --------------------------------------------------------------------------------------------------------
+    # --- read -------------------------------------------------------------------------------------
 
     def records(
         self, after: int = 0, entity: str | None = None, limit: int | None = None
@@ -284,7 +299,7 @@ class SqliteJournal:
         return found if limit is None else islice(found, limit)
 
     def records_open(self, after: int = 0) -> Iterator[Record]:
-        """Records behind ``after`` without those of closed orders; the left-out ones are checked all the same."""
+        """Records behind ``after`` without closed orders'; those are checked all the same."""
         return self._reader.records(after, self.last_seq, open_only=True)
 
     def closed_order(self, client_order_id: str) -> bytes | None:
@@ -343,7 +358,7 @@ class SqliteJournal:
         """Read everything and name what does not agree."""
         return self._reader.verify(progress)
 
-    # --- close -------------------------------------------------------------------------------------------------------
+    # --- close ------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Note where the journal ends, move the log into the file, and give the journal back."""
@@ -357,7 +372,9 @@ class SqliteJournal:
                 head = ("head_seq", self._seq, "head_check", self._check)
                 try:
                     self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", head)
-                except sqlite3.Error:  # disk full: every record is safe in the log; only this extra proof is older
+                except (
+                    sqlite3.Error
+                ):  # disk full: every record is safe in the log; only this extra proof is older
                     self._roll_back()
             self._give_back()
 
@@ -373,7 +390,7 @@ class SqliteJournal:
         if self._owner is not None:
             self._owner.release()
 
-    def __enter__(self) -> SqliteJournal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

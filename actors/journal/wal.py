@@ -1,11 +1,13 @@
 """Find commits that SQLite would drop without a word.
 
-SQLite ends a write-ahead log at the first frame whose checksum fails: right after a crash, where the last commit was
-half written and nobody was told it was done; silent loss when an older frame was altered, for every commit behind it
-goes too. The two are told apart here, before SQLite opens the file: frames of the running log that lie behind the bad
-one *and end a commit* are commits that once existed.
+SQLite ends a write-ahead log at the first frame whose checksum fails: right after a crash, where
+the last commit was half written and nobody was told it was done; silent loss when an older frame
+was altered, for every commit behind it goes too. The two are told apart here, before SQLite opens
+the file: frames of the running log that lie behind the bad one *and end a commit* are commits that
+once existed.
 
-Format: https://www.sqlite.org/fileformat2.html#walformat (a 32-byte header; frames of 24 bytes and a page each).
+Format: https://www.sqlite.org/fileformat2.html#walformat (a 32-byte header; frames of 24 bytes and
+a page each).
 """
 
 from __future__ import annotations
@@ -21,8 +23,12 @@ from typing import BinaryIO, Final, NamedTuple
 
 __all__ = ["WalDamage", "find_damage"]
 
-_HEADER: Final = struct.Struct(">8I")  # magic, version, page size, checkpoint number, 2 salts, 2 checksums
-_FRAME: Final = struct.Struct(">6I")  # page number, size after commit (0: no commit), 2 salts, 2 checksums
+_HEADER: Final = struct.Struct(
+    ">8I"
+)  # magic, version, page size, checkpoint number, 2 salts, 2 checksums
+_FRAME: Final = struct.Struct(
+    ">6I"
+)  # page number, size after commit (0: no commit), 2 salts, 2 checksums
 _MAGIC: Final = 0x377F0682  # the last bit: checksums are over big-endian words
 _MASK: Final = 0xFFFFFFFF
 
@@ -36,11 +42,12 @@ class WalDamage(NamedTuple):
 
     def __str__(self) -> str:
         where = "its header" if self.frame == 0 else f"frame {self.frame} of {self.frames}"
-        return f"the write-ahead log is damaged at {where}; {self.commits_lost} commits behind it cannot be read"
+        lost = f"{self.commits_lost} commits behind it cannot be read"
+        return f"the write-ahead log is damaged at {where}; {lost}"
 
 
 def find_damage(path: Path) -> WalDamage | None:
-    """Look for lost commits in the write-ahead log at ``path``; None when there are none (or no log).
+    """Look for lost commits in the write-ahead log at ``path``; None when there are none.
 
     Reads the log only, never the database, and writes nothing. 64 MiB take about a second.
     """
@@ -51,7 +58,9 @@ def find_damage(path: Path) -> WalDamage | None:
     with file:
         head = file.read(_HEADER.size)
         if len(head) < _HEADER.size:
-            return None  # created and not yet written, or cut to nothing: no frame can be read from it
+            return (
+                None  # created and not yet written, or cut to nothing: no frame can be read from it
+            )
         magic, _, page_size, _, salt1, salt2, sum1, sum2 = _HEADER.unpack(head)
         big = bool(magic & 1)
         sums = _checksum(head[:24], (0, 0), big)
@@ -69,7 +78,10 @@ def _scan(
     while len(frame := file.read(_FRAME.size + page_size)) == _FRAME.size + page_size:
         number += 1
         _, commit, salt1, salt2, sum1, sum2 = _FRAME.unpack_from(frame)
-        ours = (salt1, salt2) == salts  # else a leftover of the log before, which this one overwrites
+        ours = (
+            salt1,
+            salt2,
+        ) == salts  # else a leftover of the log before, which this one overwrites
         if not bad:
             sums = _checksum(frame[:8], sums, big)
             sums = _checksum(frame[_FRAME.size :], sums, big)
@@ -84,8 +96,9 @@ def _scan(
 def _checksum(data: bytes, start: tuple[int, int], big: bool) -> tuple[int, int]:
     """SQLite's running checksum.
 
-    Its definition is, for each pair of words (x, y): ``s1 += x + s2; s2 += y + s1``. Unrolled, each word counts a
-    Fibonacci number of times, so a page is one sum of products instead of a loop (four times as fast).
+    Its definition is, for each pair of words (x, y): ``s1 += x + s2; s2 += y + s1``. Unrolled, each
+    word counts a Fibonacci number of times, so a page is one sum of products instead of a loop
+    (four times as fast).
     """
     words = array("I", data)
     if big != (sys.byteorder == "big"):
@@ -101,7 +114,12 @@ def _weights(count: int) -> tuple[Sequence[int], Sequence[int]]:
     """How often each word, and at the end each start value, counts in the two sums."""
     first: list[int] = []
     second: list[int] = []
-    a, b, c, d = 1, 0, 0, 1  # what s1 and s2 after the pairs so far, seen from the end, give to the two sums
+    a, b, c, d = (
+        1,
+        0,
+        0,
+        1,
+    )  # what s1 and s2 after the pairs so far, seen from the end, give to the two sums
     for _ in range((count - 2) // 2):
         # one pair: s1' = s1 + x + s2, s2' = y + s1' + s2
         x1, y1, x2, y2 = a + b, b, c + d, d

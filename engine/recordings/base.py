@@ -191,6 +191,9 @@ class TextLines:
 _CACHE_SIZE_MAX = 65_536  # distinct texts; a day of one instrument has some ten thousand
 
 
+_NUMBER_LENGTH_MAX = 40  # digits; money is computed with 34
+
+
 class DecimalCache(dict[str, Decimal]):
     """Text to finite Decimal, remembered, because recordings repeat themselves: ``cache[text]``.
 
@@ -209,12 +212,14 @@ class DecimalCache(dict[str, Decimal]):
         self._unit = unit
 
     def __missing__(self, text: str) -> Decimal:
+        if len(text) > _NUMBER_LENGTH_MAX or not text.isascii() or "_" in text:
+            raise ValueError(f"not a number: {excerpt(text)}")  # Python would read some of these
         try:
             value = Decimal(str(int(text)) + self._unit) if self._unit else Decimal(text)
         except ArithmeticError:
             raise ValueError(f"not a number: {excerpt(text)}") from None
-        if not value.is_finite():
-            raise ValueError(f"not a finite number: {excerpt(text)}")
+        if not value.is_finite() or abs(value.adjusted()) > _NUMBER_LENGTH_MAX:
+            raise ValueError(f"not a finite number of sensible size: {excerpt(text)}")
         if len(self) >= _CACHE_SIZE_MAX:
             self.clear()
         self[text] = value

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from ..errors import RecordingError
 from ..messages import (
     Accepted,
     Cancelled,
@@ -32,6 +33,7 @@ from ..messages import (
 )
 from ..values import (
     CONTEXT,
+    ONE,
     Instrument,
     InstrumentKind,
     Liquidity,
@@ -41,13 +43,14 @@ from ..values import (
     TimeInForce,
     TriggerSource,
 )
-from .base import DecimalCache, Lines, Oracle, Step, Steps, bad_row, fail_row
+from .base import DecimalCache, Lines, Oracle, Step, Steps, excerpt, fail_row
 from .kucoin_oracle import KucoinOracle
 from .kucoin_trades import finest_step, read_export
 from .times import iso_to_ns
 
 __all__ = ["KucoinRecording"]
 
+T = TypeVar("T", bound=msgspec.Struct)
 _WANTS = "one JSON event of the KuCoin bot log"
 
 
@@ -89,15 +92,28 @@ _ID_SIDES = {
 }  # Hummingbot begins its client ids with the side's letter
 
 
-def log_rows(lines: Lines) -> Iterator[LogRow]:
-    """The rows, decoded; a bad line raises RecordingError."""
-    decode = msgspec.json.Decoder(LogRow).decode
+class _Terms(msgspec.Struct, frozen=True):
+    """What of a row says how finely a pair is traded."""
+
+    trading_pair: str = ""
+    amount: str = "1"
+    price: str = "1"
+
+
+def _decoded(lines: Lines, kind: type[T]) -> Iterator[T]:
+    """Each line as ``kind``; a bad line raises RecordingError."""
+    decode = msgspec.json.Decoder(kind).decode
     row = 0
     try:
         for row, line in enumerate(lines, 1):  # noqa: B007  # row is for the error below
             yield decode(line)
     except msgspec.MsgspecError as error:
         fail_row(lines, row, error, _WANTS)
+
+
+def log_rows(lines: Lines) -> Iterator[LogRow]:
+    """The rows, decoded; a bad line raises RecordingError."""
+    return _decoded(lines, LogRow)
 
 
 class KucoinRecording:
@@ -118,13 +134,14 @@ class KucoinRecording:
         """The pairs of the log; tick and lot are the finest steps that occur in it."""
         if self._instruments is None:
             steps: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
-            for got in log_rows(self._lines):
+            for got in _decoded(self._lines, _Terms):
                 if got.trading_pair:
                     prices, amounts = steps.setdefault(got.trading_pair, ({}, {}))
                     prices[got.price] = None
                     amounts[got.amount] = None
             self._instruments = tuple(
-                make_instrument(pair, prices, amounts) for pair, (prices, amounts) in steps.items()
+                make_instrument(self.name, pair, prices, amounts)
+                for pair, (prices, amounts) in steps.items()
             )
         return self._instruments
 
@@ -134,14 +151,14 @@ class KucoinRecording:
         maker = _Maker(self.venue, pairs[0].symbol if len(pairs) == 1 else "")
         handlers = maker.handlers()
         decode = msgspec.json.Decoder(LogRow).decode
-        row, second, second_ns = 0, "", 0
+        row, minute, minute_ns = 0, "", 0
         try:
             for row, line in enumerate(self._lines, 1):
                 got = decode(line)
                 time = got.log_time
-                if time[:19] != second:
-                    second, second_ns = time[:19], iso_to_ns(time[:19] + "Z")
-                ts = second_ns + int(time[20:-1].ljust(9, "0"))
+                if time[:17] != minute:
+                    minute, minute_ns = time[:17], iso_to_ns(time[:17] + "00Z")
+                ts = minute_ns + int((time[17:19] + time[20:-1]).ljust(11, "0"))
                 for message in handlers[got.event_name](got, ts):
                     yield "bot", Step(row, message)
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
@@ -270,17 +287,23 @@ def required(text: str, what: str) -> str:
     return text
 
 
-def make_instrument(pair: str, prices: dict[str, None], amounts: dict[str, None]) -> Instrument:
+def make_instrument(
+    name: str, pair: str, prices: dict[str, None], amounts: dict[str, None]
+) -> Instrument:
     """A spot pair ``BASE-QUOTE`` with the finest steps of the texts seen."""
     base, dash, quote = pair.partition("-")
     if not (base and dash and quote):
-        raise bad_row("the recording", 0, pair, "expected a pair like BASE-QUOTE")
+        raise RecordingError(f"{name}: expected pairs like BASE-QUOTE, was {excerpt(pair)}")
+    try:
+        tick, lot = finest_step(prices), finest_step(amounts)
+    except ValueError:  # a row whose number is none is named when it is read
+        tick = lot = ONE
     return Instrument(
         symbol=pair,
         venue="KUCOIN",
         kind=InstrumentKind.CASH,
         base=base,
         quote=quote,
-        tick_size=finest_step(prices),
-        lot_size=finest_step(amounts),
+        tick_size=tick,
+        lot_size=lot,
     )

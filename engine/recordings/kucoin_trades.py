@@ -171,9 +171,7 @@ def finest_step(texts: Iterable[str]) -> Decimal:
     """The finest power of ten that divides all of these numbers (at most 1)."""
     exponent = 0
     for text in texts:
-        number = Decimal(text or "0")
-        digits, power = number.as_tuple()[1:]
-        if isinstance(power, int):
-            tail = "".join(map(str, digits))
-            exponent = min(exponent, power + len(tail) - len(tail.rstrip("0")))
+        mantissa, _, power = text.upper().partition("E")
+        decimals = len(mantissa.partition(".")[2].rstrip("0"))
+        exponent = min(exponent, int(power or 0) - decimals)
     return Decimal(f"1E{exponent}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zipfile
 from pathlib import Path
 
@@ -165,6 +166,13 @@ def test_a_truncated_binary_recording_is_named(tmp_path: Path) -> None:
 
     assert "half.dbn.zst" in text
     assert "truncated" in text
+
+
+def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the optional package the error says what to install."""
+    monkeypatch.setitem(sys.modules, "databento_dbn", None)
+
+    assert "orderwright[dbn]" in refusal(written(tmp_path, "x.dbn", b"DBN\x01"))
 
 
 def test_a_binary_file_of_nonsense_is_named(tmp_path: Path) -> None:

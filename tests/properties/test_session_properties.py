@@ -143,11 +143,17 @@ class SessionMachine(RuleBasedStateMachine):
         unsent = [
             c
             for c in self.unsent.values()
-            if c.client_order_id == cid and isinstance(c.request, Place) and not c.resend
+            if c.client_order_id == cid and isinstance(c.request, Place)
         ]
         self.ask(Cancel(cid, "c", INSTRUMENTS[cid]))
-        for call in unsent:  # never sent, so neither it nor its cancel leaves
+        cancels = [
+            c
+            for c in self.unsent.values()
+            if c.client_order_id == cid and isinstance(c.request, Cancel)
+        ]
+        for call in unsent:  # it never leaves; its cancel does only if it may have left before
             assert call.call_id not in self.unsent or self.is_late(call)
+            assert call.resend == bool(cancels)
 
     @rule(cid=st.sampled_from(ORDERS), qty=st.integers(1, 9), reduces=st.booleans())
     def amend(self, cid: str, qty: int, reduces: bool) -> None:
@@ -378,7 +384,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert len(self.flying) <= self.limits.window + self.limits.exit_slots
         orders = [call.client_order_id for call in self.flying.values()]
         assert len(orders) == len(dict.fromkeys(orders)), "two calls of one order overlap"
-        assert self.session.queued <= len(self.unsent)
+        assert len(self.unsent) == self.session.queued
 
     def teardown(self) -> None:
         if not hasattr(self, "session"):

@@ -126,6 +126,18 @@ def test_an_actor_that_fails_to_start(dispatcher: Dispatcher) -> None:
     assert not ref.is_alive()
 
 
+def test_an_actor_that_dies_while_it_is_started(dispatcher: Dispatcher) -> None:
+    """A start returns a ref even when the actor has failed before start() returns."""
+
+    class Broken(Recorder):
+        def on_start(self) -> None:
+            raise ValueError("no")
+
+    ref = Doing.start(dispatcher=dispatcher).ask(lambda _: Broken.start())
+
+    assert not ref.is_alive()
+
+
 def test_the_default_on_receive_is_a_dead_letter(dispatcher: Dispatcher) -> None:
     """A message nobody handles is counted and kept, not just logged."""
     Actor.start(dispatcher=dispatcher).ask("what?")

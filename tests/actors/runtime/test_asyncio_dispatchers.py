@@ -424,3 +424,29 @@ def test_a_coroutine_spawned_in_a_discarded_turn_never_runs() -> None:
         tasks[0].get(timeout=WAIT_S)
     dispatcher.stop()
     assert ["ran"] == log
+
+
+def test_a_stop_during_the_clean_up_does_not_cut_it_short() -> None:
+    """While a crashed dispatcher's coroutines clean up, another stop() waits its turn."""
+    dispatcher = ThreadDispatcher()
+    waits: Future[None] = Future()
+    log: list[str] = []
+
+    async def lane() -> None:
+        try:
+            waits.set()
+            await dispatcher.sleep_ns(3_600_000_000_000)
+        finally:
+            dispatcher.stop()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            log.append("cleaned up")
+
+    dispatcher.start()
+    dispatcher.spawn(lane())
+    waits.get(timeout=WAIT_S)
+    dispatcher.spawn(_raise(SystemExit()))
+
+    with pytest.raises(SystemExit):
+        dispatcher.join(WAIT_S)
+    assert ["cleaned up"] == log

@@ -132,7 +132,8 @@ class Core(Twin):
         held, instrument = self.held[key], self._instruments[key[1]]
         return PositionChanged(
             held.venue, held.account, held.instrument, held.slot, ts, held.qty,
-            avg_px(held, instrument), realized_pnl(held), instrument.settle_currency, held.fees, oid,
+            avg_px(held, instrument), realized_pnl(held), instrument.settle_currency, held.fees,
+            oid,
         )  # fmt: skip
 
 

@@ -133,7 +133,9 @@ def test_every_format_has_a_reader() -> None:
         assert make_recording([(name, TextLines("x", ()))]).name == "x"
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e", "", "0x10", "--1"])
+@pytest.mark.parametrize(
+    "text", ["NaN", "Infinity", "1e", "", "0x10", "--1", "1_000", "\u0661", "1E999999", "9" * 5000]
+)
 def test_numbers_that_are_none_are_refused(text: str) -> None:
     """The cache hands out finite numbers only, and keeps nothing of a refused text."""
     cache = DecimalCache()

@@ -196,7 +196,8 @@ class Twin:
         kind = OrderFilled if order.state is OrderState.FILLED else OrderPartiallyFilled
         yield kind(
             order.client_order_id, order.client_order_id, self.recording.venue, account,
-            order.instrument, order.side, fill.ts, order.state, order.order_qty, order.cum_qty, None, None,
+            order.instrument, order.side, fill.ts, order.state, order.order_qty, order.cum_qty,
+            None, None,
             last_qty=fill.last_qty, last_px=fill.last_px, exec_id=fill.exec_id,
         )  # fmt: skip
         slot = self.slots.setdefault((account, order.instrument), TwinPosition())
@@ -231,5 +232,6 @@ class Twin:
     ) -> PositionChanged:
         return PositionChanged(
             self.recording.venue, account, symbol, PositionSlot.NET, ts, slot.qty, slot.avg,
-            slot.realized, self._instruments[symbol].settle_currency, tuple(slot.fees.items()), order_id,
+            slot.realized, self._instruments[symbol].settle_currency, tuple(slot.fees.items()),
+            order_id,
         )  # fmt: skip
