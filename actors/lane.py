@@ -8,10 +8,13 @@ twice.
 from __future__ import annotations
 
 import types
+from asyncio import CancelledError
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from engine.calls import Call, CallKind, Ending
+from engine.errors import SystemStopped
+from engine.errors import SystemStopped
 from engine.messages import (
     Amend,
     Cancel,
@@ -103,7 +106,11 @@ class Lane:
     def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None:
         """Hand a journalled request to the session and let leave what may."""
         session = self.session
-        queued = session.enqueue(request, self.dispatcher.monotonic_ns(), reduces=reduces)
+        try:
+            queued = session.enqueue(request, self.dispatcher.monotonic_ns(), reduces=reduces)
+        except SystemStopped:
+            self._too_late(request)
+            return
         if queued.withdrawn or queued.coalesced:
             self._never_leave(queued.withdrawn, queued.coalesced)
         self.pump()
@@ -128,21 +135,22 @@ class Lane:
         coro: Coroutine[Any, Any, Outcome | Answer[Any]]
         if type(request) is Place:
             self.broker.sent(request)
-            coro = venue.place(request)
-        elif type(request) is Cancel:
-            coro = venue.cancel(request)
-        elif type(request) is Amend:
-            coro = venue.amend(request)
-        else:
-            coro = venue.query_order(cast("QueryOrder", request))
-        if not self._inline:
-            self.dispatcher.spawn(self._wait_for(call, coro, sent_ts))
-            return
         try:
+            if type(request) is Place:
+                coro = venue.place(request)
+            elif type(request) is Cancel:
+                coro = venue.cancel(request)
+            elif type(request) is Amend:
+                coro = venue.amend(request)
+            else:
+                coro = venue.query_order(cast("QueryOrder", request))
+            if not self._inline:
+                self.dispatcher.spawn(self._wait_for(call, coro, sent_ts))
+                return
             awaited = coro.send(None)
         except StopIteration as stop:
             self._ended(call, stop.value, sent_ts)
-        except Exception as error:
+        except (Exception, CancelledError) as error:  # before its first wait, or not even a coroutine
             self._ended(call, _raised(error), sent_ts)
         else:
             rest = _resumed(coro, awaited)
@@ -169,14 +177,14 @@ class Lane:
         if open_calls:
             open_calls.clear()
             self._ended(call, outcome, sent_ts)
-        elif isinstance(outcome, Done):
-            for report in outcome.reports:
-                self.dispatcher.post(self.broker, report)
+        elif isinstance(outcome, Done | Refused):  # late, and still a fact
+            self.dispatcher.post(self.broker, CallEnded(call, outcome, sent_ts))
 
     def _ended(self, call: Call, outcome: Outcome | Answer[Any], sent_ts: int) -> None:
         ending = _ENDINGS.get(type(outcome))
         if ending is None:  # an adapter answered something that is no outcome
-            outcome, ending = Unknown(f"the adapter answered {outcome!r:.200}"), Ending.UNKNOWN
+            kind = type(outcome).__name__  # not its text: it may hold a signed URL
+            outcome, ending = Unknown(f"the adapter answered with a {kind}"), Ending.UNKNOWN
         retry = outcome.retry_after_ns if isinstance(outcome, Throttled) else 0
         gone = self.session.ended(call.call_id, ending, self.dispatcher.monotonic_ns(), retry)
         if gone.withdrawn or gone.coalesced:
@@ -208,6 +216,21 @@ class Lane:
                 reason = "a newer cancel took its place before it was sent"
                 self._tell(CancelRefused(call.client_order_id, ts, request.req_id, reason))
 
+    def _too_late(self, request: Place | Cancel | Amend | QueryOrder) -> None:
+        """The session is closed: the request never leaves, and its order has to know."""
+        cid, ts, reason = request.client_order_id, self.dispatcher.time_ns(), "the session is closed"
+        if type(request) is Place:
+            self._tell(Withdrawn(cid, ts, reason=reason, expired=True))
+        elif type(request) is Cancel:
+            self._tell(CancelRefused(cid, ts, request.req_id, reason))
+        elif type(request) is Amend:
+            self._tell(ReplaceRefused(cid, ts, request.req_id, reason))
+
+    def withdraw_unsent(self) -> None:
+        """For an orderly stop: what has not left never leaves; its orders are told."""
+        for call in self.session.drain():
+            self._too_late(call.request)
+
     def _overdue(self, call: Call) -> None:
         if call.kind is CallKind.NEW:
             ts = self.dispatcher.time_ns()
@@ -228,8 +251,12 @@ class Lane:
     def _woken(self) -> None:
         self._wake = None
         self.pump()
+        now = self.dispatcher.monotonic_ns()
+        for late in self.session.overdue(now):  # the last one queued is not counted as queued any more
+            self._overdue(late)
+        self._wake_later(now)
 
 
-def _raised(error: Exception) -> Unknown:
+def _raised(error: BaseException) -> Unknown:
     """What an exception of an adapter means: nothing is known. Its text may hold a signed URL, so only the type is kept."""
     return Unknown(f"the adapter raised {type(error).__name__}")

@@ -135,7 +135,7 @@ class Lifecycle:
             raise SystemStopped("a system is started once; make a new one on the same journal to go on")
         spec = self._journal_spec
         self.journal: Journal = (
-            open_journal(spec, durability=self._durability)
+            open_journal(spec, self._durability, engine_id=self._engine_id)
             if spec is None or isinstance(spec, str | Path)
             else spec
         )
@@ -151,7 +151,9 @@ class Lifecycle:
     def _compose(self) -> None:
         """Recover, then build brokers, orders and positions; no message has been handled yet."""
         recovered = recover(self.journal)
-        turn = self.turn = Turn(self.journal, self.hub, self._journal_failed, self._journal_works)
+        turn = self.turn = Turn(
+            self.journal, self.hub, self._journal_failed, self._journal_works, self.dispatcher.time_ns
+        )
         self.dispatcher.turn = turn
         self.dispatcher.supervisor = supervisor_for(self)
         wire(self)

@@ -10,6 +10,7 @@ without a trace while the rest of the turn stands.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -17,7 +18,7 @@ from actors.journal import Batch, DuplicateExecution
 from engine.errors import JournalError
 from engine.fold import tombstone
 from engine.journal import encode
-from engine.messages import Event, Fact
+from engine.messages import Alarm, Event, Fact
 from engine.order import public_state
 
 from .runtime import Future, TurnDiscarded
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .runtime import Input
 
 __all__ = ["Mark", "Restorable", "Turn"]
+
+logger = logging.getLogger("actors.turn")
 
 Mark: TypeAlias = tuple[int, ...]
 
@@ -49,6 +52,7 @@ class Turn:
         "_failing",
         "_on_failure",
         "_on_recovery",
+        "_time_ns",
         "batch",
         "checkpoint",
         "closing",
@@ -70,6 +74,7 @@ class Turn:
         hub: Hub,
         on_failure: Callable[[JournalError], None],
         on_recovery: Callable[[], None],
+        time_ns: Callable[[], int],
     ) -> None:
         self.journal = journal
         self.hub = hub
@@ -92,6 +97,7 @@ class Turn:
         self._failing = False
         self._on_failure = on_failure
         self._on_recovery = on_recovery
+        self._time_ns = time_ns
 
     # --- staging -----------------------------------------------------------------------------------------------------
 
@@ -188,7 +194,10 @@ class Turn:
         if self.effects:
             effects, self.effects = self.effects, []
             for run, one, two in effects:
-                run(one, two)
+                try:
+                    run(one, two)
+                except Exception as error:  # what is written stands; one effect's failure must not stop the others
+                    self._effect_failed(run, error)
         self.running = False
         if self.events:
             events, self.events = self.events, []
@@ -200,6 +209,12 @@ class Turn:
                     future.set(value)
                 else:
                     future.set_exception(exc)
+
+    def _effect_failed(self, run: Callable[..., object], error: Exception) -> None:
+        logger.error("an effect failed after its commit", exc_info=error)
+        name = getattr(run, "__qualname__", repr(run))
+        detail = f"{name} raised {type(error).__name__}: {error}"
+        self.events.append(Alarm(self._time_ns(), "effect_failed", detail))
 
     def _close(self) -> list[OrderActor]:
         """Stage the closed rows; an order that was closed before and now is not any more loses its row."""

@@ -11,41 +11,39 @@ README = Path(__file__).parents[1] / "README.md"
 EXAMPLE_LINES_MAX = 10
 
 
-def python_blocks() -> list[str]:
-    """The fenced Python examples, in order."""
-    return re.findall(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+def example() -> tuple[str, str]:
+    """The embedding example, and what README says that it prints."""
+    found = re.search(
+        r"^<!-- example:.*?-->\n```python\n(.*?)^```\s+It prints `(.*?)`",
+        README.read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+    assert found, "README needs a Python block below `<!-- example: ... -->`, and `It prints ...`"
+    return found[1], found[2]
 
 
-def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run an example by itself, in a folder of its own, as a reader would."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={"PYTHONPATH": str(README.parent), "PATH": "", "PYTHONWARNINGS": "error"},
+def test_the_embedding_example_is_short() -> None:
+    """Embedding takes ten lines, blank ones aside."""
+    lines = [line for line in example()[0].splitlines() if line.strip()]
+
+    assert len(lines) <= EXAMPLE_LINES_MAX, "\n".join(lines)
+
+
+def test_the_embedding_example_runs_as_written(tmp_path: Path) -> None:
+    """A reader who copies it gets what README says: that output, no error and no warning."""
+    code, output = example()
+
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(README.parent)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
 
-
-def test_the_embedding_example_is_short() -> None:
-    """Embedding takes ten lines: the first example has no more, blank ones aside."""
-    lines = [line for line in python_blocks()[0].splitlines() if line.strip()]
-
-    assert len(lines) <= EXAMPLE_LINES_MAX, "\n".join(lines)
-
-
-def test_every_python_example_runs_as_written(tmp_path: Path) -> None:
-    """A reader who copies an example gets what it shows: no error, no warning, and some output."""
-    for number, code in enumerate(python_blocks()):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-
-        ended = run(code, folder)
-
-        assert (0, "") == (ended.returncode, ended.stderr), code
-        assert ended.stdout, f"an example that prints nothing shows nothing:\n{code}"
+    assert (0, output, "") == (ended.returncode, ended.stdout.strip(), ended.stderr)
 
 
 def test_every_make_target_that_is_named_exists() -> None:

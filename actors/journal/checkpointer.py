@@ -23,7 +23,7 @@ __all__ = ["LOG_BYTES_MAX", "Checkpointer"]
 
 #: Above this the appending thread checkpoints.
 LOG_BYTES_MAX: Final = 64 * 1024 * 1024
-_WAKE_BYTES: Final = 4 * 1024 * 1024
+_WAKE_BYTES: Final = 16 * 1024 * 1024
 
 logger = logging.getLogger("actors.journal")
 

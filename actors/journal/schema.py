@@ -107,18 +107,18 @@ def translate(error: sqlite3.Error, name: str, doing: str) -> JournalError:
         sqlite3.SQLITE_AUTH,
     }:
         return JournalUnavailable(
-            f"{head} ({getattr(error, 'sqlite_errorname', '')}). Nothing of it was stored; look at the"
-            " disk, the folder's permissions and the limits of this process, and call again"
+            f"{head} ({getattr(error, 'sqlite_errorname', '')}). Nothing of it was stored; look at"
+            " the disk, the folder's permissions and the limits of this process, and call again"
         )
     if code == sqlite3.SQLITE_NOTADB:
         return JournalSchemaError(
-            f"{head}. It is not a journal, or its first page was overwritten; nothing was changed."
-            " Name another file, or restore this one from a copy"
+            f"{head}. It is not a journal, or its first page was overwritten; nothing was"
+            " changed. Name another file, or restore this one from a copy"
         )
     if code == sqlite3.SQLITE_CORRUPT:
         return JournalCorrupt(
-            f"{head}. The file is torn or altered; nothing was changed. Keep it, restore a copy, and"
-            " reconcile with the venues"
+            f"{head}. The file is torn or altered; nothing was changed. Keep it, restore a copy,"
+            " and reconcile with the venues"
         )
     if "no such" in str(error):
         return JournalSchemaError(

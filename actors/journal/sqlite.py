@@ -12,7 +12,8 @@ one table is that statement alone.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from itertools import chain as flatten
 from itertools import islice
 from pathlib import Path
@@ -27,54 +28,26 @@ from .opening import create, new_identity, refuse_path, refuse_torn_log
 from .port import Batch, DuplicateExecution, FillKey, Statistics
 from .reading import Reader
 from .schema import SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
+from .tables import CHECKPOINTS, CLOSED, FACTS, FILLS, ROWS_MAX, VENUE_IDS
 
 __all__ = ["SqliteJournal"]
 
-_ROWS_MAX: Final = 64  # in one INSERT: the gain of more is small, and a cached statement has a size
 _PAGE: Final = 4120  # bytes in the log for each page that a commit touches
-_SEQ_MAX: Final = 2**63 - 1
 
 _BODY: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
     closed_ts, body, seq, checksum FROM closed """
 _BY_ID: Final = _BODY + "WHERE client_order_id = ?"
 _BY_INTENT: Final = _BODY + "WHERE intent_id = ? ORDER BY seq DESC, client_order_id DESC LIMIT 1"
-_BY_VENUE_ID: Final = (
-    _BODY
+_BY_VENUE_ID: Final = (  # of constants only
+    _BODY  # noqa: S608
     + """WHERE client_order_id IN (SELECT client_order_id FROM venue_ids
     WHERE venue = ? AND account = ? AND venue_order_id = ?) AND (?4 IS NULL OR instrument = ?4)
     ORDER BY seq DESC, client_order_id DESC LIMIT 1"""
 )
 
 
-class _Table:
-    """A table's INSERT for every number of rows; each text is made once, so it is compiled once."""
-
-    def __init__(self, verb: str, width: int) -> None:
-        row = "(" + ",".join("?" * width) + ")"
-        self.width = width
-        self.sql = [f"{verb} VALUES " + ",".join([row] * rows) for rows in range(_ROWS_MAX + 1)]
-
-    def insert(self, run: Callable[[str, Sequence[object]], object], cells: list[object]) -> None:
-        """Insert rows given as one flat list of cells."""
-        most = _ROWS_MAX * self.width
-        if len(cells) <= most:
-            run(self.sql[len(cells) // self.width], cells)
-            return
-        for start in range(0, len(cells), most):
-            piece = cells[start : start + most]
-            run(self.sql[len(piece) // self.width], piece)
-
-
-_FACTS: Final = _Table("INSERT INTO facts", 6)
-_FILLS: Final = _Table("INSERT INTO fills", 6)
-_CLOSED: Final = _Table("INSERT OR REPLACE INTO closed", 11)
-_VENUE_IDS: Final = _Table("INSERT OR IGNORE INTO venue_ids", 4)
-_CHECKPOINTS: Final = _Table("INSERT OR REPLACE INTO checkpoints", 4)
-
-
 class SqliteJournal:
-    """A journal file, owned by this object from construction to :meth:`close` (or only read, see
-    below).
+    """A journal file, owned by this object from construction to :meth:`close`, or only read.
 
     Args:
         path: the file; made when it does not exist. ``-wal``, ``-shm`` and ``-lock`` are kept
@@ -130,17 +103,19 @@ class SqliteJournal:
             self._give_back()
             raise
         # Beside a committer thread a lookup must not see half a transaction, nor wait for the disk.
-        writer = self._writer if durability == "process" else None
-        self._lookup = self._reader if writer is None else Reader(self._path, writer)
-        self._lock = self._lookup.lock
+        self._lookup = self._reader
+        self._lock = threading.Lock()
+        if durability == "process" and not read_only:
+            self._lookup = Reader(self._path, self._writer)
+            self._lock = self._lookup.lock
 
     def _open(self, engine_id: str, synchronous: str | None, log_bytes_max: int) -> None:
         """Check whose journal it is and how it ends; then get ready to write, or only to read."""
         identity = self._reader.identity
         if engine_id and engine_id != identity.engine_id:
             raise InvalidValue(
-                f"{self.name} is the journal of engine {identity.engine_id!r}, not of {engine_id!r};"
-                " give each engine its own journal"
+                f"{self.name} is the journal of engine {identity.engine_id!r}, not of"
+                f" {engine_id!r}; give each engine its own journal"
             )
         self.engine_id, self.incarnation, self.created_ts = identity
         self._seq, self._check = self._reader.tail()
@@ -204,16 +179,16 @@ class SqliteJournal:
         run, fills, closed, venue_ids = self._run, batch.fills, batch.closed, batch.venue_ids
         if (
             not (fills or closed or venue_ids or batch.has_rare_rows)
-            and len(batch.facts) <= _ROWS_MAX
+            and len(batch.facts) <= ROWS_MAX
         ):
             if facts:
-                _FACTS.insert(run, facts)  # alone: SQLite commits it by itself
+                FACTS.insert(run, facts)  # alone: SQLite commits it by itself
             return
         run("BEGIN IMMEDIATE")
         if facts:
-            _FACTS.insert(run, facts)
+            FACTS.insert(run, facts)
         if fills:
-            _FILLS.insert(run, list(flatten.from_iterable(fills)))
+            FILLS.insert(run, list(flatten.from_iterable(fills)))
         if batch.has_rare_rows:
             self._store_rare(batch, seq)
         if closed:
@@ -221,9 +196,9 @@ class SqliteJournal:
             for row in closed:
                 cells += row
                 cells += (seq, closed_check(row))
-            _CLOSED.insert(run, cells)
+            CLOSED.insert(run, cells)
         if venue_ids:
-            _VENUE_IDS.insert(run, list(flatten.from_iterable(venue_ids)))
+            VENUE_IDS.insert(run, list(flatten.from_iterable(venue_ids)))
         run("COMMIT")
 
     def _store_rare(self, batch: Batch, seq: int) -> None:
@@ -236,7 +211,7 @@ class SqliteJournal:
             cells: list[object] = []
             for key, body in batch.checkpoints.items():
                 cells += (key, seq, body, body_check(key, seq, body))
-            _CHECKPOINTS.insert(run, cells)
+            CHECKPOINTS.insert(run, cells)
 
     def _roll_back(self) -> None:
         if self._writer is not None and self._writer.in_transaction:
@@ -260,8 +235,8 @@ class SqliteJournal:
                 seen[key] = claimant
             if "facts.seq" in str(error):
                 return JournalCorrupt(
-                    f"{self.name}: record {self._seq + 1} is there already, so another program writes"
-                    " to this file; nothing was stored. Stop it, and verify the journal"
+                    f"{self.name}: record {self._seq + 1} is there already, so another program"
+                    " writes to this file; nothing was stored. Stop it, and verify the journal"
                 )
         if isinstance(error, sqlite3.Error) and not isinstance(
             error,
@@ -346,13 +321,13 @@ class SqliteJournal:
 
     def statistics(self) -> Statistics:
         """How it is doing."""
-        sizes = [
-            path.stat().st_size if path.exists() else 0
-            for path in (self._path, self._path.with_name(self._path.name + "-wal"))
-        ]
+        log = self._path.with_name(self._path.name + "-wal")
+        file_bytes, log_bytes = (
+            path.stat().st_size if path.exists() else 0 for path in (self._path, log)
+        )
         worker = self._checkpointer
         counts = (worker.done, worker.blocking, worker.error) if worker is not None else (0, 0, "")
-        return Statistics(self.last_seq, self._appends, *sizes, *counts)
+        return Statistics(self.last_seq, self._appends, file_bytes, log_bytes, *counts)
 
     def verify(self, progress: Callable[[int], None] | None = None) -> list[Defect]:
         """Read everything and name what does not agree."""

@@ -5,9 +5,9 @@ Everything here runs on the thread of the venues it serves (see :mod:`actors.ven
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engine.simulator import Exchange, MarketStep
 from engine.simulator.book import Levels
@@ -29,18 +29,34 @@ class Listener(Protocol):
         ...
 
 
+class Timer(Protocol):
+    """Something that can be called off."""
+
+    def cancel(self) -> object: ...
+
+
+@runtime_checkable
+class Timers(Protocol):
+    """A clock that can call back, as a dispatcher is."""
+
+    def call_later(self, delay_ns: int, fn: Callable[[], object]) -> Timer: ...
+
+
 class PaperMarket:
     """An exchange and the venues (accounts) connected to it; where a host feeds prices and time.
 
     ``now_ns`` may be left out once a venue is connected: then its clock tells the time.
     """
 
-    __slots__ = ("_clock", "_venues", "exchange")
+    __slots__ = ("_clock", "_due_ns", "_timer", "_timers", "_venues", "exchange")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self._venues: list[Listener] = []
         self._clock: Clock | None = None
+        self._timers: Timers | None = None
+        self._timer: Timer | None = None
+        self._due_ns = 0
 
     def on_quote(
         self,
@@ -106,16 +122,38 @@ class PaperMarket:
         """Push every visible report into the sink of its account."""
         for venue in self._venues:
             venue.push(now_ns)
+        if self._timers is not None:
+            self._wake_for_next_event(now_ns)
+
+    def _wake_for_next_event(self, now_ns: int) -> None:
+        """On a clock that runs by itself, orders expire by themselves; a simulation lets time pass as it likes."""
+        due_ns = self.exchange.next_event_ns()
+        if self._timers is None or due_ns is None or (self._timer and due_ns == self._due_ns):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_ns = due_ns
+        self._timer = self._timers.call_later(max(due_ns - now_ns, 1), self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        if self._venues:
+            self.advance()
 
     def attach(self, venue: Listener, clock: Clock) -> None:
         """A venue connected; one venue object per account at a time, the newest one."""
         self._venues = [other for other in self._venues if other.account != venue.account]
         self._venues.append(venue)
         self._clock = clock
+        runs_by_itself = isinstance(clock, Timers) and not getattr(clock, "hand_driven", True)
+        self._timers = clock if runs_by_itself and isinstance(clock, Timers) else None
 
     def detach(self, venue: Listener) -> None:
         """A venue closed."""
         self._venues = [other for other in self._venues if other is not venue]
+        if not self._venues and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class PaperMarketDriver:
