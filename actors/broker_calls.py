@@ -2,7 +2,7 @@
 
 Every ending of a call becomes reports of the same vocabulary the stream speaks, so an order cannot tell (and need not
 know) which way a fact came. Silence becomes a question, never an answer: :meth:`BrokerCalls.look_into` asks about one
-order, :meth:`BrokerCalls.link_up` about everything, after every gap.
+order; :mod:`actors.broker_link` asks about everything, after every gap.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from engine.messages import (
     VenueDown,
     VenueUp,
 )
-from engine.order import Order
+from engine.order import Order, exposure_qty
 from engine.order_tables import TERMINAL, Life
-from engine.reconcile import Inquiry, absence_proven
+from engine.reconcile import Inquiry, absence_proven, requests_settled
 from engine.session_chart import SessionState, SessionTrigger
-from engine.values import Source
+from engine.values import Side, Source
 
 from .venues.port import Answer, Done, Duplicate, Refused, Throttled, Unknown
 
@@ -42,20 +42,7 @@ if TYPE_CHECKING:
     from .lane import CallEnded
     from .order import OrderActor
 
-__all__ = ["BrokerCalls", "GapAnswered"]
-
-#: How far back executions are read again, beyond the last one known: venues publish some late and out of order.
-OVERLAP_NS = 600_000_000_000
-RECONNECT_NS = (250_000_000, 1_000_000_000, 5_000_000_000, 15_000_000_000)
-
-
-class GapAnswered(NamedTuple):
-    """What a venue said about open orders and executions after a gap."""
-
-    open_orders: Answer[OrderSnapshot]
-    executions: Answer[Filled]
-    whole: bool  # asked after a (re)connect, not for single orders
-
+__all__ = ["BrokerCalls"]
 
 class BrokerCalls:
     """The half of a broker that talks with its lane. Lives and dies with it, on the same thread."""
@@ -67,10 +54,6 @@ class BrokerCalls:
         #: (order, request id or None for the placement) -> when the lane sent it; insertion order is time order.
         self._unanswered: dict[tuple[str, str | None], int] = {}
         self._watching = False
-        self._asking_executions = False
-        self._connects = 0
-        self._closing = False
-        self.executions_ts = 0  # the latest execution seen; reading again starts OVERLAP_NS before it
 
     # --- calls that ended --------------------------------------------------------------------------------------------
 
@@ -82,12 +65,15 @@ class BrokerCalls:
             self._answered(request, outcome)
             return
         if isinstance(outcome, Done):
-            for report in outcome.reports:
+            for report in broker.link.admitted(outcome.reports):
                 broker.on_receive(report)
             self._watch(request)
             return
-        if isinstance(outcome, Throttled) or isinstance(request, QueryOrder):
-            return  # it will leave again, or be asked again
+        if isinstance(outcome, Throttled):
+            return  # it will leave again
+        if isinstance(request, QueryOrder):
+            self._answered(request, Answer((), False, call.sent_ts))  # no answer: it will be asked again
+            return
         cid, ts = request.client_order_id, broker.dispatcher.time_ns()
         req_id = None if isinstance(request, Place) else request.req_id
         if isinstance(outcome, Refused):
@@ -118,6 +104,10 @@ class BrokerCalls:
         if self._is_answered(actor.order, req_id):
             return
         self._unanswered[cid, req_id] = self.broker.dispatcher.monotonic_ns()
+        if not self._watching:
+            self.broker.turn.effects.append((self._begin_to_watch, None, None))
+
+    def _begin_to_watch(self, _: None, __: None) -> None:
         if not self._watching:
             self._watching = True
             self.broker.dispatcher.call_later(self.ack_timeout_ns, self._look_for_silence)
@@ -154,7 +144,7 @@ class BrokerCalls:
         inquiry = self._inquiries.get(cid)
         if inquiry is None:
             inquiry = self._inquiries[cid] = Inquiry()
-        if inquiry.waiting or self._closing:
+        if inquiry.waiting or self.broker.link.closing:
             return
         inquiry.waiting = True
         wait = inquiry.next_wait_ns()
@@ -177,10 +167,21 @@ class BrokerCalls:
                 cid,
             )
         if order.claim_qty > order.cum_qty:
-            self._fetch_executions()
+            self.broker.link.fetch_executions()
+        self._query(order)
+
+    def _query(self, order: Order) -> None:
         ids = order.venue_order_ids
+        cid = order.terms.client_order_id
         query = QueryOrder(cid, order.terms.instrument, ids[-1] if ids else None)
-        self.broker.lane.send(query, False)
+        self.broker.turn.effects.append((self.broker.lane.send, query, False))
+
+    def ask_after_gap(self, actor: OrderActor, *, is_missing: bool) -> None:
+        """A list that does not show an order proves nothing; a query by id may."""
+        if is_missing or _has_questions(actor.order):
+            cid = actor.order.terms.client_order_id
+            self._inquiries.setdefault(cid, Inquiry()).waiting = True
+            self._query(actor.order)
 
     def _answered(self, request: Any, answer: Answer[OrderSnapshot]) -> None:
         """A query by id came back."""
@@ -188,9 +189,10 @@ class BrokerCalls:
         broker = self.broker
         inquiry = self._inquiries.setdefault(cid, Inquiry())
         inquiry.waiting = False
-        for snapshot in answer.items:
+        for snapshot in broker.link.admitted(answer.items):
             inquiry.misses = 0
             broker.report(snapshot)
+            self._settle_requests(cid, snapshot, answer.sent_ts)
         if not answer.items:
             inquiry.missed(complete=answer.complete)
             if answer.complete:
@@ -200,6 +202,14 @@ class BrokerCalls:
             self._inquiries.pop(cid, None)
         else:
             broker.turn.effects.append((self.look_into, actor, None))
+
+    def _settle_requests(self, cid: str, snapshot: OrderSnapshot, sent_ts: int) -> None:
+        """What a late enough look at the order says about requests of unknown outcome."""
+        actor = self.broker.orders.get(cid)
+        if actor is not None and actor.order.requests:
+            ts = self.broker.dispatcher.time_ns()
+            for report in requests_settled(actor.order, self.broker.capabilities, snapshot, sent_ts, ts):
+                self.broker.report(report)
 
     def _not_found(self, cid: str, inquiry: Inquiry, sent_ts: int) -> None:
         actor = self.broker.orders.get(cid)
@@ -220,17 +230,39 @@ class BrokerCalls:
 
     def hand_over(self) -> list[str]:
         """Orders that could not be settled by asking: a person has to."""
-        return [cid for cid, inquiry in self._inquiries.items() if inquiry.escalated]
+        orders = self.broker.orders
+        return [
+            cid
+            for cid, inquiry in self._inquiries.items()
+            if inquiry.escalated and cid in orders and _has_questions(orders[cid].order)
+        ]
 
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
         """Why an entry may not be taken now, or None. Exits are never refused here."""
-        if order.reduce_only:
+        if order.reduce_only or not self._inquiries:
             return None
         for cid in self.hand_over():
-            actor = self.broker.orders.get(cid)
-            if actor is not None and actor.order.terms.instrument == order.instrument:
+            if self.broker.orders[cid].order.terms.instrument == order.instrument:
+                if self._is_exit(order):
+                    return None
                 return "hand_over", f"order {cid} of {order.instrument} is not settled: entries of it stop"
         return None
+
+    def _is_exit(self, order: SubmitOrder) -> bool:
+        """Whether it can only lower what is held, even if all that is in doubt on its side fills too."""
+        held = self.broker.positions.get((order.instrument, order.slot))
+        if held is None or order.order_qty is None:
+            return False
+        qty = held.position.qty
+        if not qty or qty.is_signed() != (order.side is Side.BUY):
+            return False
+        left = abs(qty)
+        for actor in self.broker.orders.values():
+            terms = actor.order.terms
+            if (terms.instrument, terms.slot, terms.side) == (order.instrument, order.slot, order.side):
+                if terms.client_order_id != order.client_order_id and _has_questions(actor.order):
+                    left -= exposure_qty(actor.order) or left
+        return order.order_qty <= left
 
     def introduced_again(self, actor: OrderActor, order: SubmitOrder) -> None:
         """A command for an order we hold already: adopted before its own introduction came, or a repeat.
@@ -242,116 +274,6 @@ class BrokerCalls:
         if held.order_qty is None and order.order_qty is not None and held.terms.intent_id != order.intent_id:
             told = Accepted(order.client_order_id, order.ts, None, order.order_qty, Source.LIST)
             self.broker.deliver(actor, told)
-
-    # --- the session -------------------------------------------------------------------------------------------------
-
-    def connect(self) -> None:
-        """Open the venue's session; if that fails, try again later. Other venues do not wait for it."""
-        broker = self.broker
-        if self._closing:
-            return
-        broker.session.on(SessionTrigger.CONNECT)
-        broker.dispatcher.spawn(self._connect())
-
-    async def _connect(self) -> None:
-        broker = self.broker
-        try:
-            await broker.venue.connect(self._sink, broker.dispatcher)
-        except Exception as error:  # an adapter may fail in any way; it is a session that is down, no more
-            ts = broker.dispatcher.time_ns()
-            detail = f"connect failed: {type(error).__name__}"
-            broker.dispatcher.post(broker, LinkDown(ts, detail))
-
-    def _sink(self, report: Any) -> None:
-        broker = self.broker
-        broker.dispatcher.post(broker, report)
-
-    def link_up(self, up: LinkUp) -> None:
-        """A session stands: what happened in the gap is asked for before entries leave."""
-        broker = self.broker
-        self._connects = 0
-        cell = broker.session.on(SessionTrigger.LINK_UP)
-        broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
-        if cell.target is SessionState.RECONCILING:
-            self.reconcile(whole=True)
-        broker.turn.effects.append((self._pump, None, None))
-
-    def link_down(self, down: LinkDown) -> None:
-        """The session is gone: orders stand as last known, entries wait, and we connect again."""
-        broker = self.broker
-        broker.session.on(SessionTrigger.LINK_DOWN)
-        broker.turn.record(down.ts, f"session:{broker.name}:{broker.account}", down)
-        broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, down.detail))
-        if not self._closing:
-            wait = RECONNECT_NS[min(self._connects, len(RECONNECT_NS) - 1)]
-            self._connects += 1
-            broker.dispatcher.call_later(wait, self.connect)
-
-    def _fetch_executions(self) -> None:
-        if not self._asking_executions:
-            self.reconcile(whole=False)
-
-    def reconcile(self, *, whole: bool) -> None:
-        """Ask the venue about executions, and with ``whole`` about open orders too."""
-        self._asking_executions = True
-        self.broker.dispatcher.spawn(self._ask_venue(whole))
-
-    async def _ask_venue(self, whole: bool) -> None:
-        """Open orders first, then executions: an order that fills between shows in one of the two."""
-        broker = self.broker
-        sent = broker.dispatcher.time_ns()
-        open_orders: Answer[OrderSnapshot] = Answer((), False, sent)
-        executions: Answer[Filled] = Answer((), False, sent)
-        try:
-            if whole:
-                open_orders = await broker.venue.open_orders()
-            executions = await broker.venue.executions(max(self.executions_ts - OVERLAP_NS, 0))
-        except Exception as error:  # a query that failed says nothing
-            detail = f"{type(error).__name__}"
-            executions = Answer((), False, sent, detail)
-        broker.dispatcher.post(broker, GapAnswered(open_orders, executions, whole))
-
-    def gap_answered(self, gap: GapAnswered) -> None:
-        """Book what a gap hid, ask about what it does not explain, and let entries go on."""
-        broker = self.broker
-        self._asking_executions = False
-        for fill in gap.executions.items:
-            broker.report(fill)
-            self.executions_ts = max(self.executions_ts, fill.ts)
-        if not gap.whole:
-            return
-        shown: dict[str, None] = {}
-        for snapshot in gap.open_orders.items:
-            shown[snapshot.client_order_id] = None
-            broker.report(snapshot)
-        for cid, actor in list(broker.orders.items()):
-            if actor.order.life in TERMINAL or actor.order.life is Life.PENDING:
-                continue
-            if cid not in shown or _has_questions(actor.order):
-                if gap.open_orders.complete or _has_questions(actor.order):
-                    self._ask_after_gap(actor)
-        broker.session.on(SessionTrigger.RECONCILED)
-        ts = broker.dispatcher.time_ns()
-        broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
-        broker.turn.effects.append((self._pump, None, None))
-
-    def _ask_after_gap(self, actor: OrderActor) -> None:
-        """A list that does not show an order proves nothing; a query by id may."""
-        order = actor.order
-        cid = order.terms.client_order_id
-        self._inquiries.setdefault(cid, Inquiry()).waiting = True
-        ids = order.venue_order_ids
-        query = QueryOrder(cid, order.terms.instrument, ids[-1] if ids else None)
-        self.broker.turn.effects.append((self.broker.lane.send, query, False))
-
-    def _pump(self, _: None, __: None) -> None:
-        self.broker.lane.pump()
-
-    async def close(self) -> None:
-        """End the session in order; open orders at the venue stay as they are."""
-        self._closing = True
-        self.broker.session.on(SessionTrigger.CLOSE)
-        await self.broker.venue.close()
 
 
 def _has_questions(order: Order) -> bool:

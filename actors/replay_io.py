@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -139,6 +140,11 @@ def open_recording(
     if format is not None and format not in FORMATS:
         raise RecordingError(f"unknown format {excerpt(format)}; known are {', '.join(FORMATS)}")
     found = [_open_one(Path(path), format) for path in paths]
+    if limit is not None:
+        if limit < 1:
+            raise RecordingError(f"the limit of lines must be above 0, was {limit}")
+        first, lines = found[0]
+        found[0] = first, FirstLines(lines, limit)
     return make_recording(found)
 
 

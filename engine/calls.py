@@ -74,11 +74,13 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     """What an ending did.
 
     ``requeued``: the call, or one that carries its terms, waits at the front of its class.
+    ``merged`` is an unsent amend as it now stands, when it took over a throttled one's terms.
     """
 
     requeued: bool = False
     withdrawn: tuple[Call, ...] = ()
     coalesced: tuple[Call, ...] = ()
+    merged: Call | None = None
 
 
 def sort(request: VenueRequest, *, reduces: bool) -> CallKind:

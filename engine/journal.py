@@ -178,12 +178,12 @@ def verify_chain(
     for record in records:
         seq = record.seq
         if seq != after + 1:
-            known = False
             if seq <= after:
                 yield Defect(
                     seq, f"record {seq} stands behind record {after}: repeated or out of order"
                 )
                 continue
+            known = False
             gap = (
                 f"record {after + 1} is"
                 if seq == after + 2

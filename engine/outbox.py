@@ -264,8 +264,8 @@ def _put_back(unsent: _Unsent, call: Call) -> Ended:
         return Ended(True, (waiting,))
     if isinstance(waiting.request, Cancel):
         return Ended(False, (call,))
-    unsent.change = _merged(call, waiting)
-    return Ended(True, (), (call,))
+    unsent.change = merged = _merged(call, waiting)
+    return Ended(True, (), (call,), merged)
 
 
 def _merged(older: Call, newer: Call) -> Call:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from .capabilities import Capabilities
-from .messages import OrderNotFound
-from .order import Doubt, Order
+from .messages import CancelRefused, OrderNotFound, OrderSnapshot, Replaced, ReplaceRefused, VenueStatus
+from .order import Doubt, Order, Outstanding
+from .values import Source
 
-__all__ = ["ASK_AGAIN_NS", "MISSES_NEEDED", "Inquiry", "absence_proven"]
+__all__ = ["ASK_AGAIN_NS", "MISSES_NEEDED", "Inquiry", "absence_proven", "requests_settled"]
 
 _MS: Final = 1_000_000
 
@@ -69,4 +70,52 @@ def absence_proven(
     return (
         f"{inquiry.misses} lookups by client id in a row did not show it, the last sent"
         f" {(answer.sent_ts - order.ts) // _MS} ms after the doubt began"
+    )
+
+
+_AT_VENUE: Final = (VenueStatus.WORKING, VenueStatus.TRIGGERED, VenueStatus.SUSPENDED)
+
+
+def requests_settled(
+    order: Order, capabilities: Capabilities, seen: OrderSnapshot, sent_ts: int, ts: int
+) -> list[CancelRefused | ReplaceRefused | Replaced]:
+    """What a look at a working order says about its requests of unknown outcome; empty while it proves nothing.
+
+    Only a look sent after the request window and the visibility lag have passed counts: by then a cancel that had its
+    effect would show, and an amend shows as the new terms or as the old ones.
+    """
+    too_early = sent_ts < order.ts + capabilities.request_window_ns + capabilities.visibility_lag_ns
+    if too_early or seen.status not in _AT_VENUE:
+        return []
+    cid = order.terms.client_order_id
+    found: list[CancelRefused | ReplaceRefused | Replaced] = []
+    why = "it still works, long after the request could have had its effect"
+    for out in order.requests:
+        if not out.unknown:
+            continue
+        if out.is_cancel:
+            found.append(CancelRefused(cid, ts, out.req_id, why, source=Source.QUERY))
+        elif _agrees(out, seen):
+            found.append(
+                Replaced(cid, ts, out.req_id, out.order_qty, out.price, out.stop_px, source=Source.QUERY)
+            )
+        elif _shows(out, seen):
+            found.append(ReplaceRefused(cid, ts, out.req_id, why, source=Source.QUERY))
+    return found
+
+
+def _shows(out: Outstanding, seen: OrderSnapshot) -> bool:
+    """Whether the snapshot says anything about each of the terms asked for."""
+    return (
+        (out.order_qty is None or seen.order_qty is not None)
+        and (out.price is None or seen.price is not None)
+        and (out.stop_px is None or seen.stop_px is not None)
+    )
+
+
+def _agrees(out: Outstanding, seen: OrderSnapshot) -> bool:
+    return (
+        (out.order_qty is None or out.order_qty == seen.order_qty)
+        and (out.price is None or out.price == seen.price)
+        and (out.stop_px is None or out.stop_px == seen.stop_px)
     )

@@ -309,7 +309,7 @@ def _record(row: Row) -> Record:
 def _closed_agrees(row: Row) -> bool:
     try:
         return closed_check(row[:9]) == row[10]  # type: ignore[arg-type]
-    except (TypeError, ValueError, ArithmeticError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         return False
 
 
@@ -322,7 +322,7 @@ def _checkpoint_agrees(key: object, seq: object, body: object, check: object) ->
         return False
     try:
         return body_check(key, seq, body) == check
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, OverflowError):
         return False
 
 

@@ -12,7 +12,6 @@ that way.
 from __future__ import annotations
 
 import sqlite3
-import struct
 import zlib
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -127,14 +126,13 @@ def translate(error: sqlite3.Error, name: str, doing: str) -> JournalError:
     return JournalUnavailable(f"{head}. Nothing of it was stored")
 
 
-_NUMBER: Final = struct.Struct("<q").pack
-
-
 def closed_check(row: ClosedRow) -> int:
     """The checksum of a closed order's row."""
-    return zlib.crc32("\0".join(row[:7]).encode() + _NUMBER(row[7]) + row[8])
+    return zlib.crc32(
+        "\0".join(row[:7]).encode() + row[7].to_bytes(8, "little", signed=True) + row[8]
+    )
 
 
 def body_check(key: str, seq: int, body: bytes) -> int:
     """The checksum of a checkpoint."""
-    return zlib.crc32(key.encode() + _NUMBER(seq) + body)
+    return zlib.crc32(key.encode() + seq.to_bytes(8, "little") + body)

@@ -301,8 +301,9 @@ def test_a_throttled_amend_meets_newer_calls() -> None:
     session.enqueue(amend("o", "a1", qty=5), 0)
     call = leave(session)
     session.enqueue(amend("o", "a2", price=7), 0)
-    assert Ended(True, (), (call,)) == session.ended(call.call_id, Ending.THROTTLED, 0, 1)
+    answer = session.ended(call.call_id, Ending.THROTTLED, 0, 1)
     merged = leave(session, 1)
+    assert Ended(True, (), (call,), merged) == answer
     assert Amend("o", "a2", "X", Decimal(5), Decimal(7)) == merged.request
     session.enqueue(cancel("o"), 1)
     assert Ended(False, (merged,)) == session.ended(merged.call_id, Ending.THROTTLED, 1, 1)

@@ -21,7 +21,14 @@ def fact(number: int) -> Filled:
 
 
 def fill_row(number: int, owner: int | None = None) -> FillRow:
-    return ("KUCOIN", "main", "BTC-USDT", "BUY", f"T-{number}", cid(number if owner is None else owner))
+    return (
+        "KUCOIN",
+        "main",
+        "BTC-USDT",
+        "BUY",
+        f"T-{number}",
+        cid(number if owner is None else owner),
+    )
 
 
 def closed_row(number: int, intent: str = "", body: bytes = b"{}") -> ClosedRow:

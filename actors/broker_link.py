@@ -1,0 +1,238 @@
+"""A broker's session with its venue: connecting, losing the link, and explaining what a gap hid.
+
+Every (re)connect is a gap: open orders and executions are asked for, and entries leave again when the answers are booked.
+A venue that raises, hangs or says nothing is a session that is down: it is tried again, and nobody else waits for it.
+What a turn decides here happens after its commit, so that a discarded turn leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.errors import InvalidValue
+from engine.messages import Filled, LinkDown, LinkUp, OrderSnapshot, VenueDown, VenueUp
+from engine.order_tables import TERMINAL, Life
+from engine.session_chart import SessionState, SessionTrigger
+from engine.statechart import Verdict
+
+from .door import admit
+from .venues.port import Answer
+
+if TYPE_CHECKING:
+    from .broker import BrokerActor
+    from .runtime import Task
+
+__all__ = ["BrokerLink", "GapAnswered"]
+
+_SECOND = 1_000_000_000
+#: How far back executions are read again, beyond the last one known: venues publish some late and out of order.
+OVERLAP_NS = 600 * _SECOND
+#: Waits before connecting or asking again; the last repeats.
+RETRY_NS = (_SECOND // 4, _SECOND, 5 * _SECOND, 15 * _SECOND)
+#: A connect that has not come to a link by then is given up and tried again.
+CONNECT_NS = 30 * _SECOND
+#: So have lists, which may have many pages.
+LISTS_NS = 60 * _SECOND
+
+
+class GapAnswered(NamedTuple):
+    """What a venue said about open orders and executions after a gap."""
+
+    open_orders: Answer[OrderSnapshot]
+    executions: Answer[Filled]
+    whole: bool  # asked after a (re)connect, not for single orders
+    question: int
+    failure: str  # why it could not be asked; "" when it was
+
+
+class BrokerLink:
+    """The half of a broker that owns its session. Lives and dies with it, on the same thread."""
+
+    def __init__(self, broker: BrokerActor) -> None:
+        self.broker = broker
+        self.closing = False
+        self.executions_ts = 0  # the latest execution seen; reading again starts OVERLAP_NS before it
+        self._exact = broker.capabilities.inline
+        self._connects = 0
+        self._failures = 0
+        self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
+        self._asking = False
+
+    # --- connecting --------------------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Open the venue's session after this turn; if that fails, try again later."""
+        self.broker.turn.effects.append((self._connect_now, None, None))
+
+    def _connect_now(self, _: None, __: None) -> None:
+        broker = self.broker
+        if self.closing or broker.session.on(SessionTrigger.CONNECT).verdict is not Verdict.MOVE:
+            return  # it stands already, or somebody is at it
+        self._connects += 1
+        task = broker.dispatcher.spawn(self._connect())
+        attempt = self._connects
+        broker.dispatcher.call_later(CONNECT_NS, lambda: self._give_up(task, attempt))
+
+    def _give_up(self, task: Task[None], attempt: int) -> None:
+        if attempt == self._connects and self.broker.session.state is SessionState.CONNECTING:
+            task.cancel()
+            self.link_down(LinkDown(self.broker.dispatcher.time_ns(), "connect: no link in time"))
+
+    async def _connect(self) -> None:
+        broker = self.broker
+        try:
+            await broker.venue.connect(self.sink, broker.dispatcher)
+        except Exception as error:  # an adapter may fail in any way; it is a session that is down, no more
+            detail = f"connect failed: {type(error).__name__}"
+            broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
+
+    def sink(self, report: Any) -> None:
+        """Take what the venue pushes; from any thread."""
+        broker = self.broker
+        if not self._exact:
+            try:
+                report = admit(report)
+            except InvalidValue as error:
+                detail = f"{broker.name}: {error}"
+                broker.dispatcher.call_soon(lambda: broker.alarm("malformed_report", detail))
+                return
+        broker.dispatcher.post(broker, report)
+
+    def admitted(self, reports: tuple[Any, ...]) -> list[Any]:
+        """Reports out of an answer, fit to be journalled; inside a turn."""
+        if self._exact:
+            return list(reports)
+        fit = []
+        for report in reports:
+            try:
+                fit.append(admit(report))
+            except InvalidValue as error:
+                self.broker.alarm("malformed_report", f"{self.broker.name}: {error}")
+        return fit
+
+    def link_up(self, up: LinkUp) -> None:
+        """A session stands: what happened in the gap is asked for before entries leave."""
+        broker = self.broker
+        cell = broker.session.on(SessionTrigger.LINK_UP)
+        broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
+        if cell.target is SessionState.RECONCILING:
+            self.reconcile(whole=True)
+        broker.turn.effects.append((self._pump, None, None))
+
+    def link_down(self, down: LinkDown) -> None:
+        """The session is gone: orders stand as last known, entries wait, and we connect again."""
+        broker = self.broker
+        broker.session.on(SessionTrigger.LINK_DOWN)
+        broker.turn.record(down.ts, f"session:{broker.name}:{broker.account}", down)
+        broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, down.detail))
+        if not self.closing:
+            broker.dispatcher.call_later(_wait(self._failures), self.connect)
+            self._failures += 1
+
+    # --- gaps --------------------------------------------------------------------------------------------------------
+
+    def fetch_executions(self) -> None:
+        """Ask for executions, unless that is under way."""
+        if not self._asking:
+            self.reconcile(whole=False)
+
+    def reconcile(self, *, whole: bool) -> None:
+        """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries leave again."""
+        self.broker.turn.effects.append((self._ask_now, whole, None))
+
+    def _ask_now(self, whole: bool, _: None) -> None:
+        broker = self.broker
+        if self.closing:
+            return
+        self._asking = True
+        self._question += 1
+        question = self._question
+        task = broker.dispatcher.spawn(self._ask_venue(whole, question))
+        broker.dispatcher.call_later(LISTS_NS, lambda: self._no_answer(task, whole, question))
+
+    def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
+        if not task.done():
+            task.cancel()
+            nothing: Answer[Any] = Answer((), False, 0)
+            self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
+
+    async def _ask_venue(self, whole: bool, question: int) -> None:
+        """Open orders first, then executions: an order that fills between shows in one of the two."""
+        broker = self.broker
+        sent = broker.dispatcher.time_ns()
+        open_orders: Answer[OrderSnapshot] = Answer((), False, sent)
+        executions: Answer[Filled] = Answer((), False, sent)
+        failure = ""
+        try:
+            if whole:
+                open_orders = await broker.venue.open_orders()
+            executions = await broker.venue.executions(max(self.executions_ts - OVERLAP_NS, 0))
+        except Exception as error:  # a query that failed says nothing; its text may hold a signed URL
+            failure = type(error).__name__
+        gap = GapAnswered(open_orders, executions, whole, question, failure)
+        broker.dispatcher.post(broker, gap)
+
+    def gap_answered(self, gap: GapAnswered) -> None:
+        """Book what a gap hid, ask about what it does not explain, and let entries go on."""
+        broker = self.broker
+        is_latest = gap.question == self._question
+        if is_latest:
+            self._asking = False
+        for fill in self.admitted(gap.executions.items):
+            broker.report(fill)
+            self.executions_ts = max(self.executions_ts, fill.ts)
+        shown: dict[str, None] = {}
+        for snapshot in self.admitted(gap.open_orders.items):
+            shown[snapshot.client_order_id] = None
+            broker.report(snapshot)
+        if not gap.whole or not is_latest:
+            return
+        if gap.failure:
+            self._failed(gap.failure)
+            return
+        self._failures = 0
+        for cid, actor in list(broker.orders.items()):
+            if actor.order.life in TERMINAL or actor.order.life is Life.PENDING:
+                continue
+            broker.calls.ask_after_gap(actor, is_missing=cid not in shown and gap.open_orders.complete)
+        broker.session.on(SessionTrigger.RECONCILED)
+        ts = broker.dispatcher.time_ns()
+        broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
+        broker.turn.effects.append((self._pump, None, None))
+
+    def _failed(self, failure: str) -> None:
+        """The venue could not be asked: entries wait on, and we ask again."""
+        broker = self.broker
+        self._failures += 1
+        if self._failures == 1:
+            broker.alarm("reconcile", f"{broker.name}: open orders and executions cannot be read: {failure}")
+        broker.dispatcher.call_later(_wait(self._failures), self._again)
+
+    def _again(self) -> None:
+        state = self.broker.session.state
+        if state is SessionState.RECONCILING or state is SessionState.SUSPECT:
+            self.reconcile(whole=True)
+
+    def _pump(self, _: None, __: None) -> None:
+        self.broker.lane.pump()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def begin_close(self) -> None:
+        """No entry leaves any more; what protects still does. Outside turns."""
+        self.closing = True
+        self.broker.session.on(SessionTrigger.CLOSE)
+
+    async def close(self) -> None:
+        """End the session; what has not left never leaves, open orders at the venue stay as they are."""
+        self.broker.lane.withdraw_unsent()
+        self.broker.session.on(SessionTrigger.DRAINED)
+        try:
+            await self.broker.venue.close()
+        except Exception as error:  # it is over either way
+            detail = f"{self.broker.name}: close raised {type(error).__name__}"
+            self.broker.dispatcher.call_soon(lambda: self.broker.alarm("close", detail))
+
+
+def _wait(failures: int) -> int:
+    return RETRY_NS[min(failures, len(RETRY_NS) - 1)]
