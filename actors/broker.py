@@ -27,14 +27,16 @@ from engine.messages import (
     LinkUp,
     OrderReport,
     Place,
+    Request,
     SetBaseline,
     SettleOrder,
     SubmitOrder,
 )
 from engine.order import Booking, BookingKind, Ledger, Order, Step
 from engine.order_events import events_of, head, submitted
-from engine.order_steps import begin, mark_sent
+from engine.order_steps import begin, mark_sent, mark_unsent
 from engine.order_tables import TERMINAL, Life
+from engine.policies.validation import check_amend
 from engine.position_state import Position, new_position
 from engine.session import SessionLimits, VenueSession
 from engine.session_chart import SessionState
@@ -42,7 +44,8 @@ from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
 from engine.views import OrderView, view_order
 
-from .broker_calls import BrokerCalls, GapAnswered
+from .broker_calls import BrokerCalls
+from .broker_link import BrokerLink, GapAnswered
 from .broker_words import Ask, Counters, ExecutionElsewhere, Thaw, WaitFor
 from .intake import Intake
 from .lane import CallEnded, Lane
@@ -89,6 +92,7 @@ class BrokerActor(Actor):
         self.session = VenueSession(limits)
         self.lane = Lane(self, venue, self.session, dispatcher, call_timeout_ns)
         self.calls = BrokerCalls(self, ack_timeout_ns)
+        self.link = BrokerLink(self)
         self.orders: dict[str, OrderActor] = {}
         self.by_venue_id: dict[str, str] = {}
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
@@ -96,7 +100,7 @@ class BrokerActor(Actor):
         self.waiters = Waiters()
         self.counters = Counters()
         self._on_retired = on_retired
-        self._adoptions = 0
+        self.left_early: dict[str, None] = {}  # cancels that left before they could be written
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self._asked,
             SubmitOrder: self._submit,
@@ -107,9 +111,9 @@ class BrokerActor(Actor):
             CorrectPosition: self._state_position,
             WaitFor: self._wait_for,
             CallEnded: self.calls.ended,
-            LinkUp: self.calls.link_up,
-            LinkDown: self.calls.link_down,
-            GapAnswered: self.calls.gap_answered,
+            LinkUp: self.link.link_up,
+            LinkDown: self.link.link_down,
+            GapAnswered: self.link.gap_answered,
         }
 
     @property
@@ -142,6 +146,10 @@ class BrokerActor(Actor):
             if ask.future is not None:
                 self.turn.reply_exception(ask.future, error)
             return
+        except Exception as error:  # a bug of ours goes to the asker as well as to supervision
+            if ask.future is not None:
+                self.turn.reply_exception(ask.future, error)
+            raise
         if ask.future is not None:
             self.turn.reply(ask.future, answer)
 
@@ -173,6 +181,9 @@ class BrokerActor(Actor):
             )
         if actor.frozen and isinstance(command, AmendOrder):
             raise UserError(f"order {command.client_order_id!r} is frozen after a failure: it takes cancels only")
+        if isinstance(command, AmendOrder):
+            instrument = self.instruments[actor.order.terms.instrument]
+            check_amend(command, instrument, self.capabilities)
         out = self.deliver(actor, command)
         if out is None:
             raise UserError(f"{type(command).__name__} of {command.client_order_id!r} failed; see the alarm")
@@ -214,6 +225,7 @@ class BrokerActor(Actor):
         try:
             return actor.on_receive(message)
         except UserError:
+            self.turn.rollback(mark)
             raise
         except ExecutionElsewhere as error:
             self.turn.rollback(mark)
@@ -251,11 +263,15 @@ class BrokerActor(Actor):
         key = (self.name, self.account, fill.instrument or terms.instrument, side.value, booking.exec_id)
         turn = self.turn
         owner = turn.refused_execution.get(key) if turn.refused_execution else None
-        if owner is not None and owner != terms.client_order_id:
+        if owner is not None and (owner != terms.client_order_id or self._is_claimed(key)):
             raise ExecutionElsewhere(
                 f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
             )
         turn.batch.fills.append((*key, terms.client_order_id))
+
+    def _is_claimed(self, key: tuple[str, str, str, str, str]) -> bool:
+        """Whether an execution has its row, on disk or in this turn (asked only after one was refused)."""
+        return self.journal.has_fill(*key) is not None or any(row[:5] == key for row in self.turn.batch.fills)
 
     def unchanged(self, actor: OrderActor, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
@@ -266,8 +282,12 @@ class BrokerActor(Actor):
     def stepped(self, actor: OrderActor, before: Order, out: Step, message: Any) -> None:
         """Stage what follows from a step: requests, retirement, questions to the venue, waiting tickets."""
         order = out.order
-        if out.request is not None:
-            self.turn.effects.append((self.lane.send, out.request, order.terms.reduce_only))
+        request = out.request
+        if request is not None:
+            if self.left_early and request.req_id in self.left_early:
+                self.turn.effects.append((self.left_early.pop, request.req_id, None))
+            else:
+                self.turn.effects.append((self.lane.send, request, order.terms.reduce_only))
         if order.venue_order_ids is not before.venue_order_ids:
             cid = order.terms.client_order_id
             for venue_id in order.venue_order_ids:
@@ -280,7 +300,12 @@ class BrokerActor(Actor):
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
-        if order.unverified or order.life is Life.IN_DOUBT or order.claim_qty > order.cum_qty:
+        if (
+            order.unverified
+            or order.life is Life.IN_DOUBT
+            or order.claim_qty > order.cum_qty
+            or (order.requests and any(out.unknown for out in order.requests))
+        ):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
             self.waiters.stepped(order, self.turn)
@@ -297,27 +322,44 @@ class BrokerActor(Actor):
             )
             return
         self.turn.first_words.append(lambda: self._note_cancel(command))
+        self.let_cancel_leave(command)
+        future.set(view_order(actor.order))
+
+    def let_cancel_leave(self, command: CancelOrder) -> None:
+        """Send a cancel that cannot be written yet, once; its command will be written when that works again."""
+        actor = self.orders.get(command.client_order_id)
+        if actor is None or actor.order.life in TERMINAL or command.req_id in self.left_early:
+            return
+        self.left_early[command.req_id] = None
         ids = actor.order.venue_order_ids
         symbol = actor.order.terms.instrument
-        request = Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None)
-        self.lane.send(request, False)
-        self.turn.hub.publish(
-            [Alarm(command.ts, "unjournalled", "a cancel left before it could be written", symbol)]
+        self.lane.send(
+            Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None), False
         )
-        future.set(view_order(actor.order))
+        detail = "a cancel left before it could be written"
+        self.turn.tell(Alarm(command.ts, "unjournalled", detail, command.client_order_id))
 
     def _note_cancel(self, command: CancelOrder) -> None:
         actor = self.orders.get(command.client_order_id)
-        if actor is not None and self.deliver(actor, command) is not None and self.turn.effects:
-            self.turn.effects.pop()  # the request left already
+        if actor is not None:
+            self.deliver(actor, command)
 
     def sent(self, place: Place) -> None:
         """The lane hands a placement to the wire: no fact of its own, the journalled intent says as much."""
         actor = self.orders.get(place.order.client_order_id)
         if actor is not None:
             actor.order = mark_sent(actor.order)
+            if self.waiters.any:
+                self.waiters.sent(actor.order)
             if self.turn.hub.active:
                 self.turn.tell(submitted(actor.order, self.dispatcher.time_ns()))
+
+    def unsent(self, request: Request) -> None:
+        """A venue throttled a placement: a definite no, so it waits to leave again and may still be withdrawn."""
+        if type(request) is Place:
+            actor = self.orders.get(request.order.client_order_id)
+            if actor is not None:
+                actor.order = mark_unsent(actor.order)
 
     # --- coming and going --------------------------------------------------------------------------------------------
 

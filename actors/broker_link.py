@@ -7,6 +7,7 @@ What a turn decides here happens after its commit, so that a discarded turn leav
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InvalidValue
@@ -20,7 +21,7 @@ from .venues.port import Answer
 
 if TYPE_CHECKING:
     from .broker import BrokerActor
-    from .runtime import Task
+    from .runtime import Task, Timer
 
 __all__ = ["BrokerLink", "GapAnswered"]
 
@@ -57,6 +58,7 @@ class BrokerLink:
         self._failures = 0
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
         self._asking = False
+        self._timers: dict[str, Timer] = {}  # by what they guard: "connect", "lists"
 
     # --- connecting --------------------------------------------------------------------------------------------------
 
@@ -71,7 +73,16 @@ class BrokerLink:
         self._connects += 1
         task = broker.dispatcher.spawn(self._connect())
         attempt = self._connects
-        broker.dispatcher.call_later(CONNECT_NS, lambda: self._give_up(task, attempt))
+        self._guard("connect", CONNECT_NS, lambda: self._give_up(task, attempt))
+
+    def _guard(self, what: str, wait_ns: int, give_up: Callable[[], object]) -> None:
+        self._unguard(what)
+        self._timers[what] = self.broker.dispatcher.call_later(wait_ns, give_up)
+
+    def _unguard(self, what: str) -> None:
+        timer = self._timers.pop(what, None)
+        if timer is not None:
+            timer.cancel()
 
     def _give_up(self, task: Task[None], attempt: int) -> None:
         if attempt == self._connects and self.broker.session.state is SessionState.CONNECTING:
@@ -113,6 +124,7 @@ class BrokerLink:
     def link_up(self, up: LinkUp) -> None:
         """A session stands: what happened in the gap is asked for before entries leave."""
         broker = self.broker
+        self._unguard("connect")
         cell = broker.session.on(SessionTrigger.LINK_UP)
         broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
         if cell.target is SessionState.RECONCILING:
@@ -122,6 +134,7 @@ class BrokerLink:
     def link_down(self, down: LinkDown) -> None:
         """The session is gone: orders stand as last known, entries wait, and we connect again."""
         broker = self.broker
+        self._unguard("connect")
         broker.session.on(SessionTrigger.LINK_DOWN)
         broker.turn.record(down.ts, f"session:{broker.name}:{broker.account}", down)
         broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, down.detail))
@@ -148,7 +161,7 @@ class BrokerLink:
         self._question += 1
         question = self._question
         task = broker.dispatcher.spawn(self._ask_venue(whole, question))
-        broker.dispatcher.call_later(LISTS_NS, lambda: self._no_answer(task, whole, question))
+        self._guard("lists", LISTS_NS, lambda: self._no_answer(task, whole, question))
 
     def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
         if not task.done():
@@ -178,6 +191,7 @@ class BrokerLink:
         is_latest = gap.question == self._question
         if is_latest:
             self._asking = False
+            self._unguard("lists")
         for fill in self.admitted(gap.executions.items):
             broker.report(fill)
             self.executions_ts = max(self.executions_ts, fill.ts)
@@ -221,6 +235,8 @@ class BrokerLink:
     def begin_close(self) -> None:
         """No entry leaves any more; what protects still does. Outside turns."""
         self.closing = True
+        for what in ("connect", "lists"):
+            self._unguard(what)
         self.broker.session.on(SessionTrigger.CLOSE)
 
     async def close(self) -> None:

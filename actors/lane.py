@@ -100,6 +100,7 @@ class Lane:
         self.dispatcher = dispatcher
         self.call_timeout_ns = call_timeout_ns
         self._inline = venue.capabilities.inline
+        self._pumping = False
         self._wake: Timer | None = None
         self._wake_at = 0
 
@@ -117,10 +118,16 @@ class Lane:
 
     def pump(self) -> None:
         """Start every call that may leave now; come back when the session says so."""
+        if self._pumping:
+            return  # a call that ended at once: the loop below goes on
         session = self.session
         now = self.dispatcher.monotonic_ns()
-        while (call := session.next(now)) is not None:
-            self._start(call)
+        self._pumping = True
+        try:
+            while (call := session.next(now)) is not None:
+                self._start(call)
+        finally:
+            self._pumping = False
         if session.queued:
             for late in session.overdue(now):
                 self._overdue(late)
@@ -185,7 +192,10 @@ class Lane:
         if ending is None:  # an adapter answered something that is no outcome
             kind = type(outcome).__name__  # not its text: it may hold a signed URL
             outcome, ending = Unknown(f"the adapter answered with a {kind}"), Ending.UNKNOWN
-        retry = outcome.retry_after_ns if isinstance(outcome, Throttled) else 0
+        retry = 0
+        if isinstance(outcome, Throttled):
+            retry = outcome.retry_after_ns
+            self.broker.unsent(call.request)
         gone = self.session.ended(call.call_id, ending, self.dispatcher.monotonic_ns(), retry)
         if gone.withdrawn or gone.coalesced:
             self._never_leave(gone.withdrawn, gone.coalesced)

@@ -155,8 +155,8 @@ class Lifecycle:
             self.journal, self.hub, self._journal_failed, self._journal_works, self.dispatcher.time_ns
         )
         self.dispatcher.turn = turn
-        self.dispatcher.supervisor = supervisor_for(self)
-        wire(self)
+        self.dispatcher.supervisor = supervisor_for(self.dispatcher)
+        wire(self.dispatcher, turn, self.brokers.values())
         for (name, symbol), instrument in recovered.books.instruments.items():
             self.instruments.setdefault(name, {})[symbol] = instrument
         for venue in self._venues:
@@ -222,7 +222,7 @@ class Lifecycle:
 
     def _connect(self, done: Future[None]) -> None:
         for broker in self.brokers.values():
-            broker.calls.connect()
+            broker.link.connect()
         self.turn.reply(done, None)
 
     def _define_all(self, instruments: Iterable[Instrument]) -> None:

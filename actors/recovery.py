@@ -51,8 +51,9 @@ def recover(journal: Journal) -> Recovered:
     books = Books()
     seq = 0
     for key, (at, body) in journal.checkpoints().items():
-        seq = max(seq, at)
-        _take_over(books, key, body)
+        if _is_ours(key):
+            seq = max(seq, at)
+            _take_over(books, key, body)
     with exact():
         for record in journal.records(after=seq):
             books.apply(record.entity, decode(record.body))
@@ -62,6 +63,11 @@ def recover(journal: Journal) -> Recovered:
         if not (order.life in TERMINAL and is_settled(order))
     )
     return Recovered(books, still_open, seq, books.facts)
+
+
+def _is_ours(key: str) -> bool:
+    """Whether a row is part of a checkpoint of state; others keep rows of their own (a replay's watermark)."""
+    return key.partition(":")[0] in ("order", "position", "instrument", "parked")
 
 
 def _take_over(books: Books, key: str, body: bytes) -> None:
@@ -119,4 +125,4 @@ def checkpoint(
         rows[f"order:{actor.order.terms.client_order_id}"] = tombstone(actor.order, actor.ledger)
     for name, reports in parked.items():
         rows[f"parked:{name}"] = _ENCODER.encode(reports)
-    batch.checkpoints_removed.extend(key for key in known if key not in rows)
+    batch.checkpoints_removed.extend(key for key in known if key not in rows and _is_ours(key))

@@ -123,14 +123,28 @@ def _magic(path: Path) -> bytes:
         raise RecordingError(f"{path.name}: cannot be opened: {error.strerror}") from error
 
 
+class FirstLines:
+    """The beginning of a recording: at most ``count`` of its lines (a header counts as one)."""
+
+    def __init__(self, lines: Lines, count: int) -> None:
+        self._lines = lines
+        self._count = count
+        self.name = lines.name
+
+    def __iter__(self) -> Iterator[str]:
+        return islice(self._lines, self._count)
+
+
 def open_recording(
     paths: Sequence[Path],
     format: str | None = None,  # noqa: A002  # the word users type after --
+    limit: int | None = None,
 ) -> Recording:
     """Open one recording: a file, or the KuCoin event log with its fill exports.
 
     ``format`` is one of :data:`engine.recordings.FORMATS`, to insist on it; None detects it from
-    the content. More than one path is given only where the format has companions.
+    the content. More than one path is given only where the format has companions. ``limit`` takes
+    only the first so many lines (a header is one); a drop copy beside a log is read whole.
 
     Raises:
         RecordingError: unreadable, empty, unknown or mixed; nothing stays open.
@@ -143,8 +157,11 @@ def open_recording(
     if limit is not None:
         if limit < 1:
             raise RecordingError(f"the limit of lines must be above 0, was {limit}")
-        first, lines = found[0]
-        found[0] = first, FirstLines(lines, limit)
+        has_log = any(kind == "kucoin-events" for kind, _ in found)
+        found = [
+            (kind, lines if has_log and kind == "kucoin-trades" else FirstLines(lines, limit))
+            for kind, lines in found
+        ]
     return make_recording(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from engine.errors import JournalCorrupt, RecordingError
+from engine.errors import RecordingError
 from engine.fold import Books
 from engine.journal import decode_record
 from engine.messages import (
@@ -68,7 +68,9 @@ def open_source(paths: Sequence[Path], format: str | None, limit: int | None) ->
         if len(paths) != 1:
             names = ", ".join(path.name for path in paths)
             raise RecordingError(f"a journal is replayed alone, not together with others: {names}")
-        return JournalSource(paths[0], limit)
+        if limit is not None and limit < 1:
+            raise RecordingError(f"the limit of facts must be above 0, was {limit}")
+        return JournalSource(paths[0].name, open_journal(paths[0], read_only=True), limit)
     return RecordingSource(paths, format, limit)
 
 
@@ -122,10 +124,10 @@ class JournalSource:
 
     format = JOURNAL_FORMAT
 
-    def __init__(self, path: Path, limit: int | None) -> None:
-        self.name = path.name
+    def __init__(self, name: str, journal: Journal, limit: int | None = None) -> None:
+        self.name = name
         self.instruments: tuple[Instrument, ...] = ()  # they are defined by facts, in their order
-        self._journal: Journal = open_journal(path, read_only=True)
+        self._journal = journal
         self._last = self._journal.last_seq if limit is None else min(limit, self._journal.last_seq)
         self.fingerprint = f"{self._journal.engine_id}/{self._journal.incarnation}/{self._last}"
         self._owners: dict[str, str] = {}
@@ -143,7 +145,7 @@ class JournalSource:
             accounts[name] = owner.venue, owner.account
             self._owners[record.entity] = name
         if not accounts:
-            raise JournalCorrupt(f"{path.name}: the journal holds no order, so there is nothing to replay")
+            raise RecordingError(f"{name}: the journal holds no order, so there is nothing to replay")
         self.accounts: Mapping[str, AccountKey] = accounts
 
     def rows(self) -> Rows:

@@ -7,15 +7,10 @@ many failures in a window end the system, because then nothing it says can be tr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.session_chart import TradingMode
 
 from .broker import BrokerActor
-from .runtime import Decision, Failure, FailureKind, TableSupervisor
-
-if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+from .runtime import Decision, Dispatcher, Failure, FailureKind, TableSupervisor
 
 __all__ = ["TABLE", "supervisor_for"]
 
@@ -28,11 +23,11 @@ TABLE = {
 }
 
 
-def supervisor_for(system: Lifecycle) -> TableSupervisor:
+def supervisor_for(dispatcher: Dispatcher) -> TableSupervisor:
     """The supervisor of a system's dispatcher."""
 
     def quarantine(failure: Failure) -> None:
-        actor, dispatcher = failure.actor, system.dispatcher
+        actor = failure.actor
         kind, error = type(failure.message).__name__, failure.exc
         dispatcher.dead_letter(actor.actor_urn, failure.message)
         if isinstance(actor, BrokerActor):
@@ -45,5 +40,5 @@ def supervisor_for(system: Lifecycle) -> TableSupervisor:
             )
 
     return TableSupervisor(
-        system.dispatcher.monotonic_ns, {Decision.QUARANTINE: quarantine}, TABLE, k=10
+        dispatcher.monotonic_ns, {Decision.QUARANTINE: quarantine}, TABLE, k=10
     )

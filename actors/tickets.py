@@ -107,6 +107,12 @@ class Waiters:
         for _, future in there:
             turn.effects.append((self._answer, order, future))
 
+    def sent(self, order: Order) -> None:
+        """An order has left: not a fact of its own, so those who wait for that are answered at once."""
+        for until, future in self._by_order.get(order.terms.client_order_id, ()):
+            if until is Until.SUBMITTED:
+                self._answer(order, future)
+
     def _answer(self, order: Order, future: Future[OrderView]) -> None:
         cid = order.terms.client_order_id
         waiting = [pair for pair in self._by_order.pop(cid, ()) if pair[1] is not future]

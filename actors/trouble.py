@@ -7,39 +7,40 @@ gap, and a gap is reconciled. A timer or coroutine that raised is a bug in us: a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from engine.messages import Alarm, Command, Report
 from engine.session_chart import SessionTrigger
 
-if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+from .broker import BrokerActor
+from .runtime import Dispatcher
+from .turn import Turn
 
 __all__ = ["wire"]
 
 
-def wire(system: Lifecycle) -> None:
-    """Set the dispatcher's hooks; before it is started."""
-    dispatcher = system.dispatcher
+def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> None:
+    """Set the dispatcher's hooks; before it is started. ``brokers`` is read when it is needed."""
 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__
         if isinstance(message, Command | Report) and dispatcher.in_turn():
             ts = getattr(message, "ts", dispatcher.time_ns())
-            system.turn.record(ts, f"dead:{actor_urn}", message)  # type: ignore[arg-type]  # a fact by its class
+            turn.record(ts, f"dead:{actor_urn}", message)  # type: ignore[arg-type]  # a fact by its class
         alarm = Alarm(dispatcher.time_ns(), "dead_letter", f"{kind} reached nobody", actor_urn)
-        system.turn.tell(alarm)
+        turn.tell(alarm)
 
     def too_long() -> None:
-        for broker in system.brokers.values():
+        for broker in brokers:
             broker.session.on(SessionTrigger.GAP)
-            broker.calls.reconcile(whole=True)
+            broker.link.reconcile(whole=True)
             broker.alarm("queue_full", f"{dispatcher.queued()} messages wait: reconciling before entries go on")
 
     def background(what: object, error: BaseException) -> None:
         name = getattr(what, "__qualname__", type(what).__name__)
         detail = f"{name} raised {type(error).__name__}"
-        system.turn.tell(Alarm(dispatcher.time_ns(), "background_failed", detail))
+        turn.tell(Alarm(dispatcher.time_ns(), "background_failed", detail))
 
     dispatcher.dead_letters.hook = dead_letter
     dispatcher.on_full = too_long

@@ -19,7 +19,7 @@ from engine.errors import JournalError
 from engine.fold import tombstone
 from engine.journal import encode
 from engine.messages import Alarm, Event, Fact
-from engine.order import public_state
+from engine.order import Ledger, Order, public_state
 
 from .runtime import Future, TurnDiscarded
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from actors.journal import Journal
 
     from .hub import Hub
-    from .order import OrderActor
     from .runtime import Input
 
 __all__ = ["Mark", "Restorable", "Turn"]
@@ -43,6 +42,27 @@ class Restorable(Protocol):
     def restore(self, before: Any, extra: Any) -> None:
         """Become ``before`` again."""
         ...
+
+
+class Retires(Protocol):
+    """Who lets a closed order leave memory."""
+
+    def retire(self, actor: Any) -> None:
+        """After the commit of its closed row."""
+        ...
+
+
+class ClosingOrder(Protocol):
+    """An order that ended in this turn, as far as a turn needs to know it."""
+
+    order: Order
+    ledger: Ledger | None
+    revived: bytes | None
+
+    @property
+    def broker(self) -> Retires: ...
+
+    def is_done(self) -> bool: ...
 
 
 class Turn:
@@ -87,7 +107,7 @@ class Turn:
         #: Execution keys that the journal refused because another order booked them: (key) -> that order.
         self.refused_execution: dict[tuple[str, str, str, str, str], str] = {}
         #: Orders that ended in this turn; those that are done at its end get their closed row and leave memory.
-        self.closing: dict[str, OrderActor] = {}
+        self.closing: dict[str, ClosingOrder] = {}
         #: Called once, just before a commit, when a checkpoint is due: it stages rows of everything as it then is.
         self.checkpoint: Callable[[], None] | None = None
         #: Run at the beginning of every turn until one is committed: what left while nothing could be written.
@@ -162,7 +182,7 @@ class Turn:
         """
         del inputs
         batch = self.batch
-        done: list[OrderActor] = []
+        done: list[ClosingOrder] = []
         if self.closing:
             done = self._close()
         if self.checkpoint is not None:
@@ -216,9 +236,9 @@ class Turn:
         detail = f"{name} raised {type(error).__name__}: {error}"
         self.events.append(Alarm(self._time_ns(), "effect_failed", detail))
 
-    def _close(self) -> list[OrderActor]:
+    def _close(self) -> list[ClosingOrder]:
         """Stage the closed rows; an order that was closed before and now is not any more loses its row."""
-        done: list[OrderActor] = []
+        done: list[ClosingOrder] = []
         batch = self.batch
         for cid, actor in self.closing.items():
             order = actor.order

@@ -16,6 +16,8 @@ from typing import Final
 
 import orjson
 
+from actors.replay import Report, replay
+
 from .harness import Options, Result, Side, Unavailable, compare
 from .shared import shared_file
 
@@ -40,7 +42,7 @@ def run(options: Options) -> Iterator[Result]:
             if options.quick:
                 path = _beginning(path, Path(folder), _ROWS_QUICK)
             rows = _count(path)
-            sides = (Replay(path, rows), BareDecode(path, rows))
+            sides = (Replay(path), BareDecode(path, rows))
             yield from compare(
                 "replay", case, "messages/s", _per_second(rows), sides, options.rounds
             )
@@ -51,20 +53,28 @@ class Replay(Side):
 
     name = "engine"
 
-    def __init__(self, path: Path, rows: int) -> None:
-        raise Unavailable(f"replay of {path.name} ({rows} rows): the replay command is missing")
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._report: Report | None = None
 
     def prepare(self) -> None:
-        """A new journal file."""
+        """A folder for the journal."""
+        self._folder = tempfile.TemporaryDirectory(prefix="replay-")
+        self._report = None
 
     def work(self) -> None:
-        """Replay."""
+        """Replay, and judge."""
+        self._report = replay([self._path], journal=Path(self._folder.name) / "replay.journal")
 
     def check(self) -> None:
         """Every check of the recording holds."""
+        assert self._report is not None
+        failed = [check for check in self._report.checks if check.failed]
+        assert not failed, failed
 
     def finish(self) -> None:
         """Remove the journal."""
+        self._folder.cleanup()
 
 
 class BareDecode(Side):

@@ -52,7 +52,7 @@ from .order_tables import LIFE, LINK, TERMINAL, Life, LifeTrigger, LinkTrigger
 from .statechart import Verdict
 from .values import CONTEXT, OrderState, Source
 
-__all__ = ["begin", "mark_sent", "relink", "step"]
+__all__ = ["begin", "mark_sent", "mark_unsent", "relink", "step"]
 
 _TABLE = LIFE.table
 _T = LifeTrigger
@@ -86,6 +86,16 @@ def mark_sent(order: Order) -> Order:
     """
     cell = _TABLE[order.life, _T.SEND]
     return order if cell.target is order.life else _moved(order, cell.target, order.ts)
+
+
+def mark_unsent(order: Order) -> Order:
+    """Note that the venue refused to take the placement at all (a rate limit): it waits to leave again.
+
+    Like :func:`mark_sent` no fact of its own, and only where no answer has moved the order since.
+    """
+    if order.life is not Life.SUBMITTED or order.venue_order_ids:
+        return order
+    return _moved(order, Life.PENDING, order.ts)
 
 
 def relink(order: Order, trigger: LinkTrigger, ts: int) -> Step:

@@ -48,7 +48,7 @@ class OwnerLock:
                 f"{journal}: {who} has it open. One system owns a journal: stop that one first, or"
                 " give this one its own file; to look at it, open it with read_only=True"
             ) from None
-        # After the lock, so that a refused system does not erase the owner's number; and that number
+        # After the lock, so that a refused system does not erase the owner's number; that number
         # only serves the message above, so on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
             os.ftruncate(self._handle, 0)

@@ -28,6 +28,7 @@ __all__ = [
     "create",
     "new_identity",
     "read_identity",
+    "real_path",
     "refuse_path",
     "refuse_torn_log",
 ]
@@ -63,6 +64,18 @@ def new_identity(
     return Identity(engine_id, incarnation, time.time_ns() if created_ts is None else created_ts)
 
 
+def real_path(path: str | Path) -> Path:
+    """The file behind links, so that a journal has one owner whatever it is called.
+
+    Raises:
+        JournalUnavailable: no system call takes such a name.
+    """
+    try:
+        return Path(path).resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # NUL, a loop of links
+        raise JournalUnavailable(f"{str(path)!r} cannot name a journal: {error}") from None
+
+
 def refuse_path(path: Path, read_only: bool) -> None:
     """Refuse what cannot be a journal by its looks.
 
@@ -89,7 +102,7 @@ def refuse_path(path: Path, read_only: bool) -> None:
         if read_only:
             raise JournalUnavailable(f"{path}: there is no such journal to read") from None
         return
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except OSError as error:
         raise JournalUnavailable(f"{path}: cannot be opened: {error}") from None
     if stat.S_ISDIR(status.st_mode):
         raise JournalUnavailable(
@@ -102,10 +115,15 @@ def refuse_path(path: Path, read_only: bool) -> None:
             f"{path} is empty, so it is not a journal (or is one cut to nothing; it was left as it"
             " is). Remove it to begin a new journal under this name"
         )
-    if not read_only and not os.access(path, os.W_OK):
+    if not read_only and not _is_writable(path):
         raise JournalUnavailable(
             f"{path} is write-protected; make it writable, or look at it with read_only=True"
         )
+
+
+def _is_writable(path: Path) -> bool:
+    # As whom we act, not as whom we were started: a service may have given up root's rights.
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _has_log(path: Path) -> bool:

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from engine.errors import JournalCorrupt, JournalError
 from engine.journal import Defect, Record, chain, genesis, verify_chain
@@ -66,17 +66,19 @@ class Reader:
         self.removable_to = int(stored.get("removable_to", 0))
 
     def _open(self) -> tuple[sqlite3.Connection, Identity]:
-        db = connect(self.path, "ro")
         try:
-            return db, read_identity(db, self.name)
+            return self._open_as("ro")
         except sqlite3.OperationalError:
-            db.close()
             # On a read-only disk SQLite cannot make the files that readers of a log share. Without
             # a log there is nothing to share, and nobody can write.
             log = self.path.with_name(self.path.name + "-wal")
             if log.exists() and log.stat().st_size:
                 raise
-            db = connect(self.path, "immutable")
+            return self._open_as("immutable")
+
+    def _open_as(self, mode: Literal["ro", "immutable"]) -> tuple[sqlite3.Connection, Identity]:
+        db = connect(self.path, mode)
+        try:
             return db, read_identity(db, self.name)
         except (sqlite3.Error, JournalError):
             db.close()

@@ -83,7 +83,11 @@ def connect(path: Path, mode: Literal["rw", "rwc", "ro", "immutable"]) -> sqlite
         check_same_thread=False,
         cached_statements=_STATEMENTS,
     )
-    db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    try:
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    except sqlite3.Error:
+        db.close()
+        raise
     return db
 
 

@@ -24,7 +24,7 @@ from engine.journal import Defect, Record, chain
 
 from .checkpointer import LOG_BYTES_MAX, Checkpointer
 from .lock import OwnerLock
-from .opening import create, new_identity, refuse_path, refuse_torn_log
+from .opening import create, new_identity, real_path, refuse_path, refuse_torn_log
 from .port import Batch, DuplicateExecution, FillKey, Statistics
 from .reading import Reader
 from .schema import SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
@@ -81,8 +81,8 @@ class SqliteJournal:
     ) -> None:
         if durability not in SYNCHRONOUS:
             raise InvalidValue(f"durability must be 'process' or 'power', was {durability!r}")
-        self._path = Path(path).resolve()
         self.name = str(path)
+        self._path = real_path(path)
         self._closed = False
         self._appends = 0
         self._writer: sqlite3.Connection | None = None

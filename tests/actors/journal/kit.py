@@ -55,9 +55,9 @@ def fill_journal(journal: Journal, count: int, size: int = 10, *, fills: bool = 
 
 
 def files(path: Path) -> dict[str, bytes]:
-    """The bytes of a journal and its log, to prove that nothing was written over."""
+    """The bytes of a journal and of its log, to prove that nothing was written over."""
     return {
         file.name: file.read_bytes()
         for file in (path, path.with_name(path.name + "-wal"))
-        if file.exists()
+        if file.exists() and file.stat().st_size
     }

@@ -340,7 +340,7 @@ def test_half_a_surrogate_pair_is_refused_anywhere(journal: Journal, field: str)
 
 @pytest.mark.parametrize("ts", [2**63, -(2**63) - 1, 10**30])
 def test_a_time_beyond_64_bits_is_refused(journal: Journal, ts: int) -> None:
-    """A number that a file cannot hold is an InvalidValue, in a fact and in a closed order's row."""
+    """A number that a file cannot hold is an InvalidValue, in facts and in closed orders."""
     made = Batch()
     made.facts.append((ts, "e", "k", b"{}"))
     with pytest.raises(InvalidValue, match=str(ts)):
