@@ -8,8 +8,7 @@ A report about an order we do not hold is never dropped; :mod:`actors.intake` sa
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine.capabilities import Capabilities
@@ -18,7 +17,6 @@ from engine.fold import revive
 from engine.messages import (
     Alarm,
     AmendOrder,
-    Cancel,
     CancelOrder,
     CorrectPosition,
     Denied,
@@ -27,12 +25,13 @@ from engine.messages import (
     LinkUp,
     OrderReport,
     Place,
+    Report,
     Request,
     SetBaseline,
     SettleOrder,
     SubmitOrder,
 )
-from engine.order import Booking, BookingKind, Ledger, Order, Step
+from engine.order import Booking, Ledger, Order, Step
 from engine.order_events import events_of, head, submitted
 from engine.order_steps import begin, mark_sent, mark_unsent
 from engine.order_tables import TERMINAL, Life
@@ -46,11 +45,12 @@ from engine.views import OrderView, view_order
 
 from .broker_calls import BrokerCalls
 from .broker_link import BrokerLink, GapAnswered
-from .broker_words import Ask, Counters, ExecutionElsewhere, Thaw, WaitFor
+from .broker_trouble import BrokerTrouble
+from .broker_words import Ask, Counters, ExecutionElsewhere, UnknownInstrument, WaitFor
 from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
-from .position import BookExecution, PositionActor
+from .position import PositionActor
 from .runtime import Actor, Future
 from .tickets import Waiters
 
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from .venues.port import Venue
 
 __all__ = ["BrokerActor"]
-
-logger = logging.getLogger("actors.broker")
 
 
 class BrokerActor(Actor):
@@ -80,6 +78,7 @@ class BrokerActor(Actor):
         call_timeout_ns: int,
         ack_timeout_ns: int,
         on_retired: Callable[[SubmitOrder], None],
+        on_instruments: Callable[[Iterable[Instrument]], None],
     ) -> None:
         self.venue = venue
         self.name = venue.name
@@ -97,10 +96,11 @@ class BrokerActor(Actor):
         self.by_venue_id: dict[str, str] = {}
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
         self.intake = Intake(self)
+        self.trouble = BrokerTrouble(self)
         self.waiters = Waiters()
         self.counters = Counters()
         self._on_retired = on_retired
-        self.left_early: dict[str, None] = {}  # cancels that left before they could be written
+        self.on_instruments = on_instruments
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self._asked,
             SubmitOrder: self._submit,
@@ -224,16 +224,21 @@ class BrokerActor(Actor):
         mark = self.turn.mark()
         try:
             return actor.on_receive(message)
-        except UserError:
+        except UserError as error:
             self.turn.rollback(mark)
-            raise
+            if not isinstance(message, Report):
+                raise  # the asker's mistake
+            if isinstance(error, UnknownInstrument):
+                self.intake.park(message, f"undefined:{self.name}:{actor.actor_urn}")  # type: ignore[arg-type]
+            else:
+                self.trouble.failed(actor, message, error)
         except ExecutionElsewhere as error:
             self.turn.rollback(mark)
             self.counters.quarantined += 1
             self.alarm("execution_elsewhere", str(error), actor.order.terms.client_order_id)
         except Exception as error:  # supervision: a bug in us must not lose the fact or the turn
             self.turn.rollback(mark)
-            self._failed(actor, message, error)
+            self.trouble.failed(actor, message, error)
         return None
 
     # --- what orders call --------------------------------------------------------------------------------------------
@@ -247,7 +252,7 @@ class BrokerActor(Actor):
         if actor is None:
             instrument = self.instruments.get(symbol)
             if instrument is None:
-                raise UserError(f"instrument {symbol!r} is not defined at {self.name}")
+                raise UnknownInstrument(f"instrument {symbol!r} is not defined at {self.name}")
             position = new_position(self.name, self.account, instrument, slot)
             actor = PositionActor(self.turn, instrument, position)
             self.dispatcher.adopt(actor)
@@ -284,14 +289,18 @@ class BrokerActor(Actor):
         order = out.order
         request = out.request
         if request is not None:
-            if self.left_early and request.req_id in self.left_early:
-                self.turn.effects.append((self.left_early.pop, request.req_id, None))
+            early = self.trouble.left_early
+            if early and request.req_id in early:
+                self.turn.effects.append((early.pop, request.req_id, None))
             else:
                 self.turn.effects.append((self.lane.send, request, order.terms.reduce_only))
         if order.venue_order_ids is not before.venue_order_ids:
             cid = order.terms.client_order_id
             for venue_id in order.venue_order_ids:
                 self.by_venue_id[venue_id] = cid
+            if self.intake.parked:
+                new = order.venue_order_ids[len(before.venue_order_ids) :]
+                self.intake.unpark_venue_ids(self.orders[cid], new)
         if out.anomaly == "late_fill" or out.anomaly == "overfill":
             self.counters.late += 1
         if out.verdict is Verdict.QUARANTINE:
@@ -309,40 +318,6 @@ class BrokerActor(Actor):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
             self.waiters.stepped(order, self.turn)
-
-    def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
-        """While the journal fails: let a cancel leave, keep it in memory, and write it first when that works again.
-
-        Called between turns. A cancel only lowers exposure, so it may go before it is written (DESIGN 5).
-        """
-        actor = self.orders.get(command.client_order_id)
-        if actor is None:
-            future.set_exception(
-                UnknownOrder(f"no open order {command.client_order_id!r} at {self.name}/{self.account}")
-            )
-            return
-        self.turn.first_words.append(lambda: self._note_cancel(command))
-        self.let_cancel_leave(command)
-        future.set(view_order(actor.order))
-
-    def let_cancel_leave(self, command: CancelOrder) -> None:
-        """Send a cancel that cannot be written yet, once; its command will be written when that works again."""
-        actor = self.orders.get(command.client_order_id)
-        if actor is None or actor.order.life in TERMINAL or command.req_id in self.left_early:
-            return
-        self.left_early[command.req_id] = None
-        ids = actor.order.venue_order_ids
-        symbol = actor.order.terms.instrument
-        self.lane.send(
-            Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None), False
-        )
-        detail = "a cancel left before it could be written"
-        self.turn.tell(Alarm(command.ts, "unjournalled", detail, command.client_order_id))
-
-    def _note_cancel(self, command: CancelOrder) -> None:
-        actor = self.orders.get(command.client_order_id)
-        if actor is not None:
-            self.deliver(actor, command)
 
     def sent(self, place: Place) -> None:
         """The lane hands a placement to the wire: no fact of its own, the journalled intent says as much."""
@@ -417,22 +392,6 @@ class BrokerActor(Actor):
         return None if body is None else revive(body)[0]
 
     # --- trouble -----------------------------------------------------------------------------------------------------
-
-    def _failed(self, actor: OrderActor, message: Any, error: Exception) -> None:
-        """Supervision of one order: freeze it, keep the fact, and let an execution reach its position all the same."""
-        cid = actor.order.terms.client_order_id
-        logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
-        self.counters.failures += 1
-        self.turn.undo.append((Thaw(), actor, actor.frozen))
-        actor.frozen = True
-        self.turn.record(message.ts, cid, message)
-        if type(message) is Filled:
-            booking = Booking(BookingKind.BOOK, message, message.exec_id)
-            terms = actor.order.terms
-            self.claim_execution(terms, booking, actor.ledger)
-            slot = self.position_of(terms, message)
-            slot.on_receive(BookExecution(terms, booking, message.ts))
-        self.alarm("order_failed", f"{type(error).__name__}: {error}", cid)
 
     def alarm(self, kind: str, detail: str, entity: str = "") -> None:
         """Stage an alarm: a person should see this."""

@@ -58,6 +58,7 @@ class BrokerLink:
         self._failures = 0
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
         self._asking = False
+        self._has_instruments = False
         self._timers: dict[str, Timer] = {}  # by what they guard: "connect", "lists"
 
     # --- connecting --------------------------------------------------------------------------------------------------
@@ -96,6 +97,18 @@ class BrokerLink:
         except Exception as error:  # an adapter may fail in any way; it is a session that is down, no more
             detail = f"connect failed: {type(error).__name__}"
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
+
+    async def ask_instruments(self) -> None:
+        """Have the venue name its instruments; what it does not tell now is asked again when its link stands."""
+        broker = self.broker
+        try:
+            answer = await broker.venue.instruments()
+        except Exception as error:  # it is down; the journal's and the given instruments serve until it is up
+            detail = f"{broker.name} names no instruments: {type(error).__name__}"
+            broker.dispatcher.call_soon(lambda: broker.alarm("instruments", detail))
+            return
+        self._has_instruments = answer.complete
+        broker.dispatcher.call_soon(lambda: broker.on_instruments(answer.items))
 
     def sink(self, report: Any) -> None:
         """Take what the venue pushes; from any thread."""
@@ -177,6 +190,8 @@ class BrokerLink:
         executions: Answer[Filled] = Answer((), False, sent)
         failure = ""
         try:
+            if whole and not self._has_instruments:
+                await self.ask_instruments()
             if whole:
                 open_orders = await broker.venue.open_orders()
             executions = await broker.venue.executions(max(self.executions_ts - OVERLAP_NS, 0))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import EngineError
+from engine.errors import EngineError, UserError
 
 from .runtime import Future
 from .tickets import Until
 
 if TYPE_CHECKING:
     from .order import OrderActor
+    from .turn import Turn
 
-__all__ = ["Ask", "Counters", "ExecutionElsewhere", "Thaw", "WaitFor"]
+__all__ = ["Ask", "Counters", "ExecutionElsewhere", "InTurn", "Thaw", "UnknownInstrument", "WaitFor"]
 
 
 class Ask(NamedTuple):
@@ -30,8 +32,32 @@ class WaitFor(NamedTuple):
     future: Future[Any]
 
 
+class InTurn:
+    """A question of the facade, as a call: its answer leaves after the commit, and so does its failure."""
+
+    __slots__ = ("fn", "future", "turn")
+
+    def __init__(self, turn: Turn, fn: Callable[[], Any], future: Future[Any]) -> None:
+        self.turn = turn
+        self.fn = fn
+        self.future = future
+
+    def __call__(self) -> None:
+        """Ask it."""
+        try:
+            value = self.fn()
+        except Exception as error:  # an answer to the asker, not a failure of an actor
+            self.turn.reply_exception(self.future, error)
+        else:
+            self.turn.reply(self.future, value)
+
+
 class ExecutionElsewhere(EngineError):
     """The journal has this execution on another order: booking it again would double it."""
+
+
+class UnknownInstrument(UserError):
+    """Nobody has defined it here, so a quantity of it means nothing yet."""
 
 
 class Counters:

@@ -14,10 +14,18 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
-from engine.errors import InvalidValue
-from engine.messages import LinkDown, LinkUp, OrderReport
+from engine.errors import InvalidOrder, InvalidValue
+from engine.messages import (
+    CorrectPosition,
+    LinkDown,
+    LinkUp,
+    OrderReport,
+    SetBaseline,
+    SubmitOrder,
+)
+from engine.values import OrderType, PositionSlot, Side, TimeInForce
 
-__all__ = ["admit"]
+__all__ = ["admit", "check_statement", "check_types"]
 
 R = TypeVar("R")
 
@@ -33,7 +41,7 @@ def admit(report: R) -> R:
     Raises:
         InvalidValue: it is no report, or what it says cannot be told from its broken fields.
     """
-    kind = type(report)
+    kind: Any = type(report)
     if kind not in _KINDS:
         raise InvalidValue(f"{kind.__name__} is not a report")
     if _can_be_kept(report):
@@ -41,7 +49,7 @@ def admit(report: R) -> R:
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         fields[field.name] = _repaired(getattr(report, field.name), field.type)
-    copy = kind(**fields)
+    copy: R = kind(**fields)
     if not _can_be_kept(copy):
         raise InvalidValue(f"a {kind.__name__} with broken fields: {ascii(report)[:300]}")
     return copy
@@ -50,7 +58,7 @@ def admit(report: R) -> R:
 def _can_be_kept(report: Any) -> bool:
     try:
         _read(_encode(report))
-        return -_TS_END <= report.ts < _TS_END
+        return bool(-_TS_END <= report.ts < _TS_END)
     except (msgspec.MsgspecError, UnicodeError, ArithmeticError, TypeError, ValueError):
         return False
 
@@ -79,3 +87,74 @@ def _number(text: str) -> Any:
         return Decimal(text)
     except ArithmeticError:
         return text
+
+
+def check_types(order: SubmitOrder) -> None:
+    """Refuse an order whose fields have other types than they say; a "BUY" that is not :class:`Side` would sell.
+
+    Raises:
+        InvalidOrder: naming the field and the value; nothing has happened.
+    """
+    if (
+        type(order.side) is not Side
+        or type(order.order_type) is not OrderType
+        or type(order.time_in_force) is not TimeInForce
+        or type(order.slot) is not PositionSlot
+        or type(order.order_qty) not in _AMOUNT
+        or type(order.price) not in _AMOUNT
+        or order.stop_px.__class__ not in _AMOUNT
+        or order.expire_ts is not None
+        or order.cash_qty is not None
+        or order.trail_offset is not None
+        or order.tags
+        or order.ts
+        or order.intent_id.__class__ is not str
+        or order.attempt.__class__ is not int
+    ):
+        _check_each(order)
+
+
+_AMOUNT = frozenset({Decimal, type(None)})
+_ORDER_FIELDS = {field.name: field for field in msgspec.structs.fields(SubmitOrder)}
+
+
+def _check_each(order: SubmitOrder) -> None:
+    for name, field in _ORDER_FIELDS.items():
+        value = getattr(order, name)
+        if type(value) is not str:  # texts have checks of their own, which name what is wrong with them
+            try:
+                msgspec.convert(value, field.type)
+            except (msgspec.MsgspecError, UnicodeError) as error:
+                raise InvalidOrder(
+                    f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}: {error}", "BAD_TERMS"
+                ) from None
+        elif field.type is not str:
+            raise InvalidOrder(f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}", "BAD_TERMS")
+    for name in ("ts", "expire_ts"):
+        stamp = getattr(order, name)
+        if stamp is not None and not 0 <= stamp < _TS_END:
+            raise InvalidOrder(f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS")
+    if not 1 <= order.attempt < 36**2:
+        raise InvalidOrder(f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS")
+
+
+def _said(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind))
+
+
+def check_statement(statement: SetBaseline | CorrectPosition) -> None:
+    """Refuse a statement that could not be written down and read back.
+
+    Raises:
+        InvalidValue: nothing has happened.
+    """
+    try:
+        _read_statement(_encode(statement))
+        fits = -_TS_END <= statement.ts < _TS_END
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InvalidValue(f"a statement with fields that cannot be written: {ascii(statement)[:300]}")
+
+
+_read_statement = msgspec.json.Decoder(SetBaseline | CorrectPosition).decode

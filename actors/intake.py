@@ -27,7 +27,7 @@ class Intake:
 
     def __init__(self, broker: BrokerActor) -> None:
         self.broker = broker
-        self.parked: dict[str, list[OrderReport]] = {}
+        self.parked: dict[str, tuple[OrderReport, ...]] = {}
 
     def find(self, report: OrderReport) -> OrderActor | None:
         venue_id = getattr(report, "venue_order_id", None)
@@ -83,17 +83,58 @@ class Intake:
         self.broker.turn.closing[order.terms.client_order_id] = actor
         return actor
 
-    def park(self, report: OrderReport) -> None:
+    def park(self, report: OrderReport, entity: str = "") -> None:
         """Keep a report about an order nobody introduced; it is applied when somebody does."""
-        entity = report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
+        entity = entity or report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
         self.broker.counters.parked += 1
         self.broker.counters.quarantined += 1
-        self.parked.setdefault(entity, []).append(report)
+        self._put(entity, (*self.parked.get(entity, ()), report))
         self.broker.turn.record(report.ts, entity, report)
         self.broker.alarm("unknown_order", f"{type(report).__name__} for an order we do not know", entity)
 
     def unpark(self, actor: OrderActor) -> None:
-        for report in self.parked.pop(actor.order.terms.client_order_id, ()):
-            out = actor.on_receive(report)
-            if out.changed:  # it is in the journal already, before the introduction; the fold does the same
-                self.broker.turn.batch.facts.pop()
+        """Apply what came for an order before its introduction."""
+        cid = actor.order.terms.client_order_id
+        reports = self.parked.get(cid)
+        if reports is None:
+            return
+        self._put(cid, ())
+        for report in reports:
+            facts = self.broker.turn.batch.facts
+            before = len(facts)
+            self.broker.deliver(actor, report)
+            del facts[before:]  # it is in the journal already, before the introduction; the fold does the same
+
+    def unpark_venue_ids(self, actor: OrderActor, ids: tuple[str, ...]) -> None:
+        """Apply what came under an id of the venue before we knew whose it is: a fill before its acknowledgement."""
+        for venue_id in ids:
+            self._deliver_parked(f"venue:{venue_id}", actor)
+
+    def try_again(self) -> None:
+        """Something became known: see what parked reports were about."""
+        for entity, reports in list(self.parked.items()):
+            if entity.startswith("dead:"):
+                continue  # a broker failed on it: it is kept for a person
+            actor = self.broker.orders.get(reports[0].client_order_id) or self.find(reports[0])
+            if actor is not None:
+                self._deliver_parked(entity, actor)
+
+    def _deliver_parked(self, entity: str, actor: OrderActor) -> None:
+        """Deliver as if it came now: the journal has it under another name, so it is written again under the order's."""
+        reports = self.parked.get(entity)
+        if reports is not None:
+            self._put(entity, ())
+            for report in reports:
+                self.broker.deliver(actor, report)
+
+    def _put(self, entity: str, reports: tuple[OrderReport, ...]) -> None:
+        before = self.parked.get(entity, ())
+        self.broker.turn.undo.append((self, entity, before))
+        self.restore(entity, reports)
+
+    def restore(self, before: str, extra: tuple[OrderReport, ...]) -> None:
+        """Make ``extra`` what is parked for an entity: also the undo of a discarded turn."""
+        if extra:
+            self.parked[before] = extra
+        else:
+            self.parked.pop(before, None)

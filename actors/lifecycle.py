@@ -16,20 +16,22 @@ from typing import Any, Self, TypeVar
 
 from engine.errors import InvalidValue, JournalError, SystemStopped
 from engine.ids import ClientOrderIds
-from engine.messages import Alarm, CancelOrder, DefineInstrument, OrderReport, SubmitOrder
+from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
+from engine.position_state import Position
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
-from engine.views import OrderView, view_order
+from engine.views import view_order
 
 from .broker import BrokerActor
-from .broker_words import Ask, WaitFor
+from .broker_words import Ask, InTurn
+from .definitions import Definitions
 from .hub import Hub
 from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, positions_now, view_position
 from .recovery import checkpoint, doubts, recover
-from .runtime import Dispatcher, Future, LoopDispatcher, SimulatedDispatcher, ThreadDispatcher
+from .runtime import Dispatcher, Future, Input, LoopDispatcher, SimulatedDispatcher, ThreadDispatcher
+from .stopping import all_within, wind_down
 from .supervision import supervisor_for
-from .tickets import Until
 from .trouble import wire
 from .turn import Turn
 from .venues.port import Venue
@@ -40,6 +42,8 @@ T = TypeVar("T")
 
 _SECOND = 1_000_000_000
 CHECKPOINT_FACTS = 50_000  # facts between checkpoints: a restart folds at most about a second's worth
+_NUMBER_NS = 100_000  # of a journal's life, for each number that a client order id can have
+INSTRUMENTS_NS = 5 * _SECOND  # how long a start waits for venues to name their instruments
 RETRY_NS = 200_000_000  # between two attempts to write a journal that failed
 
 
@@ -81,7 +85,10 @@ class Lifecycle:
         self._checkpoint_keys: dict[str, None] = {}
         self._checkpoint_at = 0
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
-        self.instruments: dict[str, dict[str, Instrument]] = {name: {} for name, _ in keys}
+        self._definitions = Definitions(self, [name for name, _ in keys])
+        self._elsewhere: list[Position] = []
+        self._finished = False
+        self._several = len(keys) > 1
         self._restarted: list[tuple[BrokerActor, OrderReport]] = []
 
     # --- starting and stopping ---------------------------------------------------------------------------------------
@@ -96,13 +103,18 @@ class Lifecycle:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stop()
+        if not self._finished:  # it may have been stopped inside the block
+            self.stop()
 
     async def __aenter__(self) -> Self:
         if self._dispatcher is None:
             self._dispatcher = LoopDispatcher(retry_ns=RETRY_NS)
         self._prepare()
-        await self._connect_all()
+        try:
+            await self._spawn(self._connect_all())
+        except BaseException:
+            self._finish()
+            raise
         return self
 
     async def __aexit__(
@@ -111,7 +123,8 @@ class Lifecycle:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.astop()
+        if not self._finished:
+            await self.astop()
 
     def start(self, timeout: float = 30.0) -> None:
         """Open the journal, recover, start the dispatcher and connect the venues.
@@ -124,11 +137,13 @@ class Lifecycle:
         if self._dispatcher is None:
             self._dispatcher = ThreadDispatcher("orderwright", retry_ns=RETRY_NS)
         self._prepare()
-        if isinstance(self._dispatcher, SimulatedDispatcher):
-            self._dispatcher.spawn(self._connect_all())
-            self._dispatcher.run_until_idle()
-        else:
-            self._dispatcher.spawn(self._connect_all()).get(timeout=timeout)
+        try:
+            self._spawn(self._connect_all()).get(timeout=timeout)
+            if isinstance(self._dispatcher, SimulatedDispatcher):
+                self._dispatcher.run_ready()
+        except BaseException:
+            self._finish()
+            raise
 
     def _prepare(self) -> None:
         if self._running or self.brokers:
@@ -152,13 +167,18 @@ class Lifecycle:
         """Recover, then build brokers, orders and positions; no message has been handled yet."""
         recovered = recover(self.journal)
         turn = self.turn = Turn(
-            self.journal, self.hub, self._journal_failed, self._journal_works, self.dispatcher.time_ns
+            self.journal,
+            self.hub,
+            self._journal_failed,
+            self._journal_works,
+            self.dispatcher.time_ns,
+            lambda: self.dispatcher.urgent(self.dispatcher.resume),
         )
         self.dispatcher.turn = turn
         self.dispatcher.supervisor = supervisor_for(self.dispatcher)
         wire(self.dispatcher, turn, self.brokers.values())
         for (name, symbol), instrument in recovered.books.instruments.items():
-            self.instruments.setdefault(name, {})[symbol] = instrument
+            self._definitions.of(name)[symbol] = instrument
         for venue in self._venues:
             key = (venue.name, venue.account)
             limits = self._limits.get(key) if isinstance(self._limits, Mapping) else self._limits
@@ -167,11 +187,12 @@ class Lifecycle:
                 self.dispatcher,
                 turn,
                 self.journal,
-                self.instruments[venue.name],
+                self._definitions.of(venue.name),
                 limits=limits,
                 call_timeout_ns=self._timeouts[0],
                 ack_timeout_ns=self._timeouts[1],
                 on_retired=self._retired,
+                on_instruments=self._definitions.define_all,
             )
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
@@ -179,6 +200,8 @@ class Lifecycle:
             at = self.brokers.get((position.venue, position.account))
             if at is not None:
                 at.hold_position(position)
+            else:
+                self._elsewhere.append(position)  # its account is not here now; its checkpoint row stays
         ts = self.dispatcher.time_ns()
         for order, ledger in recovered.open_orders:
             owner = self.brokers.get((order.terms.venue, order.terms.account))
@@ -192,11 +215,12 @@ class Lifecycle:
             self._restarted += [(owner, report) for report in doubts(order, ts)]
         for name, reports in recovered.books.parked.items():
             for broker in self.brokers.values():
-                broker.intake.parked.setdefault(name, []).extend(reports)  # type: ignore[arg-type]
+                broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
         turn.undo.clear()
-        # Every number used so far is behind a fact, or was never written and so never sent.
-        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, self.journal.next_seq)
-        self._requests = itertools.count(self.journal.next_seq)
+        # A number may have been drawn and refused, and so stand behind no fact: time leaves room for those.
+        first = max(self.journal.next_seq, (ts - self.journal.created_ts) // _NUMBER_NS)
+        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
+        self._requests = itertools.count(first)
         self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())
         self.recovered = recovered
 
@@ -204,39 +228,17 @@ class Lifecycle:
         """The first turn: what a restart made unknown, and the instruments we were given."""
         for broker, report in self._restarted:
             broker.report(report)
-        self._restarted.clear()
-        self._define_all(self._given)
+        self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:
-        for venue in self._venues:
-            try:
-                answer = await venue.instruments()
-            except Exception as error:  # it is down; the journal's and the given instruments serve until it is up
-                self._alarm("instruments", f"{venue.name}: {type(error).__name__}")
-                continue
-            told = answer.items
-            self.dispatcher.call_soon(functools.partial(self._define_all, told))
-        done: Future[None] = Future(self.dispatcher)
-        self.dispatcher.call_soon(lambda: self._connect(done))
-        await done
+        """Learn instruments first, so that what a connect shows can be understood; a venue that hangs is not waited for."""
+        asking = [self._spawn(broker.link.ask_instruments()) for broker in self.brokers.values()]
+        await all_within(self, asking, INSTRUMENTS_NS)
+        await self.in_turn(self._connect)
 
-    def _connect(self, done: Future[None]) -> None:
+    def _connect(self) -> None:
         for broker in self.brokers.values():
             broker.link.connect()
-        self.turn.reply(done, None)
-
-    def _define_all(self, instruments: Iterable[Instrument]) -> None:
-        for instrument in instruments:
-            self._define(instrument)
-
-    def _define(self, instrument: Instrument) -> None:
-        known = self.instruments.setdefault(instrument.venue, {})
-        if known.get(instrument.symbol) == instrument:
-            return
-        known[instrument.symbol] = instrument
-        ts = self.dispatcher.time_ns()
-        entity = f"instrument:{instrument.venue}:{instrument.symbol}"
-        self.turn.record(ts, entity, DefineInstrument(instrument, ts))
 
     def stop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
         """Stop in order; returns the state everything was left in. A stopped system is not started again.
@@ -246,70 +248,46 @@ class Lifecycle:
                 confirmations; what is not confirmed within ``timeout`` seconds stays journalled as it is.
             timeout: seconds.
         """
-        if isinstance(self._dispatcher, SimulatedDispatcher):
-            stopping = self._dispatcher.spawn(self._stop(open_orders, timeout))
-            self._dispatcher.run_until_idle()
-            snapshot = stopping.get(timeout=0)
-        else:
-            snapshot = self._spawn(self._stop(open_orders, timeout)).get(timeout=timeout + 30)
-        self._finish()
-        return snapshot
+        self._check_stop(open_orders)
+        self.dispatcher.check_may_block()
+        try:
+            stopping = self._spawn(wind_down(self, open_orders, round(timeout * _SECOND)))
+            return stopping.get(timeout=3 * timeout + 30)
+        finally:
+            self._finish()
 
     async def astop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
         """As :meth:`stop`, from inside the loop."""
-        snapshot = await self._spawn(self._stop(open_orders, timeout))
-        self._finish()
-        return snapshot
+        self._check_stop(open_orders)
+        try:
+            return await self._spawn(wind_down(self, open_orders, round(timeout * _SECOND)))
+        finally:
+            self._finish()
 
-    async def _stop(self, open_orders: str, timeout: float) -> Snapshot:
+    def _check_stop(self, open_orders: str) -> None:
         if open_orders not in ("leave", "cancel"):
             raise InvalidValue(f"open_orders must be 'leave' or 'cancel', was {open_orders!r}")
+        if self._finished or not self.brokers:
+            raise SystemStopped("the system is not running")
         self._running = False
-        if open_orders == "cancel":
-            await self._cancel_all(round(timeout * _SECOND))
-        for broker in self.brokers.values():
-            await broker.calls.close()
-        return await self._in_turn(self._last_words)
 
-    async def _cancel_all(self, timeout_ns: int) -> None:
-        def ask() -> list[Future[OrderView]]:
-            closing = []
-            for broker in self.brokers.values():
-                for cid in list(broker.orders):
-                    broker.on_receive(Ask(CancelOrder(cid, self._req_id(), self.dispatcher.time_ns()), None))
-                    future: Future[OrderView] = Future(self.dispatcher)
-                    broker.on_receive(WaitFor(cid, Until.CLOSED, future))
-                    closing.append(future)
-            return closing
-
-        waiting = await self._in_turn(ask)
-        timer_done: Future[None] = Future(self.dispatcher)
-        timer = self.dispatcher.call_later(timeout_ns, lambda: timer_done.set(None))
-        left = [len(waiting)]
-
-        def one_less(_: object) -> None:
-            left[0] -= 1
-            if left[0] == 0 and not timer_done.done():
-                timer_done.set(None)
-
-        for future in waiting:
-            future.add_done_callback(one_less)
-        if waiting:
-            await timer_done
-        timer.cancel()
-
-    def _last_words(self) -> Snapshot:
+    def last_words(self) -> Snapshot:
+        """Inside the last turn: have everything written down."""
         self.turn.checkpoint = self._write_checkpoint
-        return self._snapshot()
+        return self.snapshot_now()
 
     def _finish(self) -> None:
+        """End the dispatcher (what had ended it before is raised here), and let go of everything else."""
         self._running = False
-        stopped = SystemStopped("the system has stopped")
-        for broker in self.brokers.values():
-            broker.waiters.fail_all(stopped)
-        self.hub.close()
-        self.dispatcher.stop()
-        self.journal.close()
+        self._finished = True
+        try:
+            self.dispatcher.stop()
+        finally:
+            stopped = SystemStopped("the system has stopped")
+            for broker in self.brokers.values():
+                broker.waiters.fail_all(stopped)
+            self.hub.close()
+            self.journal.close()
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -322,25 +300,17 @@ class Lifecycle:
             raise SystemStopped("the system has not been started; use `with ExecutionSystem(...)`")
         return self._dispatcher
 
-    def _req_id(self) -> str:
+    def req_id(self) -> str:
+        """A name for one request of ours."""
         return f"R{next(self._requests)}"
 
     def _spawn(self, coro: Coroutine[Any, Any, T]) -> Future[T]:
         return self.dispatcher.spawn(coro)
 
-    def _in_turn(self, fn: Callable[[], T]) -> Future[T]:
+    def in_turn(self, fn: Callable[[], T]) -> Future[T]:
         """Run ``fn`` inside a turn; its answer leaves after the commit."""
         future: Future[T] = Future(self.dispatcher)
-
-        def run() -> None:
-            try:
-                value = fn()
-            except Exception as error:  # an answer to the asker, not a failure of an actor
-                self.turn.reply_exception(future, error)
-            else:
-                self.turn.reply(future, value)
-
-        self.dispatcher.call_soon(run)
+        self.dispatcher.call_soon(InTurn(self.turn, fn, future))
         return future
 
     def _positions(self, marks: Mapping[tuple[str, str], Decimal] | None = None) -> tuple[PositionView, ...]:
@@ -351,7 +321,8 @@ class Lifecycle:
             for position, instrument in positions_now(broker, self.dispatcher.time_ns())
         )
 
-    def _snapshot(self) -> Snapshot:
+    def snapshot_now(self) -> Snapshot:
+        """Everything as it is in memory; on the dispatcher's thread."""
         return Snapshot(
             ts=self.dispatcher.time_ns(),
             orders=tuple(view_order(a.order) for b in self.brokers.values() for a in b.orders.values()),
@@ -375,18 +346,26 @@ class Lifecycle:
         checkpoint(
             self.turn.batch,
             self._checkpoint_keys,
-            [one for known in self.instruments.values() for one in known.values()],
-            [actor.position for broker in brokers for actor in broker.positions.values()],
+            self._definitions.all(),
+            [*self._elsewhere, *(actor.position for broker in brokers for actor in broker.positions.values())],
             [actor for broker in brokers for actor in broker.orders.values()],
             parked,
         )
-        self._checkpoint_keys = dict.fromkeys(self.turn.batch.checkpoints)
+        self.turn.effects.append((self._checkpointed, dict.fromkeys(self.turn.batch.checkpoints), None))
 
-    def _journal_failed(self, error: JournalError) -> None:
+    def _checkpointed(self, keys: dict[str, None], _: None) -> None:
+        self._checkpoint_keys = keys
+
+    def _journal_failed(self, error: JournalError, inputs: list[Input]) -> None:
+        """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn, which is discarded."""
         first = self._journal_error is None
         self._journal_error = error
         if first:
-            self._alarm("journal", str(error))
+            self.dispatcher.urgent(lambda: self._alarm("journal", str(error)))
+        for actor, message, _ in inputs:
+            if isinstance(actor, BrokerActor) and isinstance(message, Ask):
+                if isinstance(message.command, CancelOrder):
+                    self.dispatcher.urgent(functools.partial(actor.trouble.let_cancel_leave, message.command))
 
     def _journal_works(self) -> None:
         self._journal_error = None

@@ -71,12 +71,12 @@ class OrderActor(Actor):
         if self.revived is not None:
             cid, body = before.terms.client_order_id, self.revived.decode()
             turn.record(message.ts, cid, ReviveOrder(cid, message.ts, body))
-            self.revived = None  # a discarded turn drops this actor whole: nothing to take back
         turn.record(message.ts, before.terms.client_order_id, message)
         self.order = order
         if turn.hub.active:
             turn.events.extend(events_of(before, out, message))
         broker.stepped(self, before, out, message)
+        self.revived = None  # its fact is staged; a discarded turn drops this actor whole: nothing to take back
         return out
 
     def is_done(self) -> bool:

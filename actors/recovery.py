@@ -21,7 +21,7 @@ from engine.position_state import Position
 from engine.values import Instrument, exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .journal import Batch, Journal
 
@@ -112,7 +112,7 @@ def checkpoint(
     instruments: Iterable[Instrument],
     positions: Iterable[Position],
     orders: Iterable[_HasOrder],
-    parked: dict[str, list[OrderReport]],
+    parked: Mapping[str, Sequence[OrderReport]],
 ) -> None:
     """Stage checkpoint rows of everything, and the removal of those in ``known`` that are gone."""
     rows = batch.checkpoints

@@ -19,7 +19,7 @@ import msgspec
 from engine.errors import JournalCorrupt, JournalSchemaError, UserError
 from engine.recordings import Check, Oracle, Step
 
-from .journal import Journal, MemoryJournal, open_journal
+from .journal import Batch, Journal, MemoryJournal, open_journal
 from .portfolio import PositionView
 from .replay_checks import FinalState, generic_checks
 from .replay_feed import Counts, Feed
@@ -130,7 +130,11 @@ def _mark_of(journal: Journal, source: Source) -> Mark:
                 f"{journal.name}: this journal holds {journal.last_seq} facts that are no replay."
                 " Name a new file, so that they stay apart"
             )
-        return Mark(source.name, source.fingerprint, 0, 0, 0, 0, 0)
+        mark = Mark(source.name, source.fingerprint, 0, 0, 0, 0, 0)
+        batch = Batch()  # before any fact, so that from now on this journal is known for what it is
+        batch.checkpoints[_KEY] = _encode(mark)
+        journal.append(batch)
+        return mark
     try:
         mark = _MARK.decode(found[1])
     except msgspec.MsgspecError as error:

@@ -16,7 +16,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias
 
-from engine.errors import JournalError
+from engine.errors import JournalError, UserError
 from engine.messages import Command, DefineInstrument, Event, Report
 from engine.session import SessionLimits
 from engine.values import Instrument
@@ -56,7 +56,7 @@ class _ReplaySystem(ExecutionSystem):
 
     def define(self, instrument: Instrument) -> None:
         """Make an instrument known; inside a turn."""
-        self._define(instrument)
+        self._definitions.define_all((instrument,))
 
     @property
     def journal_error(self) -> JournalError | None:
@@ -122,8 +122,11 @@ class Feed:
     def __enter__(self) -> Feed:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        if kind is None or issubclass(kind, UserError):
+            self.close()
+        else:
+            self.journal.close()  # what was committed is whole; the rest of the system is not trusted
 
     def advance(self, ts: int) -> None:
         """Let virtual time reach ``ts``; a time in the past does nothing."""

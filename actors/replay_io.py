@@ -25,7 +25,7 @@ from engine.recordings.detect import FORMATS, describe_formats, detect_format
 
 from .recordings_dbn import DbnLines
 
-__all__ = ["FileLines", "open_recording"]
+__all__ = ["FileLines", "count_rows", "open_recording"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -163,6 +163,16 @@ def open_recording(
             for kind, lines in found
         ]
     return make_recording(found)
+
+
+def count_rows(path: str | Path, limit: int | None = None) -> int | None:
+    """How many lines there are to read, for a progress bar; None where that cannot be told."""
+    try:
+        _, lines = _open_one(Path(path), None)
+        count = sum(1 for _ in lines)
+    except RecordingError:
+        return None  # whoever reads it says why
+    return count if limit is None else min(count, limit)
 
 
 def _open_one(path: Path, wanted: str | None) -> tuple[str, Lines]:

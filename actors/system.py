@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TypeVar
 
 from engine.errors import (
     DuplicateIntent,
     InvalidOrder,
     JournalUnavailable,
+    MailboxFull,
     SystemStopped,
     UnknownOrder,
 )
@@ -36,6 +37,7 @@ from engine.views import OrderView, view_order
 
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
+from .door import admit, check_statement, check_types
 from .hub import Overflow, Subscription
 from .lifecycle import Lifecycle
 from .portfolio import Portfolio, Snapshot, portfolio_of
@@ -43,6 +45,8 @@ from .runtime import Future
 from .tickets import Ticket, Until
 
 __all__ = ["ExecutionSystem"]
+
+T = TypeVar("T")
 
 
 class ExecutionSystem(Lifecycle):
@@ -75,6 +79,7 @@ class ExecutionSystem(Lifecycle):
             MailboxFull, SystemStopped: not accepted.
         """
         self._check_running()
+        self._check_room()
         broker = self._broker(order.venue, order.account)
         instrument = broker.instruments.get(order.instrument)
         if instrument is None:
@@ -83,61 +88,81 @@ class ExecutionSystem(Lifecycle):
                 f"instrument {order.instrument[:64]!a} is not known at {broker.name}; known are: {known}",
                 Reason.UNKNOWN_INSTRUMENT.name,
             )
+        check_types(order)
         check_order(order, instrument, broker.capabilities)
-        cid = order.client_order_id
+        cid, ts = order.client_order_id, self.dispatcher.time_ns()
         if cid:
             check_text(cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max))
+        if order.intent_id or cid:
+            stamped, is_new = self._claim_intent(order, broker, ts)
+            if not is_new:
+                return Ticket(stamped.client_order_id, stamped.intent_id, self.watch)
         else:
             with self._lock:
                 cid = self._ids.next()
-        intent = order.intent_id or cid
-        stamped = _stamped(order, intent, broker, cid, self.dispatcher.time_ns())
-        if order.intent_id:
-            check_text(intent, "intent_id", ID_LENGTH_MAX)
-            known_order = self._claim_intent(stamped)
-            if known_order is not None:
-                return Ticket(known_order.client_order_id, intent, self.watch)
-        try:
-            self.dispatcher.post_bounded(broker, stamped)
-        except BaseException:
-            self._intents.pop(intent, None)
-            raise
-        return Ticket(cid, intent, self.watch)
+            stamped = _stamped(order, cid, broker, cid, ts)
+            if self._several:
+                self._intents[cid] = stamped  # so that its broker is known while it is queued
+        self.dispatcher.post(broker, stamped)
+        return Ticket(stamped.client_order_id, stamped.intent_id, self.watch)
 
-    def _claim_intent(self, order: SubmitOrder) -> SubmitOrder | None:
-        """Reserve an intent id; return the order that has it already, if its terms are the same."""
+    def _claim_intent(self, order: SubmitOrder, broker: BrokerActor, ts: int) -> tuple[SubmitOrder, bool]:
+        """Reserve an intent id (a client order id of the caller's own serves as one): the order, and whether it is new.
+
+        A number is drawn for new orders only: each stands behind a fact.
+        """
+        cid = order.client_order_id
+        intent = order.intent_id or cid
+        check_text(intent, "intent_id", ID_LENGTH_MAX)
         with self._lock:
-            known = self._intents.get(order.intent_id)
+            known = self._intents.get(intent) or self._closed_terms(self.journal.closed_by_intent(intent))
+            if known is None and cid:
+                known = self._with_id(cid)
             if known is None:
-                body = self.journal.closed_by_intent(order.intent_id)
-                if body is not None:
-                    known = revive(body)[0].terms
-            if known is None:
-                self._intents[order.intent_id] = order
-                return None
-        if not _same_terms(known, order):
+                stamped = _stamped(order, intent, broker, cid or self._ids.next(), ts)
+                self._intents[intent] = stamped
+                return stamped, True
+        asked = _stamped(order, intent, broker, cid or known.client_order_id, ts)
+        difference = _difference(known, asked)
+        if difference:
             raise DuplicateIntent(
-                f"intent {order.intent_id!a} is order {known.client_order_id} with other terms"
-                f" ({_difference(known, order)}); use a new intent id for a new order"
+                f"intent {intent!a} is order {known.client_order_id!a} with other terms"
+                f" ({difference}); use a new intent id for a new order"
             )
-        return known
+        return known, False
+
+    def _with_id(self, cid: str) -> SubmitOrder | None:
+        """The order that has this id already, under whatever intent."""
+        for terms in self._intents.values():
+            if terms.client_order_id == cid:
+                return terms
+        for broker in self.brokers.values():
+            held = broker.orders.get(cid)
+            if held is not None:
+                return held.order.terms
+        return self._closed_terms(self.journal.closed_order(cid))
+
+    @staticmethod
+    def _closed_terms(body: bytes | None) -> SubmitOrder | None:
+        return None if body is None else revive(body)[0].terms
 
     def cancel(self, order: Ticket | str, reason: str = "") -> Future[OrderView]:
         """Ask for the rest of an order to be cancelled; the future is the order once the request is journalled.
 
         An order that has ended is returned as it is. Cancelled is it only when its state says so: wait on its ticket.
         """
-        cid = order if isinstance(order, str) else order.client_order_id
+        cid = _id_of(order)
+        self._check_accepting()
         ts = self.dispatcher.time_ns()
         if self._journal_error is not None:
-            return self._cancel_unjournalled(CancelOrder(cid, self._req_id(), ts, reason))
-        return self._ask(cid, CancelOrder(cid, self._req_id(), ts, reason))
+            return self._cancel_unjournalled(CancelOrder(cid, self.req_id(), ts, reason))
+        return self._ask(cid, CancelOrder(cid, self.req_id(), ts, reason))
 
     def _cancel_unjournalled(self, command: CancelOrder) -> Future[OrderView]:
         """While the journal fails a cancel still leaves, kept in memory and written first when the journal works again."""
         broker = self._owner(command.client_order_id)
         future: Future[OrderView] = Future(self.dispatcher)
-        self.dispatcher.urgent(lambda: broker.cancel_unjournalled(command, future))
+        self.dispatcher.urgent(lambda: broker.trouble.cancel_unjournalled(command, future))
         return future
 
     def amend(
@@ -154,9 +179,10 @@ class ExecutionSystem(Lifecycle):
             InvalidOrder: the new terms break a rule; the old stand.
             UnknownOrder: in the future, or at once when no venue account has it.
         """
-        cid = order if isinstance(order, str) else order.client_order_id
+        cid = _id_of(order)
+        self._check_running()
         broker = self._owner(cid)
-        amend = AmendOrder(cid, self._req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
+        amend = AmendOrder(cid, self.req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
         symbol = broker.symbol_of(cid)
         if symbol is not None:
             check_amend(amend, broker.instruments[symbol], broker.capabilities)
@@ -164,7 +190,7 @@ class ExecutionSystem(Lifecycle):
 
     def settle(self, order: Ticket | str, state: OrderState, statement: str) -> Future[OrderView]:
         """A person states what became of an order in doubt; recorded with the statement."""
-        cid = order if isinstance(order, str) else order.client_order_id
+        cid = _id_of(order)
         return self._ask(cid, SettleOrder(cid, self.dispatcher.time_ns(), state, statement))
 
     def set_baseline(
@@ -190,14 +216,20 @@ class ExecutionSystem(Lifecycle):
         A statement that does not fit is an InvalidValue in the future, and changes nothing.
         """
         self._check_running()
+        check_statement(statement)
         broker = self._broker(statement.venue, statement.account)
         future: Future[None] = Future(self.dispatcher)
         self.dispatcher.post_bounded(broker, Ask(statement, future))
         return future
 
     def report(self, venue: str, account: str, report: OrderReport) -> None:
-        """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's statement."""
-        self.dispatcher.post(self._broker(venue, account), report)
+        """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's statement.
+
+        Raises:
+            InvalidValue: it is no report, or has fields that cannot be understood.
+        """
+        self._check_accepting()
+        self.dispatcher.post(self._broker(venue, account), admit(report))
 
     def call_soon(self, fn: Callable[[], object]) -> None:
         """Run ``fn()`` on the system's own thread, inside its next turn: where a paper market may be moved."""
@@ -207,6 +239,7 @@ class ExecutionSystem(Lifecycle):
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
         """A future of an order, set when ``until`` is reached."""
+        self._check_accepting()
         future: Future[OrderView] = Future(self.dispatcher)
         broker = self._owner(client_order_id)
         self.dispatcher.post(broker, WaitFor(client_order_id, until, future))
@@ -214,7 +247,7 @@ class ExecutionSystem(Lifecycle):
 
     def order(self, order: Ticket | str) -> Future[OrderView]:
         """An order as it is now, live or closed; UnknownOrder in the future when there is none."""
-        cid = order if isinstance(order, str) else order.client_order_id
+        cid = _id_of(order)
 
         def look() -> OrderView:
             for broker in self.brokers.values():
@@ -223,21 +256,21 @@ class ExecutionSystem(Lifecycle):
                     return view_order(found)
             raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
 
-        return self._in_turn(look)
+        return self._asked(look)
 
     def orders(self) -> Future[tuple[OrderView, ...]]:
         """All orders in memory: those that are open, on the wire, or not settled."""
-        return self._in_turn(
+        return self._asked(
             lambda: tuple(view_order(a.order) for b in self.brokers.values() for a in b.orders.values())
         )
 
     def snapshot(self) -> Future[Snapshot]:
         """Everything at one moment: orders, positions, sessions, the hand-over list, the journal."""
-        return self._in_turn(self._snapshot)
+        return self._asked(self.snapshot_now)
 
     def portfolio(self, marks: Mapping[tuple[str, str], Decimal] | None = None) -> Future[Portfolio]:
         """Positions of all venues and amounts per currency; ``marks`` by (venue, instrument) value what is held."""
-        return self._in_turn(lambda: portfolio_of(self._positions(marks)))
+        return self._asked(lambda: portfolio_of(self._positions(marks)))
 
     def state_digest(self) -> Future[str]:
         """One line that names the whole state, as the fold of the journal would."""
@@ -249,7 +282,7 @@ class ExecutionSystem(Lifecycle):
                     stones.append((cid, tombstone(actor.order, actor.ledger)))
             return digest(stones, [p.position for b in self.brokers.values() for p in b.positions.values()])
 
-        return self._in_turn(total)
+        return self._asked(total)
 
     def subscribe(self, callback: Callable[[Event], object], *kinds: type[Event]) -> Callable[[], None]:
         """Call ``callback(event)`` on the system's thread for each event of ``kinds`` (none = all), after its commit.
@@ -271,6 +304,25 @@ class ExecutionSystem(Lifecycle):
             raise SystemStopped("the system is not running; start it with `with` or start()")
         if self._journal_error is not None:
             raise JournalUnavailable(f"entries halt until the journal works again: {self._journal_error}")
+
+    def _check_room(self) -> None:
+        """Refuse before a number is drawn, so that each number stands behind a fact."""
+        dispatcher = self.dispatcher
+        waiting = dispatcher.queued()
+        if waiting >= dispatcher.capacity:
+            raise MailboxFull(
+                f"{waiting} messages are waiting and the bound is {dispatcher.capacity};"
+                " the order was not accepted: slow down and submit it again"
+            )
+
+    def _check_accepting(self) -> None:
+        """Refuse what would wait for ever: nobody handles messages before the start or after the end."""
+        if not self.brokers or not self.dispatcher.is_accepting():
+            raise SystemStopped("the system is not running; start it with `with` or start()")
+
+    def _asked(self, fn: Callable[[], T]) -> Future[T]:
+        self._check_accepting()
+        return self.in_turn(fn)
 
     def _broker(self, venue: str, account: str) -> BrokerActor:
         named = self.brokers.get((venue, account))
@@ -307,10 +359,18 @@ class ExecutionSystem(Lifecycle):
             return self.brokers[terms.venue, terms.account]
         raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
 
-    def _ask(self, cid: str, command: Any) -> Future[OrderView]:
+    def _ask(self, cid: str, command: CancelOrder | AmendOrder | SettleOrder) -> Future[OrderView]:
+        self._check_accepting()
         future: Future[OrderView] = Future(self.dispatcher)
         self.dispatcher.post(self._owner(cid), Ask(command, future))
         return future
+
+
+def _id_of(order: Ticket | str) -> str:
+    cid = order if isinstance(order, str) else order.client_order_id
+    if not cid.isascii():
+        check_text(cid, "client_order_id", len(cid) + 1)
+    return cid
 
 
 def _stamped(order: SubmitOrder, intent: str, broker: BrokerActor, cid: str, ts: int) -> SubmitOrder:
@@ -323,7 +383,7 @@ def _stamped(order: SubmitOrder, intent: str, broker: BrokerActor, cid: str, ts:
     )  # fmt: skip
 
 
-_NOT_TERMS = frozenset({"ts", "client_order_id", "attempt"})
+_NOT_TERMS = frozenset({"ts", "attempt"})
 
 
 def _difference(one: SubmitOrder, other: SubmitOrder) -> str:
@@ -332,7 +392,3 @@ def _difference(one: SubmitOrder, other: SubmitOrder) -> str:
         if field not in _NOT_TERMS and getattr(one, field) != getattr(other, field):
             return f"{field} was {getattr(one, field)}, now {getattr(other, field)}"
     return ""
-
-
-def _same_terms(one: SubmitOrder, other: SubmitOrder) -> bool:
-    return not _difference(one, other)

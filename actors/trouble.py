@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from engine.messages import Alarm, Command, Report
+from engine.errors import SystemStopped
+from engine.messages import Alarm, Report
 from engine.session_chart import SessionTrigger
+
+from .broker_words import Ask, InTurn, WaitFor
 
 from .broker import BrokerActor
 from .runtime import Dispatcher
@@ -25,7 +28,10 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__
-        if isinstance(message, Command | Report) and dispatcher.in_turn():
+        if isinstance(message, Ask | WaitFor | InTurn):
+            if message.future is not None and not dispatcher.is_accepting():
+                message.future.set_exception(SystemStopped("the system has stopped"))
+        elif isinstance(message, Report) and dispatcher.in_turn():
             ts = getattr(message, "ts", dispatcher.time_ns())
             turn.record(ts, f"dead:{actor_urn}", message)  # type: ignore[arg-type]  # a fact by its class
         alarm = Alarm(dispatcher.time_ns(), "dead_letter", f"{kind} reached nobody", actor_urn)

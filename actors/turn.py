@@ -69,6 +69,7 @@ class Turn:
     """One turn after another; reused, never replaced. Belongs to the dispatcher's thread."""
 
     __slots__ = (
+        "_again_now",
         "_failing",
         "_on_failure",
         "_on_recovery",
@@ -92,9 +93,10 @@ class Turn:
         self,
         journal: Journal,
         hub: Hub,
-        on_failure: Callable[[JournalError], None],
+        on_failure: Callable[[JournalError, list[Input]], None],
         on_recovery: Callable[[], None],
         time_ns: Callable[[], int],
+        again_now: Callable[[], None],
     ) -> None:
         self.journal = journal
         self.hub = hub
@@ -118,6 +120,7 @@ class Turn:
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self._time_ns = time_ns
+        self._again_now = again_now  # resume without the pause that a failing disk needs
 
     # --- staging -----------------------------------------------------------------------------------------------------
 
@@ -180,7 +183,6 @@ class Turn:
             TurnDiscarded: the journal could not be written, or refused an execution that another order has booked.
                 Everything is as before the turn; the inputs are handled again.
         """
-        del inputs
         batch = self.batch
         done: list[ClosingOrder] = []
         if self.closing:
@@ -193,11 +195,12 @@ class Turn:
             except DuplicateExecution as error:
                 self._discard()
                 self.refused_execution[error.key] = error.owner
+                self._again_now()
                 raise TurnDiscarded(str(error)) from error
             except JournalError as error:
                 self._discard()
                 self._failing = True
-                self._on_failure(error)
+                self._on_failure(error, inputs)
                 raise TurnDiscarded(str(error)) from error
             self.facts_written += len(batch.facts)
             batch.clear()

@@ -20,7 +20,7 @@ from .harness import Options, Result, Unavailable
 #: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
 NAMES: Final = ("lifecycle", "replay")
 
-_WIDTH: Final = 120  # of a log; a terminal knows its own
+_WIDTH: Final = 140  # of a log; a terminal knows its own
 
 Run = Callable[[Options], Iterable[Result]]
 
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _line(result: Result) -> str:
     row = result.row
-    return f"  {row.case}: {row.value:,.1f} {row.unit}, {row.ratio:.2f} x {row.baseline}"
+    return f"  {row.case}: {row.value:,.1f} {row.unit}, {row.ratio:.3g} x {row.baseline}"
 
 
 def _table(results: Sequence[Result], *, quick: bool) -> Table:
@@ -89,7 +89,7 @@ def _table(results: Sequence[Result], *, quick: bool) -> Table:
             row.baseline,
             f"{row.value:,.1f} {row.unit}",
             f"{row.baseline_value:,.1f} {row.unit}",
-            f"{row.ratio:.2f} ({result.ratio_min:.2f} - {result.ratio_max:.2f})",
+            f"{row.ratio:.3g} ({result.ratio_min:.3g} - {result.ratio_max:.3g})",
         )
     return table
 

@@ -3,7 +3,7 @@
 In: decoding each intent and each of the venue's three messages from the bytes they come in;
 validation and the check of the intent's id, the broker, order and position actors, the session that
 decides what leaves, the lane, invariants after each step, supervision, the SQLite journal on disk
-at durability `process`, the order's tombstone, and a subscriber that is told of every fill. Orders
+at durability `process`, the order's tombstone, and a subscriber that takes every event. Orders
 are submitted as fast as they are taken; 100 are open at a time. The engine runs where it runs by
 default, on a thread of its own, and in a second case inside the host's asyncio loop.
 
@@ -38,7 +38,7 @@ _ORDERS_QUICK: Final = 500
 _ENGINE: Final = "BEN"
 _FACTS_PER_LIFE: Final = 4
 _BURST: Final = 50  # orders that a host inside the loop submits before it lets the loop run
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 30.0
 
 
 def run(options: Options) -> Iterator[Result]:

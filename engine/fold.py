@@ -20,23 +20,30 @@ from .errors import InvariantViolated, JournalCorrupt
 from .invariants import check_step
 from .messages import (
     AdoptOrder,
+    AmendOrder,
+    CancelOrder,
     CorrectPosition,
     DefineInstrument,
+    Denied,
     Feeds,
     Filled,
     LinkDown,
     LinkUp,
     Message,
+    OutcomeUnknown,
     ReviveOrder,
     SetBaseline,
+    SettleOrder,
     SubmitOrder,
+    Withdrawn,
 )
 from .order import Booking, BookingKind, Ledger, Order, public_state
-from .order_steps import begin, step
+from .order_steps import begin, mark_sent, step
 from .order_tables import Life
 from .position import book, late_fee, void
 from .position_corrections import correct, set_baseline
 from .position_state import Position, new_position
+from .statechart import Verdict
 from .values import Instrument, OrderState, PositionSlot, exact
 
 __all__ = [
@@ -84,14 +91,14 @@ def revive(body: bytes) -> tuple[Order, Ledger | None]:
         raise JournalCorrupt(f"a closed order cannot be read: {error}; {body[:80]!r}") from None
     if not stone.fills and not stone.voids:
         return stone.order, None
-    return stone.order, Ledger.restored(stone.fills, stone.voids)
+    return stone.order, Ledger.restored(stone.order.terms, stone.fills, stone.voids)
 
 
 def book_execution(
     position: Position, instrument: Instrument, terms: SubmitOrder, booking: Booking, ts: int
 ) -> Position:
     """Take one booking of an order into the slot it trades; ``terms`` give the side where the fill does not."""
-    kind, fill, _ = booking
+    kind, fill = booking.kind, booking.fill
     side = fill.side if fill.side is not None else terms.side
     if kind is BookingKind.BOOK:
         return book(
@@ -156,7 +163,9 @@ class Books:
         if isinstance(message, SubmitOrder | AdoptOrder):
             self._introduce(entity, message)
         elif isinstance(message, DefineInstrument):
-            self.instruments[message.instrument.venue, message.instrument.symbol] = message.instrument
+            self.instruments[message.instrument.venue, message.instrument.symbol] = (
+                message.instrument
+            )
         elif isinstance(message, SetBaseline | CorrectPosition):
             key = (message.venue, message.account, message.instrument, message.slot)
             instrument = self._instrument(message.venue, message.instrument)
@@ -198,6 +207,8 @@ class Books:
     def _step(self, entity: str, message: Message) -> None:
         ledger = self.ledgers.get(entity)
         before = self.orders[entity]
+        if before.life is Life.PENDING and type(message) not in _BEFORE_SENT:
+            before = mark_sent(before)  # a venue speaks of it, so it had left
         try:
             out = step(before, ledger if ledger is not None else _NO_FILLS, message)
             check_step(before, out)
@@ -207,7 +218,7 @@ class Books:
         self.orders[entity] = out.order
         if out.anomaly in ("late_fill", "overfill"):
             self.late += 1
-        elif out.anomaly == "contradiction":
+        elif out.verdict is Verdict.QUARANTINE:
             self.quarantined += 1
         if not out.bookings:
             return
@@ -218,9 +229,7 @@ class Books:
         for booking in out.bookings:
             self._book(terms, booking, out.order.ts)
 
-    def _failed(
-        self, entity: str, terms: SubmitOrder, message: Message, error: Exception
-    ) -> None:
+    def _failed(self, entity: str, terms: SubmitOrder, message: Message, error: Exception) -> None:
         """A step that failed live fails here too; there the order was frozen and an execution still booked."""
         self.frozen[entity] = str(error)
         if isinstance(message, Filled):
@@ -228,7 +237,7 @@ class Books:
 
     def _book(self, terms: SubmitOrder, booking: Booking, ts: int) -> None:
         fill = booking.fill
-        if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT:
+        if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT or not fill.last_qty:
             return
         symbol = fill.instrument or terms.instrument
         key = (terms.venue, terms.account, symbol, terms.slot)
@@ -241,7 +250,9 @@ class Books:
     def _instrument(self, venue: str, symbol: str) -> Instrument:
         instrument = self.instruments.get((venue, symbol))
         if instrument is None:
-            raise JournalCorrupt(f"instrument {symbol!r} of {venue!r} is traded but was never defined")
+            raise JournalCorrupt(
+                f"instrument {symbol!r} of {venue!r} is traded but was never defined"
+            )
         return instrument
 
     def orders_by_state(self) -> dict[str, int]:
@@ -253,6 +264,11 @@ class Books:
 
 
 _NO_FILLS = Ledger()
+
+#: What an order may be told before it left; that it left is no fact of its own.
+_BEFORE_SENT: frozenset[type[Message]] = frozenset(
+    {Denied, Withdrawn, CancelOrder, AmendOrder, SettleOrder, OutcomeUnknown}
+)
 
 
 def digest(stones: Iterable[tuple[str, bytes]], positions: Iterable[Position]) -> str:

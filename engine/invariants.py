@@ -83,4 +83,6 @@ def check_ledger(order: Order, ledger: Ledger | None) -> None:
     if qty != order.cum_qty:
         raise _broken("cum_qty is the sum of live fills", f"{order.cum_qty} against {qty}", order)
     if cost != order.cum_cost:
-        raise _broken("cum_cost is the sum over live fills", f"{order.cum_cost} against {cost}", order)
+        raise _broken(
+            "cum_cost is the sum over live fills", f"{order.cum_cost} against {cost}", order
+        )

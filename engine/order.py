@@ -15,14 +15,14 @@ our sum of fills is a *claim*: it counts as exposure until executions explain it
 What is ugly: the ledger is beside the order, not in it, because a live order must stay small and most orders have few
 fills; and an order whose quantity the venue never told (``order_qty`` None) cannot complete by arithmetic.
 
-Handlers for each message are in :mod:`engine.order_steps`; this file is what everybody else reads.
+Handlers: :mod:`engine.order_steps` is the entry to all; this file is what everybody else reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -41,12 +41,15 @@ __all__ = [
     "Step",
     "avg_px",
     "exposure_qty",
+    "has_questions",
     "is_closed",
     "is_in_flight",
     "is_oco_linked",
     "is_open",
     "is_settled",
     "leaves_qty",
+    "leg_key",
+    "ledger_key",
     "new_order",
     "public_state",
     "request_state",
@@ -62,7 +65,10 @@ class Doubt(Word):
 
 
 class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A cancel or an amend of ours that the venue has not answered."""
+    """A cancel or an amend of ours that the venue has not answered.
+
+    ``ts`` is when it was asked for, or when its outcome became unknown: what absence of an effect is measured from.
+    """
 
     req_id: str
     is_cancel: bool
@@ -70,6 +76,7 @@ class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     price: Decimal | None = None
     stop_px: Decimal | None = None
     unknown: bool = False  # the call ended ambiguously: it may yet have its effect
+    ts: int = 0
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -112,12 +119,12 @@ class BookingKind(Word):
     SPLIT = "SPLIT"  # a corporate action restated it in new units: the ledger changes, the position does not
 
 
-class Booking(NamedTuple):
+class Booking(msgspec.Struct, frozen=True, gc=False):
     """One execution to book into, or take back from, the ledger, the journal and the position."""
 
     kind: BookingKind
     fill: Filled
-    exec_id: str  # the ledger key
+    exec_id: str  # the ledger key, see ledger_key: the execution's own id but for a combo's legs
 
 
 OrderRequest: TypeAlias = Cancel | Amend
@@ -140,76 +147,112 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ledger:
-    """The executions of one order, by execution id. A value of None is void: busted, or busted before it came."""
+    """The executions of one order, by :func:`ledger_key`. None is void: busted, or busted before it came.
 
-    __slots__ = ("_fills", "has_inferred")
+    ``fills`` is read where speed matters and written only here; None until the first booking.
+    """
+
+    __slots__ = ("fills", "has_inferred")
 
     def __init__(self) -> None:
-        self._fills: dict[str, Filled | None] | None = None
+        self.fills: dict[str, Filled | None] | None = None
         self.has_inferred = False  # stays True once one was booked: it may still have to make room
 
     @classmethod
-    def restored(cls, fills: tuple[Filled, ...], voids: tuple[str, ...]) -> Ledger:
+    def restored(
+        cls, terms: SubmitOrder, fills: tuple[Filled, ...], voids: tuple[str, ...]
+    ) -> Ledger:
         """The ledger of a tombstone."""
         ledger = cls()
-        ledger._fills = {fill.exec_id: fill for fill in fills} | dict.fromkeys(voids)
+        live = {ledger_key(terms, fill): fill for fill in fills}
+        ledger.fills = live | dict.fromkeys(voids)
         ledger.has_inferred = any(fill.inferred for fill in fills)
         return ledger
 
-    def __contains__(self, exec_id: str) -> bool:
-        return self._fills is not None and exec_id in self._fills
+    def __contains__(self, key: str) -> bool:
+        return self.fills is not None and key in self.fills
 
     def __len__(self) -> int:
         """Count live executions."""
-        return 0 if self._fills is None else sum(1 for f in self._fills.values() if f is not None)
+        return 0 if self.fills is None else sum(1 for f in self.fills.values() if f is not None)
 
-    def get(self, exec_id: str) -> Filled | None:
-        """The live execution with this id, or None when it is unknown or void."""
-        return None if self._fills is None else self._fills.get(exec_id)
+    def __bool__(self) -> bool:
+        """Always true: one that holds only voids must not pass for none."""
+        return True
+
+    def get(self, key: str) -> Filled | None:
+        """The live execution with this key, or None when it is unknown or void."""
+        return None if self.fills is None else self.fills.get(key)
+
+    def is_void(self, key: str) -> bool:
+        """Whether this execution was taken back, perhaps before it came."""
+        return self.fills is not None and key in self.fills and self.fills[key] is None
 
     def live(self) -> Iterator[Filled]:
         """Live executions in booking order."""
-        if self._fills is not None:
-            for fill in self._fills.values():
+        if self.fills is not None:
+            for fill in self.fills.values():
                 if fill is not None:
                     yield fill
 
     def exec_ids(self) -> tuple[str, ...]:
-        """Every id ever seen, void ones included: what a tombstone keeps."""
-        return () if self._fills is None else tuple(self._fills)
+        """Every key ever seen, void ones included: what a tombstone keeps."""
+        return () if self.fills is None else tuple(self.fills)
 
     def void_ids(self) -> tuple[str, ...]:
-        """Ids that are void."""
-        if self._fills is None:
+        """Keys that are void."""
+        if self.fills is None:
             return ()
-        return tuple(key for key, fill in self._fills.items() if fill is None)
+        return tuple(key for key, fill in self.fills.items() if fill is None)
 
     def apply(self, bookings: tuple[Booking, ...]) -> None:
         """Take over the bookings of a step."""
-        if self._fills is None:
-            self._fills = {}
-        for kind, fill, exec_id in bookings:
-            if kind is BookingKind.VOID:
-                self._fills[exec_id] = None
+        fills = self.fills
+        if fills is None:
+            fills = self.fills = {}
+        for booking in bookings:
+            if booking.kind is BookingKind.VOID:
+                fills[booking.exec_id] = None
             else:
-                self._fills[exec_id] = fill
+                fill = booking.fill
+                fills[booking.exec_id] = fill
                 if fill.inferred:
                     self.has_inferred = True
 
     def undo(self, bookings: tuple[Booking, ...], before: dict[str, Filled | None]) -> None:
         """Take bookings back (a turn whose commit failed); ``before`` are the entries as they were."""
-        if self._fills is None:
+        if self.fills is None:
             return
-        for _, _, exec_id in bookings:
-            self._fills.pop(exec_id, None)
-        self._fills.update(before)
+        for booking in bookings:
+            key = booking.exec_id
+            if key in before:
+                self.fills[key] = before[key]  # in its old place: booking order stays
+            else:
+                self.fills.pop(key, None)
 
     def entries(self, bookings: tuple[Booking, ...]) -> dict[str, Filled | None]:
         """The present entries that ``bookings`` would touch, for :meth:`undo`."""
-        fills = self._fills
+        fills = self.fills
         if fills is None:
             return {}
-        return {key: fills[key] for _, _, key in bookings if key in fills}
+        return {one.exec_id: fills[one.exec_id] for one in bookings if one.exec_id in fills}
+
+
+def ledger_key(terms: SubmitOrder, fill: Filled) -> str:
+    """What an execution is known by within its order: its id, with instrument and side where they differ.
+
+    Venues number trades per symbol, so two legs of a combo may carry the same number.
+    """
+    side, symbol = fill.side, fill.instrument
+    if (side is None or side is terms.side) and (not symbol or symbol == terms.instrument):
+        return fill.exec_id
+    return leg_key(fill, fill.exec_id)
+
+
+def leg_key(fill: Filled, exec_id: str) -> str:
+    """The key of execution ``exec_id`` on the instrument and side of ``fill``, a combo's leg."""
+    side = "" if fill.side is None else fill.side.name
+    return f"{exec_id}|{fill.instrument}|{side}"
 
 
 def new_order(terms: SubmitOrder) -> Order:
@@ -294,10 +337,10 @@ def avg_px(order: Order) -> Decimal | None:
 def exposure_qty(order: Order) -> Decimal | None:
     """The most that could still be filled or is filled and not yet booked, by the largest of all outstanding terms.
 
-    None while the quantity is not known (a cash-sized order, an adopted one): the caller bounds it by other means.
+    A filled order counts too while an amend that raises it is unanswered: it may be reopened (FIX C.1.c). None while the quantity is not known (a cash-sized order, an adopted one): the caller bounds it by other means.
     """
     claimed = order.claim_qty - order.cum_qty if order.claim_qty > order.cum_qty else ZERO
-    if order.life in TERMINAL:
+    if order.life in TERMINAL and (order.life is not Life.FILLED or order.end is not None):
         return claimed
     if order.order_qty is None:
         return None
@@ -322,6 +365,13 @@ def is_settled(order: Order) -> bool:
         and order.claim_qty <= order.cum_qty
         and not order.unverified
     )
+
+
+def has_questions(order: Order) -> bool:
+    """Whether the venue has to be asked about it; each question is ended by evidence only."""
+    if order.unverified or order.life is Life.IN_DOUBT or order.claim_qty > order.cum_qty:
+        return True
+    return any(out.unknown for out in order.requests)
 
 
 def is_open(order: Order) -> bool:

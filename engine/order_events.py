@@ -12,6 +12,7 @@ from .messages import (
     Event,
     Filled,
     Message,
+    NeverArrived,
     OrderAccepted,
     OrderAnomaly,
     OrderCancelled,
@@ -32,6 +33,8 @@ from .messages import (
     OrderTradeBusted,
     OrderTriggered,
     ReplaceRefused,
+    SettleOrder,
+    Withdrawn,
 )
 from .order import BookingKind, Order, Step, avg_px, leaves_qty, public_state
 from .order_tables import Life
@@ -90,14 +93,16 @@ def submitted(order: Order, ts: int) -> OrderEvent:
 def events_of(before: Order, step: Step, message: Message) -> list[Event]:
     """All that a step made true, executions first, then the state, then what was unusual."""
     order, ts = step.order, step.order.ts
-    reason = str(getattr(message, "reason", "") or getattr(message, "detail", ""))
+    reason = _reason(message)
     events: list[Event] = [
-        event for booking in step.bookings if (event := _execution(order, booking.kind, booking.fill, ts))
+        event
+        for booking in step.bookings
+        if (event := _execution(order, booking.kind, booking.fill, ts))
     ]
     life_moved = order.life is not before.life
-    if life_moved and order.life is not Life.FILLED and not (
-        step.bookings and order.life is Life.ACCEPTED and order.cum_qty
-    ):
+    booked = any(booking.kind is BookingKind.BOOK for booking in step.bookings)
+    told = booked and (order.life is Life.FILLED or (order.life is Life.ACCEPTED and order.cum_qty))
+    if life_moved and not told:  # an execution's own event has told the rest
         events.append(_make(_EVENT_OF_LIFE[order.life], order, ts, reason))
     if order.requests != before.requests or _terms_changed(before, order):
         _requests(before, order, message, ts, reason, events)
@@ -109,6 +114,18 @@ def events_of(before: Order, step: Step, message: Message) -> list[Event]:
         made = _make(OrderAnomaly, order, ts, type(message).__name__)
         events.append(replace(made, kind=kind))
     return events
+
+
+def _reason(message: Message) -> str:
+    """Why, in the words of the message that made it so; short constants where the page of events promises them."""
+    if isinstance(message, NeverArrived):
+        return "never_arrived"
+    if isinstance(message, SettleOrder):
+        return f"operator: {message.statement}"
+    reason = getattr(message, "reason", "") or getattr(message, "detail", "")
+    if not reason and isinstance(message, Withdrawn) and message.expired:
+        return "not_sent"
+    return str(reason)
 
 
 def _execution(order: Order, kind: BookingKind, fill: Filled, ts: int) -> Event | None:

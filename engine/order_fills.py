@@ -1,43 +1,75 @@
-"""Executions: booking, busting, correcting. Quantities change here and by confirmed terms, nowhere else."""
+"""Executions: booking, busting, correcting. Quantities change here and by confirmed terms, nowhere else.
+
+:func:`on_filled` is the hot path and takes the plain case itself: a new execution of an order without inferred fills.
+Everything else goes through :func:`_rebook`, which applies a list of bookings and lets the resulting sums pick the
+trigger; for a plain execution both come to the same.
+
+An *inferred* fill stands for an interval of the venue's total that executions do not explain. It is cut to what is
+claimed and not booked, and makes room for every real execution, so ``cum_qty`` is the larger of the two whatever order
+they come in.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-import msgspec
+from msgspec.structs import replace
 
 from .messages import Feeds, Filled, TradeBusted, TradeCorrected
-from .order import Booking, BookingKind, Doubt, Ledger, Order, Step
+from .order import Booking, BookingKind, Doubt, Ledger, Order, Step, ledger_key, leg_key
+from .order_moves import ENDED, TRIGGER_TYPES, ids_with, learn
 from .order_tables import LIFE, TERMINAL, Life, LifeTrigger
-from .statechart import Verdict
+from .statechart import Cell, Verdict
 from .values import ZERO
 
 __all__ = ["on_busted", "on_corrected", "on_filled"]
 
 _TABLE = LIFE.table
 _BOOK, _VOID, _FEE = BookingKind.BOOK, BookingKind.VOID, BookingKind.FEE
+_BOTH = Feeds.BOTH
+_ACCEPTED, _IN_DOUBT, _FILLED = Life.ACCEPTED, Life.IN_DOUBT, Life.FILLED
+_LATE = Verdict.LATE
+_REFUSED = frozenset({Life.REJECTED, Life.DENIED})
+
+#: Two columns of the life table, by state: a lookup by one key is half the price of one by a pair.
+_ON_FILL: dict[Life, Cell[Life]] = {life: _TABLE[life, LifeTrigger.FILL] for life in Life}
+_ON_COMPLETE: dict[Life, Cell[Life]] = {life: _TABLE[life, LifeTrigger.COMPLETE] for life in Life}
 
 
 def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
     """Book one execution, once, in any state (DESIGN 3.3)."""
-    if m.exec_id in ledger:
-        return _seen_before(order, ledger, m)
-    qty, px = m.last_qty, m.last_px
-    if not (qty.is_finite() and px.is_finite() and qty > ZERO):
-        return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
-    if m.feeds is Feeds.POSITION:
-        return Step(order, Verdict.STAY, True, (Booking(_BOOK, m, m.exec_id),))
-    if m.revises is not None or (ledger.has_inferred and not m.inferred):
-        return _replacing(order, ledger, m)
+    terms = order.terms
+    exec_id, qty, px = m.exec_id, m.last_qty, m.last_px
+    fills = ledger.fills
+    if (
+        (fills is not None and (exec_id in fills or ledger.has_inferred))
+        or m.feeds is not _BOTH
+        or m.revises is not None
+        or m.inferred
+        or (m.instrument and m.instrument != terms.instrument)
+        or (m.side is not None and m.side is not terms.side)
+        or not (qty.is_finite() and px.is_finite() and qty > ZERO)
+        or not (m.fee is None or m.fee.is_finite())
+    ):
+        return _uncommon(order, ledger, m)
     cum = order.cum_qty + qty
     target = order.order_qty
-    complete = target is not None and cum >= target
     life = order.life
-    if life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE:
-        life = Life.ACCEPTED  # a fill proves that it was placed
-    cell = _TABLE[life, LifeTrigger.COMPLETE if complete else LifeTrigger.FILL]
+    if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
+        life = _ACCEPTED  # a fill proves that it was placed
+    complete = target is not None and cum >= target
+    cell = _ON_COMPLETE[life] if complete else _ON_FILL[life]
+    verdict = cell.verdict
+    anomaly = ""
+    unverified = order.unverified and not complete
+    if verdict is _LATE:
+        anomaly = "overfill" if life is _FILLED else "late_fill"
+        if life in _REFUSED and not complete:
+            unverified = True  # refused and filled contradict each other: it may still work
+    elif complete and cum > target:  # type: ignore[operator]  # complete implies a known target
+        anomaly = "overfill"
     life = cell.target
-    if order.terms.stop_px is not None and (life is Life.ACCEPTED or life is Life.SUBMITTED):
+    if life is _ACCEPTED and terms.order_type in TRIGGER_TYPES:
         life = Life.TRIGGERED  # what fills was elected
     claim = order.claim_qty
     if m.cum_qty is not None and m.cum_qty > claim:
@@ -45,15 +77,9 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
     ids = order.venue_order_ids
     if m.venue_order_id is not None and m.venue_order_id not in ids:
         ids = (*ids, m.venue_order_id)
-    verdict = cell.verdict
-    anomaly = ""
-    if verdict is Verdict.LATE:
-        anomaly = "late_fill" if order.life is not Life.FILLED else "overfill"
-    elif complete and cum > target:  # type: ignore[operator]  # complete implies a known target
-        anomaly = "overfill"
     return Step(
         Order(
-            order.terms,
+            terms,
             life,
             order.link,
             order.requests,
@@ -64,171 +90,284 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
             order.cum_cost + qty * px,
             claim,
             order.end,
-            None if life is not Life.IN_DOUBT else order.doubt,
-            order.unverified and not complete,
+            order.doubt if life is _IN_DOUBT else None,
+            unverified,
             ids,
-            m.ts,
+            m.ts if m.ts > order.ts else order.ts,
             order.ended_ts,
         ),
         verdict,
         True,
-        (Booking(_BOOK, m, m.exec_id),),
+        (Booking(_BOOK, m, exec_id),),
         None,
         anomaly,
     )
 
 
-def _seen_before(order: Order, ledger: Ledger, m: Filled) -> Step:
+# --- what is not plain -----------------------------------------------------------------------------------------------
+
+
+def _uncommon(order: Order, ledger: Ledger, m: Filled) -> Step:
+    """Everything but the plain case: seen before, malformed, a leg, a revision, or next to an inferred fill."""
+    key = ledger_key(order.terms, m)
+    if key in ledger or (key is not m.exec_id and ledger.is_void(m.exec_id)):
+        return _seen_before(order, ledger, m, key)
+    if not _is_bookable(m):
+        return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
+    if m.feeds is Feeds.POSITION:
+        return _leg(order, m, key)
+    if m.inferred:
+        return _inferred(order, m, key)
+    bookings = _void_predecessor(order, ledger, m)
+    bookings.append(Booking(_BOOK, m, key))
+    return _rebook(order, ledger, bookings, m.ts, m.cum_qty, m.venue_order_id)
+
+
+def _is_bookable(m: Filled | TradeCorrected) -> bool:
+    if not (m.last_qty.is_finite() and m.last_px.is_finite() and m.last_qty > ZERO):
+        return False
+    return m.fee is None or m.fee.is_finite()
+
+
+def _seen_before(order: Order, ledger: Ledger, m: Filled, key: str) -> Step:
     """The same execution id again: a duplicate, a fee that came later, or a contradiction."""
-    known = ledger.get(m.exec_id)
-    if known is None:
-        return Step(order, anomaly="void_fill")  # busted: a redelivery does not bring it back
+    voids = _void_predecessor(order, ledger, m)
+    if voids:  # its revision came first: what this one replaced goes as well
+        return _rebook(order, ledger, voids, m.ts, m.cum_qty, m.venue_order_id)
+    learnt = learn(order, m.cum_qty, m.venue_order_id)
+    changed = learnt is not order
+    known = ledger.get(key)
+    if m.inferred:
+        return Step(order)  # booked, cut or replaced: it stands for nothing new
+    if known is None:  # busted: a redelivery does not bring it back
+        return Step(learnt, Verdict.STAY, changed, anomaly="void_fill")
     if known.last_qty != m.last_qty or known.last_px != m.last_px:
         return Step(order, Verdict.QUARANTINE, True, anomaly="execution_mismatch")
-    if known.fee is None and m.fee is not None:
-        told = msgspec.structs.replace(known, fee=m.fee, fee_currency=m.fee_currency)
-        return Step(order, Verdict.STAY, True, (Booking(_FEE, told, m.exec_id),))
-    return Step(order)
+    if known.fee is None and m.fee is not None and m.fee.is_finite():
+        told = replace(known, fee=m.fee, fee_currency=m.fee_currency)
+        return Step(learnt, Verdict.STAY, True, (Booking(_FEE, told, key),))
+    return Step(learnt, Verdict.STAY, changed)
 
 
-def _replacing(order: Order, ledger: Ledger, m: Filled) -> Step:
-    """A revision takes its predecessor's place; a real execution takes an inferred interval's (never added)."""
-    bookings: list[Booking] = []
-    if m.revises is not None:
-        old = ledger.get(m.revises)
-        if old is not None:
-            bookings.append(Booking(_VOID, old, m.revises))
-        elif m.revises not in ledger:
-            bookings.append(early_void(order, m.revises, m.ts))  # we come first
-    else:
-        left = m.last_qty
-        for fill in ledger.live():
-            if not fill.inferred or left <= ZERO:
-                continue
-            bookings.append(Booking(_VOID, fill, fill.exec_id))
-            rest = fill.last_qty - left
-            left -= fill.last_qty
-            if rest > ZERO:
-                exec_id = f"{fill.exec_id}<{m.exec_id}"
-                smaller = msgspec.structs.replace(fill, last_qty=rest, exec_id=exec_id)
-                bookings.append(Booking(_BOOK, smaller, exec_id))
-    bookings.append(Booking(_BOOK, m, m.exec_id))
-    return _rebook(order, ledger, tuple(bookings), m.ts, m.cum_qty)
+def _leg(order: Order, m: Filled, key: str) -> Step:
+    """An execution that feeds a position only: no quantity of the order's, yet it proves that the order was placed."""
+    life = order.life
+    if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
+        life = _ACCEPTED
+    cell = _ON_FILL[life]
+    late = (
+        cell.verdict is _LATE and life is not _FILLED and life not in ENDED
+    )  # never known as sent
+    life = cell.target
+    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES:
+        life = Life.TRIGGERED
+    after = replace(
+        order,
+        life=life,
+        doubt=order.doubt if life is _IN_DOUBT else None,
+        venue_order_ids=ids_with(order, m.venue_order_id),
+        ts=max(m.ts, order.ts),
+    )
+    verdict = cell.verdict if late or cell.verdict is not _LATE else Verdict.STAY
+    anomaly = "late_fill" if late else ""
+    return Step(after, verdict, True, (Booking(_BOOK, m, key),), anomaly=anomaly)
+
+
+def _inferred(order: Order, m: Filled, key: str) -> Step:
+    """Cover what is claimed and not booked, and nothing more: executions that came meanwhile are not doubled."""
+    claim = order.claim_qty if m.cum_qty is None else m.cum_qty
+    left = claim - order.cum_qty
+    if left <= ZERO:
+        return Step(order)
+    cut = m if m.last_qty <= left else replace(m, last_qty=left)
+    return _rebook(order, None, [Booking(_BOOK, cut, key)], m.ts, m.cum_qty, m.venue_order_id)
+
+
+def _void_predecessor(order: Order, ledger: Ledger, m: Filled) -> list[Booking]:
+    """The execution that a revision replaces goes, also when it has not come yet."""
+    if m.revises is None:
+        return []
+    plain = ledger_key(order.terms, m) is m.exec_id
+    key = m.revises if plain else leg_key(m, m.revises)
+    old = ledger.get(key)
+    if old is not None:
+        return [Booking(_VOID, old, key)]
+    return [] if key in ledger else [_early_void(order, key, m.ts)]
+
+
+# --- taking back -----------------------------------------------------------------------------------------------------
 
 
 def on_busted(order: Order, ledger: Ledger, m: TradeBusted) -> Step:
     """Take an execution back. A bust of an unknown one is kept, and voids it on arrival."""
-    known = ledger.get(m.exec_id)
-    if known is not None:
-        return _rebook(order, ledger, (Booking(_VOID, known, m.exec_id),), m.ts, None)
-    if m.exec_id in ledger:
+    voids = [
+        Booking(_VOID, fill, ledger_key(order.terms, fill))
+        for fill in ledger.live()
+        if fill.exec_id == m.exec_id
+    ]
+    if m.exec_id not in ledger:
+        voids.append(_early_void(order, m.exec_id, m.ts))
+        anomaly = "" if len(voids) > 1 else "early_bust"
+    elif voids:
+        anomaly = ""
+    else:
         return Step(order)  # said twice
-    return Step(
-        order, Verdict.STAY, True, (early_void(order, m.exec_id, m.ts),), anomaly="early_bust"
-    )
+    busted = _rebook(order, ledger, voids, m.ts, None, m.venue_order_id)
+    return busted if not anomaly else replace(busted, anomaly=busted.anomaly or anomaly)
 
 
-def early_void(order: Order, exec_id: str, ts: int) -> Booking:
+def _early_void(order: Order, key: str, ts: int) -> Booking:
     """A void for an execution that has not come: it takes nothing back, its ``last_qty`` is 0."""
-    nothing = Filled(order.terms.client_order_id, ts, exec_id, ZERO, ZERO)
-    return Booking(_VOID, nothing, exec_id)
+    return Booking(_VOID, Filled(order.terms.client_order_id, ts, key, ZERO, ZERO), key)
 
 
 def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
     """A bust and a fill in one (FIX J.1.a); a correction refers to the latest version of the execution."""
-    if m.new_exec_id in ledger and m.new_exec_id != m.exec_id:
-        return Step(order)  # said twice
-    if not (m.last_qty.is_finite() and m.last_px.is_finite() and m.last_qty > ZERO):
+    if not _is_bookable(m):
         return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
-    old = ledger.get(m.exec_id)
-    if old is not None and m.new_exec_id == m.exec_id:
-        if old.last_qty == m.last_qty and old.last_px == m.last_px:
+    old = next((fill for fill in ledger.live() if fill.exec_id == m.exec_id), None)
+    in_place = m.new_exec_id == m.exec_id
+    if old is None:
+        if in_place and m.exec_id in ledger:
+            return Step(order, anomaly="void_fill")  # a bust is final: it cannot be corrected
+        bookings = [] if m.exec_id in ledger else [_early_void(order, m.exec_id, m.ts)]
+    else:
+        if in_place and old.last_qty == m.last_qty and old.last_px == m.last_px:
             return Step(order)
-    new = Filled(
-        m.client_order_id,
-        m.ts,
-        m.new_exec_id,
-        m.last_qty,
-        m.last_px,
-        m.fee if m.fee is not None else (old.fee if old is not None else None),
-        m.fee_currency if m.fee is not None else (old.fee_currency if old is not None else ""),
-        old.liquidity if old is not None else None,
-        m.venue_order_id,
-        feeds=old.feeds if old is not None else Feeds.BOTH,
-        instrument=old.instrument if old is not None else "",
-        side=old.side if old is not None else None,
+        bookings = [Booking(_VOID, old, ledger_key(order.terms, old))]
+    new = _corrected(m, old)
+    key = ledger_key(order.terms, new)
+    if in_place or key not in ledger:
+        bookings.append(Booking(_BOOK, new, key))
+    elif not bookings:
+        return Step(order)  # said twice
+    return _rebook(order, ledger, bookings, m.ts, None, m.venue_order_id)
+
+
+def _corrected(m: TradeCorrected, old: Filled | None) -> Filled:
+    """The execution a correction puts in the place of ``old``, with all that it does not say taken from there."""
+    if old is None:
+        return Filled(
+            m.client_order_id, m.ts, m.new_exec_id, m.last_qty, m.last_px, m.fee, m.fee_currency,
+            venue_order_id=m.venue_order_id,
+        )  # fmt: skip
+    told = m.fee is not None
+    return replace(
+        old,
+        ts=m.ts,
+        exec_id=m.new_exec_id,
+        last_qty=m.last_qty,
+        last_px=m.last_px,
+        fee=m.fee if told else old.fee,
+        fee_currency=m.fee_currency if told else old.fee_currency,
+        venue_order_id=m.venue_order_id,
+        cum_qty=None,
+        revises=None,
+        inferred=False,
     )
-    void = (
-        Booking(_VOID, old, m.exec_id)
-        if old is not None
-        else early_void(order, m.exec_id, m.ts)
-    )
-    return _rebook(order, ledger, (void, Booking(_BOOK, new, m.new_exec_id)), m.ts, None)
+
+
+# --- many bookings at once -------------------------------------------------------------------------------------------
 
 
 def _counts(fill: Filled) -> Decimal:
     return ZERO if fill.feeds is Feeds.POSITION else fill.last_qty
 
 
+def _make_room(ledger: Ledger, bookings: list[Booking]) -> None:
+    """Inferred fills give way to as much as real executions add (never both)."""
+    left = ZERO
+    for one in bookings:
+        left = left + _counts(one.fill) if one.kind is _BOOK else left - _counts(one.fill)
+    by = bookings[-1].exec_id
+    for fill in ledger.live():
+        if left <= ZERO:
+            return
+        if not fill.inferred:
+            continue
+        bookings.append(Booking(_VOID, fill, fill.exec_id))
+        rest = fill.last_qty - left
+        left -= fill.last_qty
+        if rest > ZERO:
+            exec_id = f"{fill.exec_id}<{by}"
+            bookings.append(Booking(_BOOK, replace(fill, last_qty=rest, exec_id=exec_id), exec_id))
+
+
+def _life_for(order: Order, cum: Decimal, booked: bool) -> tuple[Life, Verdict]:
+    """Where an order stands once its executions come to ``cum``; any execution, void or not, proves the placement."""
+    life = order.life
+    if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
+        life = _ACCEPTED
+    trigger = LifeTrigger.FILL if booked else LifeTrigger.ACK
+    if order.order_qty is not None and cum >= order.order_qty and cum > ZERO:
+        if life is _FILLED:
+            return life, _LATE if cum > order.cum_qty else Verdict.STAY
+        trigger = LifeTrigger.COMPLETE
+    elif life is _FILLED:
+        trigger = LifeTrigger.REOPEN
+    elif life is _IN_DOUBT:
+        return life, Verdict.STAY
+    cell = _TABLE[life, trigger]
+    life, verdict = cell.target, cell.verdict
+    if trigger is LifeTrigger.REOPEN and order.end is not None:
+        life = order.end  # a bust reopens only where no end stands
+    elif verdict is _LATE and cum <= order.cum_qty and life in ENDED:
+        verdict = Verdict.STAY  # restated, not late: nothing was added after the end
+    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES:
+        life = Life.TRIGGERED
+    return life, verdict
+
+
+def _anomaly(order: Order, life: Life, verdict: Verdict, cum: Decimal) -> str:
+    """The word for what is unusual about a rebooking; it matches the plain case."""
+    if verdict is Verdict.QUARANTINE:
+        return "contradiction"
+    if verdict is _LATE:
+        return "overfill" if order.life is _FILLED else "late_fill"
+    if order.life is _FILLED and life is not _FILLED:
+        return "reopened"
+    over = order.order_qty is not None and cum > order.order_qty and cum > order.cum_qty
+    return "overfill" if over else ""
+
+
 def _rebook(
     order: Order,
-    ledger: Ledger,
-    bookings: tuple[Booking, ...],
+    ledger: Ledger | None,
+    bookings: list[Booking],
     ts: int,
     stated_cum: Decimal | None,
+    venue_order_id: str | None,
 ) -> Step:
     """Apply voids and fills together, then let the resulting quantities pick the trigger."""
+    if ledger is not None and ledger.has_inferred:
+        _make_room(ledger, bookings)
     cum, cost, booked = order.cum_qty, order.cum_cost, False
-    for kind, fill, exec_id in bookings:
-        qty = _counts(fill)
-        if kind is _BOOK:
-            cum, cost, booked = cum + qty, cost + qty * fill.last_px, True
-        elif exec_id in ledger:  # a void of something that never came takes nothing back
-            cum, cost = cum - qty, cost - qty * fill.last_px
-    complete = order.order_qty is not None and cum >= order.order_qty
-    life, verdict = order.life, Verdict.STAY
-    if life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE:
-        life = Life.ACCEPTED
-    reopened = False
-    if complete and (booked or life not in TERMINAL):
-        cell = _TABLE[life, LifeTrigger.COMPLETE]
-        if life is not Life.FILLED:
-            life, verdict = cell.target, cell.verdict
-    elif not complete and life is Life.FILLED:
-        cell = _TABLE[life, LifeTrigger.REOPEN]
-        life, verdict, reopened = cell.target, cell.verdict, True
-        if order.end is not None:
-            life = order.end  # a bust reopens only where no end stands
-    elif booked and life is not Life.FILLED:
-        cell = _TABLE[life, LifeTrigger.FILL]
-        life, verdict = cell.target, cell.verdict
+    for one in bookings:
+        qty = _counts(one.fill)
+        if one.kind is _BOOK:
+            cum, cost, booked = cum + qty, cost + qty * one.fill.last_px, True
+        else:
+            cum, cost = cum - qty, cost - qty * one.fill.last_px
+    life, verdict = _life_for(order, cum, booked)
     claim = order.claim_qty
     if cum < order.cum_qty:  # the venue's total falls with the execution it takes back
         claim = max(claim + (cum - order.cum_qty), ZERO)
     if stated_cum is not None and stated_cum > claim:
         claim = stated_cum
-    return Step(
-        Order(
-            order.terms,
-            life,
-            order.link,
-            order.requests,
-            order.order_qty,
-            order.price,
-            order.stop_px,
-            cum,
-            cost,
-            claim,
-            order.end,
-            None if life is not Life.IN_DOUBT else order.doubt,
-            reopened and life not in TERMINAL,  # reopened without an end: the venue is asked
-            order.venue_order_ids,
-            ts,
-            order.ended_ts,
-        ),
-        verdict,
-        True,
-        bookings,
-        None,
-        "late_fill" if verdict is Verdict.LATE else ("reopened" if reopened else ""),
+    unverified = order.unverified and life is not _FILLED
+    if life not in TERMINAL and cum < order.cum_qty:
+        unverified = True  # does the venue work what a bust gave back? It is asked
+    elif life in _REFUSED and cum > order.cum_qty:
+        unverified = True
+    after = replace(
+        order,
+        life=life,
+        cum_qty=cum,
+        cum_cost=cost,
+        claim_qty=claim,
+        doubt=order.doubt if life is _IN_DOUBT else None,
+        unverified=unverified or verdict is Verdict.QUARANTINE,
+        venue_order_ids=ids_with(order, venue_order_id),
+        ts=max(ts, order.ts),
     )
+    return Step(after, verdict, True, tuple(bookings), None, _anomaly(order, life, verdict, cum))

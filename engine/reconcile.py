@@ -7,14 +7,29 @@ hand-over list for a person, and meanwhile counts as exposure.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from .capabilities import Capabilities
-from .messages import CancelRefused, OrderNotFound, OrderSnapshot, Replaced, ReplaceRefused, VenueStatus
+from .messages import (
+    CancelRefused,
+    OrderNotFound,
+    OrderSnapshot,
+    Replaced,
+    ReplaceRefused,
+    VenueStatus,
+)
 from .order import Doubt, Order, Outstanding
 from .values import Source
 
-__all__ = ["ASK_AGAIN_NS", "MISSES_NEEDED", "Inquiry", "absence_proven", "requests_settled"]
+__all__ = [
+    "ASK_AGAIN_NS",
+    "ESCALATE_AFTER",
+    "MISSES_NEEDED",
+    "Inquiry",
+    "absence_proven",
+    "requests_settled",
+]
 
 _MS: Final = 1_000_000
 
@@ -31,11 +46,12 @@ ESCALATE_AFTER: Final = 6
 class Inquiry:
     """The questions about one order: how many were asked, and how many complete answers did not show it."""
 
-    __slots__ = ("asked", "escalated", "misses", "waiting")
+    __slots__ = ("asked", "escalated", "late_misses", "misses", "waiting")
 
     def __init__(self) -> None:
         self.asked = 0
         self.misses = 0
+        self.late_misses = 0  # of these, sent when nothing could be on its way any more
         self.waiting = False  # a question is queued or on the wire
         self.escalated = False
 
@@ -57,15 +73,25 @@ def absence_proven(
 ) -> str:
     """Say what proves that a placement never arrived; "" while it is not proven.
 
-    Needed, all of them: doubt of existence and no trace of the order; a venue that finds closed orders by client id; a
-    question sent after the request window and the visibility lag have passed since the placement; and that repeated.
+    Needed, all of them: doubt of existence and no trace of the order; a venue that finds closed orders by client id; and
+    :data:`MISSES_NEEDED` complete answers in a row whose questions were sent after the request window and the visibility
+    lag had passed since the doubt began. Call it once for each answer that :meth:`Inquiry.missed` was told of.
     """
-    if order.doubt is not Doubt.EXISTENCE or order.venue_order_ids or order.cum_qty:
+    if (
+        order.doubt is not Doubt.EXISTENCE
+        or order.venue_order_ids
+        or order.cum_qty
+        or order.claim_qty
+    ):
         return ""
     if not capabilities.lookup_by_client_id:
         return ""
-    settled_ts = order.ts + capabilities.request_window_ns + capabilities.visibility_lag_ns
-    if answer.sent_ts < settled_ts or inquiry.misses < MISSES_NEEDED:
+    if inquiry.misses <= inquiry.late_misses:
+        inquiry.late_misses = 0  # the row was broken since
+    if not inquiry.misses or answer.sent_ts < _settled_ts(order.ts, capabilities):
+        return ""
+    inquiry.late_misses += 1
+    if inquiry.late_misses < MISSES_NEEDED:
         return ""
     return (
         f"{inquiry.misses} lookups by client id in a row did not show it, the last sent"
@@ -73,49 +99,53 @@ def absence_proven(
     )
 
 
-_AT_VENUE: Final = (VenueStatus.WORKING, VenueStatus.TRIGGERED, VenueStatus.SUSPENDED)
+def _settled_ts(since: int, capabilities: Capabilities) -> int:
+    """From when on nothing of a call made at ``since`` can still be on its way, or hidden from a query."""
+    return since + capabilities.request_window_ns + capabilities.visibility_lag_ns
+
+
+_AT_VENUE: Final = frozenset(
+    {VenueStatus.WORKING, VenueStatus.TRIGGERED, VenueStatus.SUSPENDED, VenueStatus.FILLED}
+)
 
 
 def requests_settled(
     order: Order, capabilities: Capabilities, seen: OrderSnapshot, sent_ts: int, ts: int
 ) -> list[CancelRefused | ReplaceRefused | Replaced]:
-    """What a look at a working order says about its requests of unknown outcome; empty while it proves nothing.
+    """What a look at an order says about its requests of unknown outcome; empty while it proves nothing.
 
-    Only a look sent after the request window and the visibility lag have passed counts: by then a cancel that had its
-    effect would show, and an amend shows as the new terms or as the old ones.
+    Only a look sent after the request window and the visibility lag have passed since that outcome
+    became unknown counts: by then a cancel that had its effect would show, and an amend shows as the
+    new terms or as others. Facts that came meanwhile (fills) do not start the wait over.
     """
-    too_early = sent_ts < order.ts + capabilities.request_window_ns + capabilities.visibility_lag_ns
-    if too_early or seen.status not in _AT_VENUE:
+    if seen.status not in _AT_VENUE:
         return []
     cid = order.terms.client_order_id
     found: list[CancelRefused | ReplaceRefused | Replaced] = []
-    why = "it still works, long after the request could have had its effect"
+    why = "it shows no effect, long after the request could have had one"
+    source = Source.QUERY
     for out in order.requests:
-        if not out.unknown:
+        if not out.unknown or sent_ts < _settled_ts(out.ts, capabilities):
             continue
         if out.is_cancel:
-            found.append(CancelRefused(cid, ts, out.req_id, why, source=Source.QUERY))
-        elif _agrees(out, seen):
-            found.append(
-                Replaced(cid, ts, out.req_id, out.order_qty, out.price, out.stop_px, source=Source.QUERY)
-            )
-        elif _shows(out, seen):
-            found.append(ReplaceRefused(cid, ts, out.req_id, why, source=Source.QUERY))
+            found.append(CancelRefused(cid, ts, out.req_id, why, source=source))
+            continue
+        pairs = _asked_and_shown(out, seen)
+        if any(shown is not None and shown != asked for asked, shown in pairs):
+            found.append(ReplaceRefused(cid, ts, out.req_id, why, source=source))
+        elif all(shown is not None for _, shown in pairs):
+            terms = (out.order_qty, out.price, out.stop_px)
+            found.append(Replaced(cid, ts, out.req_id, *terms, source=source))
     return found
 
 
-def _shows(out: Outstanding, seen: OrderSnapshot) -> bool:
-    """Whether the snapshot says anything about each of the terms asked for."""
-    return (
-        (out.order_qty is None or seen.order_qty is not None)
-        and (out.price is None or seen.price is not None)
-        and (out.stop_px is None or seen.stop_px is not None)
+def _asked_and_shown(
+    out: Outstanding, seen: OrderSnapshot
+) -> list[tuple[Decimal, Decimal | None]]:
+    """Each term that was asked for, beside what the venue shows of it."""
+    pairs = (
+        (out.order_qty, seen.order_qty),
+        (out.price, seen.price),
+        (out.stop_px, seen.stop_px),
     )
-
-
-def _agrees(out: Outstanding, seen: OrderSnapshot) -> bool:
-    return (
-        (out.order_qty is None or out.order_qty == seen.order_qty)
-        and (out.price is None or out.price == seen.price)
-        and (out.stop_px is None or out.stop_px == seen.stop_px)
-    )
+    return [(asked, shown) for asked, shown in pairs if asked is not None]

@@ -86,14 +86,15 @@ DOORS: Final = {
 #: The only functions that may catch everything ("file:name"), and what becomes of what they catch.
 CATCH_ALL: Final = {
     "actors/broker.py:deliver": "supervision: the order is frozen, the fact kept, an alarm raised",
-    "actors/broker_calls.py:_ask_venue": "a query that failed says nothing; it is asked again",
-    "actors/broker_calls.py:_connect": "the session is down, whatever the adapter raised",
+    "actors/broker_link.py:_ask_venue": "a query that failed says nothing; it is asked again",
+    "actors/broker_link.py:_connect": "the session is down, whatever the adapter raised",
+    "actors/broker_link.py:ask_instruments": "the venue is down; known instruments serve, an alarm",
+    "actors/broker_link.py:close": "an adapter that fails to close must not keep us from stopping",
+    "actors/broker_words.py:__call__": "the asker gets it: not a failure of an actor",
     "actors/hub.py:publish": "a subscriber's bug ends its subscription and raises an alarm",
     "actors/lane.py:_resumed": "hands a coroutine what was thrown into it, as `await` does",
     "actors/lane.py:_start": "an adapter's exception: the call is of unknown outcome",
     "actors/lane.py:_wait_for": "an adapter's exception: the call is of unknown outcome",
-    "actors/lifecycle.py:_connect_all": "one venue is down; the others are started",
-    "actors/lifecycle.py:run": "the asker gets it: not a failure of an actor",
     "actors/runtime/asyncio_dispatchers.py:_main": "kept as the crash that stop() raises",
     "actors/runtime/asyncio_dispatchers.py:_run": "the task's future gets it",
     "actors/runtime/dispatcher.py:_run_outside": "goes to the hook for background failures",
@@ -105,6 +106,7 @@ CATCH_ALL: Final = {
     "actors/runtime/turn_loop.py:_receive": "supervision: decided by its table",
     "actors/runtime/turn_loop.py:_run_turn": "the dispatcher ends, and keeps it for stop()",
     "actors/runtime/turn_loop.py:deliver": "supervision: decided by its table",
+    "actors/turn.py:finish": "what is written stands; the other effects leave, an alarm tells",
 }
 
 _OURS: Final = frozenset({"engine", "actors", "benchmarks", "tests"})

@@ -5,6 +5,9 @@ No test looks at how fast anything was.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from benchmarks.__main__ import main
@@ -95,3 +98,19 @@ def test_an_unknown_name_lists_the_known(capsys: pytest.CaptureFixture[str]) -> 
 
     assert 2 == stopped.value.code
     assert "lifecycle, replay" in capsys.readouterr().err
+
+
+def test_the_rows_are_written_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--json` writes a list of rows with the agreed fields; each ratio is that of its values."""
+    file = tmp_path / "rows.json"
+
+    assert 0 == main(["lifecycle", "--quick", "--json", str(file)])
+
+    rows = json.loads(file.read_bytes())
+    fields = ["benchmark", "case", "value", "unit", "baseline", "baseline_value", "ratio"]
+    assert [fields] * len(rows) == [list(row) for row in rows]
+    assert {"row floor", "plain floor"} == {row["baseline"] for row in rows}
+    assert all(row["ratio"] == row["value"] / row["baseline_value"] for row in rows)
+    assert "us/order" in capsys.readouterr().out

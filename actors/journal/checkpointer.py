@@ -17,13 +17,13 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from .schema import connect
+from .schema import FAILURES, connect
 
 __all__ = ["LOG_BYTES_MAX", "Checkpointer"]
 
 #: Above this the appending thread checkpoints.
-LOG_BYTES_MAX: Final = 64 * 1024 * 1024
-_WAKE_BYTES: Final = 16 * 1024 * 1024
+LOG_BYTES_MAX: Final = 32 * 1024 * 1024
+_WAKE_BYTES: Final = 8 * 1024 * 1024
 
 logger = logging.getLogger("actors.journal")
 
@@ -72,11 +72,12 @@ class Checkpointer:
     def catch_up(self, writer: sqlite3.Connection) -> None:
         """Checkpoint on the appending thread, so that the log starts anew.
 
-        Waits for one that is running.
+        Waits for one that is running, and for no reader: it moves what it may, which is all of it
+        unless a reader still needs the log, as nobody commits meanwhile.
         """
         with self._running:
             self.blocking += 1
-            self._checkpoint(writer, "RESTART")
+            self._checkpoint(writer)
             # When a reader holds on to the log it cannot start anew: try again a limit's worth of
             # appends later.
             self._log_bytes = 0
@@ -95,12 +96,12 @@ class Checkpointer:
             if self._closing:
                 return
             with self._running:
-                self._checkpoint(self._db, "PASSIVE")
+                self._checkpoint(self._db)
 
-    def _checkpoint(self, db: sqlite3.Connection, kind: str) -> None:
+    def _checkpoint(self, db: sqlite3.Connection) -> None:
         try:
-            _, frames, _ = db.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
-        except sqlite3.Error as error:
+            _, frames, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except FAILURES as error:
             self.error = str(error)
             logger.warning(
                 "a checkpoint failed; the log keeps its commits", extra={"journal": self._name}

@@ -19,7 +19,7 @@ from engine.errors import InvalidValue, JournalCorrupt, JournalSchemaError, Jour
 from engine.journal import SCHEMA_VERSION
 from engine.values import BASE36, ENGINE_ID_LENGTH
 
-from .schema import APPLICATION_ID, CREATE, connect, translate
+from .schema import APPLICATION_ID, CREATE, FAILURES, connect, translate
 from .wal import find_damage
 
 __all__ = [
@@ -161,7 +161,7 @@ def create(path: Path, identity: Identity) -> None:
         _sync(building)
         building.rename(path)
         _sync(path.parent)
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, str(path), "create it") from None
     except OSError as error:
         raise JournalUnavailable(f"{path}: cannot create it: {error}") from None
@@ -181,7 +181,7 @@ def read_identity(db: sqlite3.Connection, name: str) -> Identity:
     Raises:
         JournalSchemaError: another program's database, or a newer version's journal.
         JournalCorrupt: the identity is damaged.
-        sqlite3.Error: it cannot be read.
+        sqlite3.Error, UnicodeDecodeError: it cannot be read.
     """
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -245,5 +245,5 @@ def _last_readable(path: Path) -> int | str:
             return int(db.execute("SELECT coalesce(max(seq), 0) FROM facts").fetchone()[0])
         finally:
             db.close()
-    except sqlite3.Error as error:
+    except FAILURES as error:
         return f"unknown ({error})"

@@ -18,7 +18,7 @@ from engine.journal import Defect, Record, chain, genesis, verify_chain
 
 from .lock import is_owned
 from .opening import Identity, read_identity
-from .schema import body_check, closed_check, connect, translate
+from .schema import FAILURES, body_check, closed_check, connect, translate
 from .wal import find_damage
 
 __all__ = ["Reader"]
@@ -59,8 +59,12 @@ class Reader:
             self.db, self.identity = (
                 self._open() if shared is None else (shared, read_identity(shared, self.name))
             )
-            stored = dict(self.db.execute("SELECT key, value FROM meta"))
-        except sqlite3.Error as error:
+            try:
+                stored = dict(self.db.execute("SELECT key, value FROM meta"))
+            except FAILURES:
+                self.close()
+                raise
+        except FAILURES as error:
             raise translate(error, self.name, "read it") from None
         self.head: tuple[object, object] = stored.get("head_seq", 0), stored.get("head_check", 0)
         self.removable_to = int(stored.get("removable_to", 0))
@@ -80,7 +84,7 @@ class Reader:
         db = connect(self.path, mode)
         try:
             return db, read_identity(db, self.name)
-        except (sqlite3.Error, JournalError):
+        except (*FAILURES, JournalError):
             db.close()
             raise
 
@@ -93,17 +97,18 @@ class Reader:
         """Every row of the answer; text that is no UTF-8 any more comes with surrogates in it."""
         with self.lock:
             try:
-                return self.db.execute(sql, cells).fetchall()
-            except sqlite3.OperationalError as error:
-                if "decode to UTF-8" not in str(error):
-                    raise translate(error, self.name, "read it") from None
-            except sqlite3.Error as error:
+                try:
+                    return self.db.execute(sql, cells).fetchall()
+                except sqlite3.OperationalError as error:
+                    if "decode to UTF-8" not in str(error):
+                        raise
+                self.db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+                try:
+                    return self.db.execute(sql, cells).fetchall()
+                finally:
+                    self.db.text_factory = str
+            except FAILURES as error:
                 raise translate(error, self.name, "read it") from None
-            self.db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-            try:
-                return self.db.execute(sql, cells).fetchall()
-            finally:
-                self.db.text_factory = str
 
     def body(self, sql: str, cells: Row) -> bytes | None:
         """The tombstone in the first row of a query over ``closed``, proven by its checksum."""
@@ -264,9 +269,10 @@ class Reader:
 
         def stream() -> Iterator[Record]:
             nonlocal reached
-            while rows := self.ask(_ALL, (reached, 2**63 - 1, _PIECE)):
+            position = -(2**63)  # there is no record below 1, unless somebody put it there
+            while rows := self.ask(_ALL, (position, 2**63 - 1, _PIECE)):
                 yield from map(_record, rows)
-                reached = int(rows[-1][0])  # type: ignore[call-overload]  # a rowid is an int
+                position = reached = int(rows[-1][0])  # type: ignore[call-overload]  # a rowid
                 if progress is not None:
                     progress(reached)
 

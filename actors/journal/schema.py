@@ -23,6 +23,7 @@ from .port import ClosedRow
 __all__ = [
     "APPLICATION_ID",
     "CREATE",
+    "FAILURES",
     "SYNCHRONOUS",
     "Durability",
     "body_check",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 Durability: TypeAlias = Literal["process", "power"]
+
+#: What `sqlite3` raises. The second: SQLite's message quotes a damaged file, and is no text itself.
+FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 
 #: In the file's header ("OWJL"): tells a journal from any other SQLite database.
 APPLICATION_ID: Final = 0x4F574A4C
@@ -85,14 +89,17 @@ def connect(path: Path, mode: Literal["rw", "rwc", "ro", "immutable"]) -> sqlite
     )
     try:
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    except sqlite3.Error:
+    except FAILURES:
         db.close()
         raise
     return db
 
 
-def translate(error: sqlite3.Error, name: str, doing: str) -> JournalError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, name: str, doing: str) -> JournalError:
     """Say what an SQLite error means for the journal called ``name``, and what to do."""
+    if isinstance(error, UnicodeDecodeError):
+        error = sqlite3.DatabaseError(f"damaged bytes where text was: {error.object[:80]!r}")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     head = f"{name}: cannot {doing}: {error}"
     if code == sqlite3.SQLITE_FULL:

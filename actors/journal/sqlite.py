@@ -27,7 +27,7 @@ from .lock import OwnerLock
 from .opening import create, new_identity, real_path, refuse_path, refuse_torn_log
 from .port import Batch, DuplicateExecution, FillKey, Statistics
 from .reading import Reader
-from .schema import SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
+from .schema import FAILURES, SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
 from .tables import CHECKPOINTS, CLOSED, FACTS, FILLS, ROWS_MAX, VENUE_IDS
 
 __all__ = ["SqliteJournal"]
@@ -36,6 +36,15 @@ _PAGE: Final = 4120  # bytes in the log for each page that a commit touches
 
 _BODY: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
     closed_ts, body, seq, checksum FROM closed """
+_FILL_OWNER: Final = """SELECT client_order_id FROM fills
+    WHERE venue = ? AND account = ? AND instrument = ? AND side = ? AND exec_id = ?"""
+#: Failures that are about a row, not about the file.
+_CALLERS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+)
 _BY_ID: Final = _BODY + "WHERE client_order_id = ?"
 _BY_INTENT: Final = _BODY + "WHERE intent_id = ? ORDER BY seq DESC, client_order_id DESC LIMIT 1"
 _BY_VENUE_ID: Final = (  # of constants only
@@ -99,15 +108,15 @@ class SqliteJournal:
                 refuse_torn_log(self._path, accept_torn)
             self._reader = Reader(self._path)
             self._open(engine_id, None if read_only else SYNCHRONOUS[durability], log_bytes_max)
+            # Beside a committer thread a lookup must see no half transaction, nor wait for the disk.
+            self._lookup = self._reader
+            self._lock = threading.Lock()
+            if durability == "process" and not read_only:
+                self._lookup = Reader(self._path, self._writer)
+                self._lock = self._lookup.lock
         except BaseException:
             self._give_back()
             raise
-        # Beside a committer thread a lookup must not see half a transaction, nor wait for the disk.
-        self._lookup = self._reader
-        self._lock = threading.Lock()
-        if durability == "process" and not read_only:
-            self._lookup = Reader(self._path, self._writer)
-            self._lock = self._lookup.lock
 
     def _open(self, engine_id: str, synchronous: str | None, log_bytes_max: int) -> None:
         """Check whose journal it is and how it ends; then get ready to write, or only to read."""
@@ -127,7 +136,7 @@ class SqliteJournal:
             self._writer.execute(f"PRAGMA synchronous = {synchronous}")
             self._run = self._writer.cursor().execute
             self._checkpointer = Checkpointer(self._path, log_bytes_max)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise translate(error, self.name, "open it") from None
 
     # --- append -----------------------------------------------------------------------------------
@@ -162,7 +171,7 @@ class SqliteJournal:
                 size += len(body)
             try:
                 self._store(batch, cells, seq)
-            except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+            except (*FAILURES, UnicodeEncodeError, OverflowError) as error:
                 self._roll_back()
                 raise self._explain(error, batch) from None
             finally:
@@ -225,39 +234,36 @@ class SqliteJournal:
 
     def _explain(self, error: Exception, batch: Batch) -> Exception:
         """The typed error for a refused batch. It is called after the rollback."""
+        doing = f"store records {self._seq + 1} and on"
         if isinstance(error, sqlite3.IntegrityError):
-            seen: dict[FillKey, str] = {}
-            for *parts, claimant in batch.fills:
-                key = (parts[0], parts[1], parts[2], parts[3], parts[4])
-                owner = seen.get(key) or self._owner_of(self._run, key)
-                if owner is not None:
-                    return DuplicateExecution(self.name, key, owner, claimant)
-                seen[key] = claimant
+            try:
+                found = self._duplicate(batch)
+            except FAILURES as failure:
+                return translate(failure, self.name, doing)
+            if found is not None:
+                return found
             if "facts.seq" in str(error):
                 return JournalCorrupt(
                     f"{self.name}: record {self._seq + 1} is there already, so another program"
                     " writes to this file; nothing was stored. Stop it, and verify the journal"
                 )
-        if isinstance(error, sqlite3.Error) and not isinstance(
-            error,
-            sqlite3.IntegrityError
-            | sqlite3.ProgrammingError
-            | sqlite3.InterfaceError
-            | sqlite3.DataError,
-        ):
-            return translate(error, self.name, f"store records {self._seq + 1} and on")
+        if isinstance(error, FAILURES) and not isinstance(error, _CALLERS):
+            return translate(error, self.name, doing)
         return InvalidValue(
             f"{self.name}: a row cannot be stored: {error}; nothing of its batch was"
         )
 
-    @staticmethod
-    def _owner_of(run: Callable[..., sqlite3.Cursor], key: FillKey) -> str | None:
-        row = run(
-            "SELECT client_order_id FROM fills WHERE venue = ? AND account = ? AND instrument = ?"
-            " AND side = ? AND exec_id = ?",
-            key,
-        ).fetchone()
-        return None if row is None else str(row[0])
+    def _duplicate(self, batch: Batch) -> DuplicateExecution | None:
+        """The first fill of a batch that is booked, before it or in it."""
+        seen: dict[FillKey, str] = {}
+        for venue, account, instrument, side, exec_id, claimant in batch.fills:
+            key = (venue, account, instrument, side, exec_id)
+            row = self._run(_FILL_OWNER, key).fetchone()
+            owner = seen.get(key) if row is None else str(row[0])
+            if owner is not None:
+                return DuplicateExecution(self.name, key, owner, claimant)
+            seen[key] = claimant
+        return None
 
     # --- read -------------------------------------------------------------------------------------
 
@@ -299,11 +305,7 @@ class SqliteJournal:
         self, venue: str, account: str, instrument: str, side: str, exec_id: str
     ) -> str | None:
         """The client order id this execution is booked on."""
-        rows = self._lookup.ask(
-            "SELECT client_order_id FROM fills WHERE venue = ? AND account = ? AND instrument = ?"
-            " AND side = ? AND exec_id = ?",
-            (venue, account, instrument, side, exec_id),
-        )
+        rows = self._lookup.ask(_FILL_OWNER, (venue, account, instrument, side, exec_id))
         return str(rows[0][0]) if rows else None
 
     def fills_of(self, client_order_id: str) -> list[FillKey]:
@@ -341,29 +343,34 @@ class SqliteJournal:
             return
         with self._lock:
             self._closed = True
-            if self._checkpointer is not None:
-                self._checkpointer.close()
-            if self._writer is not None and self._seq:
-                head = ("head_seq", self._seq, "head_check", self._check)
-                try:
-                    self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", head)
-                except (
-                    sqlite3.Error
-                ):  # disk full: every record is safe in the log; only this extra proof is older
-                    self._roll_back()
-            self._give_back()
+            try:
+                self._note_end()
+            finally:
+                self._give_back()
+
+    def _note_end(self) -> None:
+        if self._writer is None or not self._seq:
+            return
+        head = ("head_seq", self._seq, "head_check", self._check)
+        try:
+            self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", head)
+        except FAILURES:
+            # On a full disk every record is safe all the same; only this extra proof is an older one.
+            self._roll_back()
 
     def _give_back(self) -> None:
-        if self._checkpointer is not None:
-            self._checkpointer.close()
-        reader = getattr(self, "_reader", None)
-        if reader is not None:
-            reader.close()
-        if self._writer is not None:
-            self._writer.close()  # the last connection moves the log into the file
-            self._writer = None
-        if self._owner is not None:
-            self._owner.release()
+        try:
+            if self._checkpointer is not None:
+                self._checkpointer.close()
+            reader = getattr(self, "_reader", None)
+            if reader is not None:
+                reader.close()
+            if self._writer is not None:
+                self._writer.close()  # the last connection moves the log into the file
+                self._writer = None
+        finally:
+            if self._owner is not None:
+                self._owner.release()
 
     def __enter__(self) -> Self:
         return self

@@ -31,6 +31,7 @@ _FRAME: Final = struct.Struct(
 )  # page number, size after commit (0: no commit), 2 salts, 2 checksums
 _MAGIC: Final = 0x377F0682  # the last bit: checksums are over big-endian words
 _MASK: Final = 0xFFFFFFFF
+_APART: Final = 96  # bits: room for a page of products of two words
 
 
 class WalDamage(NamedTuple):
@@ -49,7 +50,7 @@ class WalDamage(NamedTuple):
 def find_damage(path: Path) -> WalDamage | None:
     """Look for lost commits in the write-ahead log at ``path``; None when there are none.
 
-    Reads the log only, never the database, and writes nothing. 64 MiB take about a second.
+    Reads the log only, never the database, and writes nothing. 32 MiB take about half a second.
     """
     try:
         file = path.open("rb")
@@ -87,8 +88,10 @@ def _scan(
             sums = _checksum(frame[_FRAME.size :], sums, big)
             if ours and sums == (sum1, sum2):
                 continue
+            # Not counted itself: a process killed between a frame's head and its page leaves the
+            # head of a commit that nobody was told of, in front of what was there before.
             bad = number
-        if ours and commit:
+        elif ours and commit:
             lost += 1
     return WalDamage(bad, number, lost) if lost else None
 
@@ -97,36 +100,25 @@ def _checksum(data: bytes, start: tuple[int, int], big: bool) -> tuple[int, int]
     """SQLite's running checksum.
 
     Its definition is, for each pair of words (x, y): ``s1 += x + s2; s2 += y + s1``. Unrolled, each
-    word counts a Fibonacci number of times, so a page is one sum of products instead of a loop
-    (four times as fast).
+    word counts a Fibonacci number of times in each sum, so a page is one sum of products instead of
+    a loop: seven times as fast. Both sums are made at once, the second far above the first.
     """
     words = array("I", data)
     if big != (sys.byteorder == "big"):
         words.byteswap()
-    weights1, weights2 = _weights(len(words) + 2)
-    words.append(start[0])
-    words.append(start[1])
-    return sum(map(mul, words, weights1)) & _MASK, sum(map(mul, words, weights2)) & _MASK
+    words.extend(start)
+    both = sum(map(mul, words, _weights(len(words))))
+    return both & _MASK, (both >> _APART) & _MASK
 
 
 @lru_cache(maxsize=8)
-def _weights(count: int) -> tuple[Sequence[int], Sequence[int]]:
+def _weights(count: int) -> Sequence[int]:
     """How often each word, and at the end each start value, counts in the two sums."""
-    first: list[int] = []
-    second: list[int] = []
-    a, b, c, d = (
-        1,
-        0,
-        0,
-        1,
-    )  # what s1 and s2 after the pairs so far, seen from the end, give to the two sums
+    weights: list[int] = []
+    a, b, c, d = 1, 0, 0, 1  # of s1 and s2 as they are behind the pairs not yet seen, in both sums
     for _ in range((count - 2) // 2):
-        # one pair: s1' = s1 + x + s2, s2' = y + s1' + s2
-        x1, y1, x2, y2 = a + b, b, c + d, d
-        first += (y1 & _MASK, x1 & _MASK)
-        second += (y2 & _MASK, x2 & _MASK)
-        a, b = x1 & _MASK, (a + b + b) & _MASK
-        c, d = x2 & _MASK, (c + d + d) & _MASK
-    first.reverse()
-    second.reverse()
-    return (*first, a, b), (*second, c, d)
+        weights += (b + (d << _APART), (a + b & _MASK) + ((c + d & _MASK) << _APART))
+        a, b = a + b & _MASK, a + b + b & _MASK
+        c, d = c + d & _MASK, c + d + d & _MASK
+    weights.reverse()
+    return (*weights, a + (c << _APART), b + (d << _APART))

@@ -7,7 +7,7 @@ names the nearest prices that are on the grid.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from ..capabilities import Capabilities, ReduceOnlyRule
 from ..errors import InvalidOrder
@@ -16,6 +16,7 @@ from ..values import (
     CONTEXT,
     ZERO,
     Instrument,
+    InstrumentKind,
     OrderType,
     PositionSlot,
     Side,
@@ -91,18 +92,53 @@ def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabi
     Raises:
         InvalidOrder: the first fault in order of :class:`Reason`; nothing has happened and nothing was journalled.
     """
+    try:
+        _check_all(order, instrument, capabilities)
+    except (ArithmeticError, AttributeError, TypeError) as error:
+        raise _unusable(order, error) from None
+
+
+def _check_all(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
     if order.tags:
         _check_tags(order)
     qty = order.order_qty
     if qty is not None and order.cash_qty is None:
         _check_positive(qty, "order_qty", Reason.BAD_QTY)
     else:
-        _check_cash(order, capabilities)
+        _check_cash(order, instrument, capabilities)
     _check_prices(order, instrument)
     _check_terms(order)
     _check_supported(order, capabilities)
     if qty is not None:
         _check_quantity(order, qty, instrument)
+
+
+def _unusable(order: SubmitOrder, error: Exception) -> InvalidOrder:
+    """A value of the wrong type got this far (messages are not checked when they are made): name it."""
+    for name, kind in _KINDS:
+        value: object = getattr(order, name)
+        if value is not None and not isinstance(value, kind):
+            what = (
+                "a Decimal (never a float: write '0.1')"
+                if kind is Decimal
+                else f"a {kind.__name__}"
+            )
+            return _refuse(Reason.BAD_TERMS, f"{name} must be {what}, was {value!r}")
+    return _refuse(Reason.BAD_TERMS, f"the terms cannot be used: {error}")
+
+
+_KINDS: tuple[tuple[str, type], ...] = (
+    ("order_qty", Decimal),
+    ("cash_qty", Decimal),
+    ("price", Decimal),
+    ("stop_px", Decimal),
+    ("trail_offset", Decimal),
+    ("side", Side),
+    ("order_type", OrderType),
+    ("time_in_force", TimeInForce),
+    ("slot", PositionSlot),
+    ("expire_ts", int),
+)
 
 
 def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabilities) -> None:
@@ -112,12 +148,17 @@ def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabil
         InvalidOrder: nothing has happened; the old terms stand.
     """
     if not capabilities.amend:
-        raise _refuse(Reason.UNSUPPORTED, f"{instrument.venue} cannot amend orders; cancel and submit anew")
+        raise _refuse(
+            Reason.UNSUPPORTED, f"{instrument.venue} cannot amend orders; cancel and submit anew"
+        )
     if amend.order_qty is None and amend.price is None and amend.stop_px is None:
-        raise _refuse(Reason.BAD_TERMS, "an amend must name at least one of order_qty, price, stop_px")
+        raise _refuse(
+            Reason.BAD_TERMS, "an amend must name at least one of order_qty, price, stop_px"
+        )
     if amend.order_qty is not None:
         _check_positive(amend.order_qty, "order_qty", Reason.BAD_QTY)
         _check_lot(amend.order_qty, instrument)
+        _check_range(amend.order_qty, instrument)
     for name, price in (("price", amend.price), ("stop_px", amend.stop_px)):
         if price is not None:
             _check_price(price, name, instrument, None)
@@ -139,11 +180,15 @@ def _check_tags(order: SubmitOrder) -> None:
 
 
 def _check_positive(value: Decimal, what: str, reason: Reason) -> None:
+    if not isinstance(value, Decimal):
+        raise _refuse(
+            reason, f"{what} must be a Decimal (never a float: write '0.1'), was {value!r}"
+        )
     if not value.is_finite() or value <= ZERO:
         raise _refuse(reason, f"{what} must be a finite number above 0, was {value}")
 
 
-def _check_cash(order: SubmitOrder, capabilities: Capabilities) -> None:
+def _check_cash(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
     cash = order.cash_qty
     if (order.order_qty is None) == (cash is None):
         raise _refuse(
@@ -158,14 +203,33 @@ def _check_cash(order: SubmitOrder, capabilities: Capabilities) -> None:
             )
         if not capabilities.cash_qty:
             raise _refuse(Reason.UNSUPPORTED, f"{order.venue} takes no cash-sized orders")
+        floor = instrument.min_notional
+        if floor is not None and cash < floor and not order.reduce_only:
+            raise _refuse(
+                Reason.MIN_NOTIONAL,
+                f"{cash} of {instrument.symbol} is below the minimum of {floor}",
+            )
+
+
+def _is_on_step(value: Decimal, step: Decimal, what: str, reason: Reason) -> bool:
+    try:
+        return is_on_step(value, step)
+    except InvalidOperation:  # so large that the steps cannot be counted exactly
+        raise _refuse(reason, f"{what} is too large to be meant, was {value}") from None
 
 
 def _check_price(value: Decimal, what: str, instrument: Instrument, side: Side | None) -> None:
+    if not isinstance(value, Decimal):
+        raise _refuse(
+            Reason.BAD_PRICE,
+            f"{what} must be a Decimal (never a float: write '0.1'), was {value!r}",
+        )
     if not value.is_finite() or (value <= ZERO and not instrument.allows_negative_price):
         raise _refuse(
-            Reason.BAD_PRICE, f"{what} of {instrument.symbol} must be a finite number above 0, was {value}"
+            Reason.BAD_PRICE,
+            f"{what} of {instrument.symbol} must be a finite number above 0, was {value}",
         )
-    if not is_on_step(value, instrument.tick_size):
+    if not _is_on_step(value, instrument.tick_size, what, Reason.BAD_PRICE):
         down = round_price(value, instrument.tick_size, Side.BUY)
         up = round_price(value, instrument.tick_size, Side.SELL)
         raise _refuse(
@@ -188,7 +252,8 @@ def _check_prices(order: SubmitOrder, instrument: Instrument) -> None:
         _check_price(order.stop_px, "stop_px", instrument, order.side)
     if order.trail_offset is not None:
         _check_positive(order.trail_offset, "trail_offset", Reason.BAD_PRICE)
-        if not is_on_step(order.trail_offset, instrument.tick_size):
+        tick = instrument.tick_size
+        if not _is_on_step(order.trail_offset, tick, "trail_offset", Reason.BAD_PRICE):
             raise _refuse(
                 Reason.OFF_TICK,
                 f"trail_offset {order.trail_offset} is off the tick {instrument.tick_size}",
@@ -206,8 +271,16 @@ def _check_terms(order: SubmitOrder) -> None:
     tif = order.time_in_force
     if (tif is TimeInForce.GTD) != (order.expire_ts is not None):
         raise _refuse(
-            Reason.BAD_TERMS, f"expire_ts goes with GTD and only with it, got {order.expire_ts} with {tif.name}"
+            Reason.BAD_TERMS,
+            f"expire_ts goes with GTD and only with it, got {order.expire_ts} with {tif.name}",
         )
+    if order.expire_ts is not None and order.expire_ts <= order.ts:
+        raise _refuse(
+            Reason.BAD_TERMS,
+            f"expire_ts {order.expire_ts} is not after the order's own time {order.ts}",
+        )
+    if type(order.side) is not Side or type(order.slot) is not PositionSlot:
+        raise TypeError("a word of ours is needed")
     if order.post_only and (
         not order.order_type.has_limit_price or tif is TimeInForce.IOC or tif is TimeInForce.FOK
     ):
@@ -218,40 +291,56 @@ def _check_terms(order: SubmitOrder) -> None:
 
 
 def _check_supported(order: SubmitOrder, capabilities: Capabilities) -> None:
-    wanted = (
-        (order.order_type in capabilities.order_types, order.order_type.name),
-        (order.time_in_force in capabilities.times_in_force, order.time_in_force.name),
-        (capabilities.post_only or not order.post_only, "post_only"),
-        (
-            not order.reduce_only or capabilities.reduce_only is not ReduceOnlyRule.UNSUPPORTED,
-            "reduce_only",
-        ),
-        (capabilities.hedge_mode or order.slot is PositionSlot.NET, "hedge-mode slots"),
-    )
-    for supported, what in wanted:
-        if not supported:
-            raise _refuse(Reason.UNSUPPORTED, f"{order.venue} does not support {what}")
+    kind, tif = order.order_type, order.time_in_force
+    if kind not in capabilities.order_types:
+        raise _unsupported(order, kind.name)
+    if tif not in capabilities.times_in_force:
+        raise _unsupported(order, tif.name)
+    if order.post_only and not capabilities.post_only:
+        raise _unsupported(order, "post_only")
+    if order.reduce_only and capabilities.reduce_only is ReduceOnlyRule.UNSUPPORTED:
+        raise _unsupported(order, "reduce_only")
+    if order.slot is not PositionSlot.NET and not capabilities.hedge_mode:
+        raise _unsupported(order, "hedge-mode slots")
+
+
+def _unsupported(order: SubmitOrder, what: str) -> InvalidOrder:
+    return _refuse(Reason.UNSUPPORTED, f"{order.venue} does not support {what}")
 
 
 def _check_lot(qty: Decimal, instrument: Instrument) -> None:
-    if not is_on_step(qty, instrument.lot_size):
+    if not _is_on_step(qty, instrument.lot_size, "order_qty", Reason.BAD_QTY):
         raise _refuse(
-            Reason.OFF_LOT, f"order_qty {qty} is off the lot {instrument.lot_size} of {instrument.symbol}"
+            Reason.OFF_LOT,
+            f"order_qty {qty} is off the lot {instrument.lot_size} of {instrument.symbol}",
+        )
+
+
+def _check_range(qty: Decimal, instrument: Instrument) -> None:
+    low, high = instrument.min_qty, instrument.max_qty
+    if (low is not None and qty < low) or (high is not None and qty > high):
+        raise _refuse(
+            Reason.QTY_RANGE,
+            f"order_qty of {instrument.symbol} must be from {low} to {high}, was {qty}",
         )
 
 
 def _check_quantity(order: SubmitOrder, qty: Decimal, instrument: Instrument) -> None:
     _check_lot(qty, instrument)
-    low, high = instrument.min_qty, instrument.max_qty
-    if (low is not None and qty < low) or (high is not None and qty > high):
-        raise _refuse(
-            Reason.QTY_RANGE, f"order_qty of {instrument.symbol} must be from {low} to {high}, was {qty}"
-        )
+    _check_range(qty, instrument)
     floor, price = instrument.min_notional, order.price
-    if floor is not None and price is not None and not order.reduce_only:
-        notional = CONTEXT.multiply(CONTEXT.multiply(qty, instrument.multiplier), price)
-        if notional < floor:
-            raise _refuse(
-                Reason.MIN_NOTIONAL,
-                f"{qty} x {price} of {instrument.symbol} is {notional}, below the minimum of {floor}",
-            )
+    if floor is None or order.reduce_only:
+        return
+    notional = CONTEXT.multiply(qty, instrument.multiplier)
+    if (
+        instrument.kind is not InstrumentKind.INVERSE
+    ):  # an inverse contract is worth quote as it stands
+        if price is None:
+            return
+        notional = CONTEXT.multiply(notional, abs(price))
+    if notional < floor:
+        at = "" if price is None else f" x {price}"
+        raise _refuse(
+            Reason.MIN_NOTIONAL,
+            f"{qty}{at} of {instrument.symbol} is {notional}, below the minimum of {floor}",
+        )

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, TypeAlias
 
 from ..errors import UserError
+from ..invariants import check_ledger, check_order, check_step
 from ..messages import (
     Accepted,
     AdoptOrder,
@@ -43,7 +44,7 @@ Params: TypeAlias = Mapping[str, Json]
 
 
 class SequenceError(UserError):
-    """A conformance file is not of the documented form. Names the sequence, the step and the offending value."""
+    """A conformance file is not of the documented form. Names sequence, step and the offending value."""
 
 
 class Mismatch(NamedTuple):
@@ -98,13 +99,22 @@ class _Bench:
         params, expect = raw.get("params", {}), raw.get("expect")
         if not isinstance(params, dict) or not isinstance(expect, dict):
             raise SequenceError(f"{where}: `params` and `expect` must be objects")
+        if "state" not in expect:
+            raise SequenceError(
+                f"{where}: `expect` must state `state`, had {', '.join(expect)!r:.80}"
+            )
         shown = raw.get("step", number)
         self.ts += 1
         try:
             self._apply(key, event, params)
         except (KeyError, InvalidOperation, TypeError, ValueError) as error:
-            raise SequenceError(f"{where}: event {event!r} with {dict(params)!r}: {error!r}") from None
-        return list(self._compare(key, shown if isinstance(shown, int) else number, expect))
+            raise SequenceError(
+                f"{where}: event {event!r} with {params!r:.200}: {error!r}"
+            ) from None
+        try:
+            return list(self._compare(key, shown if isinstance(shown, int) else number, expect))
+        except (InvalidOperation, TypeError, ValueError) as error:
+            raise SequenceError(f"{where}: `expect` {expect!r:.200}: {error!r}") from None
 
     def _apply(self, key: str, event: str, params: Params) -> None:
         if event == "submit":
@@ -125,6 +135,8 @@ class _Bench:
             )
 
     def _begin(self, key: str, fact: SubmitOrder | AdoptOrder) -> None:
+        if key in self.orders:
+            raise ValueError(f"order {key!r} exists already; a repeat is a `submit_duplicate`")
         self.orders[key] = begin(fact)
         self.ledgers[key] = Ledger()
 
@@ -134,7 +146,10 @@ class _Bench:
             return  # an answer about an order we do not know: there is nothing it could change
         ledger = self.ledgers[key]
         outcome = step(order, ledger, message)
+        check_step(order, outcome)
         ledger.apply(outcome.bookings)
+        check_order(outcome.order)
+        check_ledger(outcome.order, ledger)
         self.orders[key] = outcome.order
 
     def _compare(self, key: str, number: int, expect: Params) -> Iterable[Mismatch]:
@@ -193,7 +208,7 @@ def _number(value: Json) -> Decimal | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"quantities and prices are decimal strings, got {value!r}")
+        raise TypeError(f"quantities and prices are decimal strings, got {value!r}")
     number = Decimal(value)
     if not number.is_finite():
         raise ValueError(f"quantities and prices are finite, got {value!r}")
@@ -210,6 +225,13 @@ def _need(params: Params, field: str) -> Decimal:
 def _word(params: Params, field: str) -> str:
     value = params.get(field)
     return "" if value is None else str(value)
+
+
+def _flag(params: Params, field: str) -> bool:
+    value = params[field]
+    if not isinstance(value, bool):
+        raise TypeError(f"`{field}` must be true or false, got {value!r}")
+    return value
 
 
 def _req(params: Params) -> str | None:
@@ -242,9 +264,7 @@ _MEANS_NOTHING = frozenset(
 
 _MESSAGES: dict[str, Callable[[str, int, Params], Message]] = {
     "accept": lambda key, ts, p: Accepted(key, ts, order_qty=_number(p.get("order_qty"))),
-    "fill": lambda key, ts, p: Filled(
-        key, ts, str(p["trade_id"]), _need(p, "qty"), _need(p, "px")
-    ),
+    "fill": lambda key, ts, p: Filled(key, ts, str(p["trade_id"]), _need(p, "qty"), _need(p, "px")),
     "cancel_request": lambda key, ts, p: CancelOrder(key, str(p["req_id"]), ts),
     "replace_request": lambda key, ts, p: AmendOrder(key, str(p["req_id"]), ts, _need(p, "qty")),
     "cancel_ack": lambda key, ts, p: Cancelled(key, ts, _req(p), _word(p, "reason")),
@@ -266,5 +286,5 @@ _MESSAGES: dict[str, Callable[[str, int, Params], Message]] = {
     "restate": lambda key, ts, p: Restated(
         key, ts, _need(p, "order_qty"), _word(p, "reason"), _number(p.get("ratio"))
     ),
-    "done_for_day": lambda key, ts, p: DoneForDay(key, ts, bool(p["final"])),
+    "done_for_day": lambda key, ts, p: DoneForDay(key, ts, _flag(p, "final")),
 }

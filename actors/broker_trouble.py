@@ -1,0 +1,84 @@
+"""What a broker does when a step of an order fails, and when a cancel cannot be written before it leaves."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UnknownOrder
+from engine.messages import Alarm, Cancel, CancelOrder, Filled
+from engine.order import Booking, BookingKind
+from engine.order_tables import TERMINAL
+from engine.views import view_order
+
+from .broker_words import Thaw
+from .position import BookExecution
+from .runtime import Future
+
+if TYPE_CHECKING:
+    from .broker import BrokerActor
+    from .order import OrderActor
+
+__all__ = ["BrokerTrouble"]
+
+logger = logging.getLogger("actors.broker")
+
+
+class BrokerTrouble:
+    """Supervises the orders of one broker, on its thread."""
+
+    def __init__(self, broker: BrokerActor) -> None:
+        self.broker = broker
+        self.left_early: dict[str, None] = {}  # cancels that left before they could be written, by request
+
+    def failed(self, actor: OrderActor, message: Any, error: Exception) -> None:
+        """Freeze the order, keep the fact, and let an execution reach its position all the same."""
+        broker, turn = self.broker, self.broker.turn
+        cid = actor.order.terms.client_order_id
+        logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
+        broker.counters.failures += 1
+        turn.undo.append((Thaw(), actor, actor.frozen))
+        actor.frozen = True
+        turn.record(message.ts, cid, message)
+        if type(message) is Filled:
+            booking = Booking(BookingKind.BOOK, message, message.exec_id)
+            terms = actor.order.terms
+            broker.claim_execution(terms, booking, actor.ledger)
+            slot = broker.position_of(terms, message)
+            slot.on_receive(BookExecution(terms, booking, message.ts))
+        broker.alarm("order_failed", f"{type(error).__name__}: {error}", cid)
+
+    def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
+        """While the journal fails: let a cancel leave, keep it in memory, and write it first when that works again.
+
+        Called between turns. A cancel only lowers exposure, so it may go before it is written (DESIGN 5).
+        """
+        broker = self.broker
+        actor = broker.orders.get(command.client_order_id)
+        if actor is None:
+            future.set_exception(
+                UnknownOrder(
+                    f"no open order {command.client_order_id!a} at {broker.name}/{broker.account}"
+                )
+            )
+            return
+        broker.turn.first_words.append(lambda: self._note(command))
+        self.let_cancel_leave(command)
+        future.set(view_order(actor.order))
+
+    def let_cancel_leave(self, command: CancelOrder) -> None:
+        """Send a cancel that cannot be written yet, once; its command will be written when that works again."""
+        actor = self.broker.orders.get(command.client_order_id)
+        if actor is None or actor.order.life in TERMINAL or command.req_id in self.left_early:
+            return
+        self.left_early[command.req_id] = None
+        ids, symbol = actor.order.venue_order_ids, actor.order.terms.instrument
+        request = Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None)
+        self.broker.lane.send(request, False)
+        detail = "a cancel left before it could be written"
+        self.broker.turn.tell(Alarm(command.ts, "unjournalled", detail, command.client_order_id))
+
+    def _note(self, command: CancelOrder) -> None:
+        actor = self.broker.orders.get(command.client_order_id)
+        if actor is not None:
+            self.broker.deliver(actor, command)

@@ -1,0 +1,213 @@
+"""The command line: ``orderwright``, which is ``python -m actors``.
+
+It parses, hands over to one module per command (imported only then, so that it starts fast), and
+turns every error a user can meet into one line and an exit code. No traceback for bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from engine.errors import InvariantViolated, JournalError, UserError
+
+from .cli_output import BAD_INPUT, INTERRUPTED, error_line, shown
+
+__all__ = ["main"]
+
+_BROKEN_PIPE: Final = 141  # as for any program that SIGPIPE ends
+_INTERNAL: Final = 70  # EX_SOFTWARE: a bug in us
+
+_EXIT_CODES: Final = """\
+exit codes:
+  0    everything asked for holds
+  1    a check failed, or a journal is damaged; the report says which and where
+  2    bad input: the message says what, where, and what to do
+  130  interrupted (Ctrl-C); a journal being written is whole, the same command goes on
+"""
+
+_DESCRIPTION: Final = """\
+An order execution engine that is embedded in trading services; this is its workbench.
+Run a paper market, replay recorded order flow through the real actors, and ask a journal
+what happened and why.
+"""
+
+_EXAMPLES: Final = """\
+examples:
+  orderwright demo                                   a paper market, orders of every kind
+  orderwright replay events.jsonl.gz                 recorded flow, judged by its own oracles
+  orderwright replay events.jsonl.gz trades.csv.gz   ... with a fill export as a drop copy
+  orderwright replay day.zip --journal day.db        ... journalled; kill it, run it again
+  orderwright explain 0A1B2C --journal day.db        why did this order do that
+  orderwright verify day.db                          is the journal whole
+  orderwright diagram order --svg order.svg          the statecharts that run
+  orderwright conformance sequences.json             order-state sequences through the real code
+"""
+
+_REPLAY: Final = """\
+Each recorded order becomes an order actor that gets commands and venue reports as recorded,
+through broker, journal and position actors. What the recording knows of itself (final states,
+sums, positions, a drop copy) becomes named checks, beside the ones that always hold.
+
+Formats are detected by content: the KuCoin bot's event log and its fill exports, BitMEX
+executions, Hyperliquid fills, LOBSTER messages, Bitstamp order events, CME market-by-order,
+Shanghai order-by-order, and journals of our own. Plain, gzip or zip.
+"""
+
+_REPLAY_EXAMPLES: Final = """\
+examples:
+  orderwright replay AAPL_message_50.csv.gz
+  orderwright replay events.jsonl.gz trades_3.csv.gz trades_4.csv.gz
+  orderwright replay fills.csv.gz --json | jq .checks
+  orderwright replay day.zip --journal day.db        killed, it goes on where it stopped
+  orderwright replay day.db                          a journal, through a fresh system
+"""
+
+_EXPLAIN: Final = """\
+The chain from intent to end: the terms, what was checked, every fact in order with its time,
+its evidence and the state after it, what it did to the position, and how it ended.
+"""
+
+_VERIFY: Final = """\
+Reads every record: the chain of checks, the fold of all facts, the invariants of every order,
+closed rows and checkpoints against the fold. Prints the digest that names the whole state.
+A running system's journal can be verified, too; nothing is written.
+"""
+
+_CONFORMANCE: Final = """\
+Runs order-state sequences (a JSON list of steps with the expected state after each) through
+the real order code, and compares every field of every step.
+"""
+
+_DIAGRAM: Final = """\
+The statecharts as Mermaid text, generated from the tables that run. With --svg also as a
+picture, drawn by graphviz where its `dot` is installed.
+"""
+
+_DEMO: Final = """\
+A paper market made by the simulator, in virtual time: a few dozen orders of every kind at two
+venues, with partial fills, refusals and races, and what became of them. Needs no network and no
+files. The same seed gives the same digest.
+"""
+
+#: Command -> the module and function that does it.
+_COMMANDS: Final = {
+    "demo": ("cli_demo", "run"),
+    "replay": ("cli_replay", "run"),
+    "explain": ("cli_explain", "run"),
+    "verify": ("cli_verify", "run"),
+    "diagram": ("cli_diagram", "run"),
+    "conformance": ("cli_conformance", "run"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are safe to print."""
+
+    def error(self, message: str) -> NoReturn:
+        """Complain and end with the exit code for bad input."""
+        self.print_usage(sys.stderr)
+        error_line(f"{message}. Try: {self.prog} --help")
+        raise SystemExit(BAD_INPUT)
+
+
+class _Version(argparse.Action):
+    """Look up the version only when somebody asks."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+        try:
+            number = version("orderwright")
+        except PackageNotFoundError:
+            number = "unknown (run from a source tree that is not installed)"
+        print(f"orderwright {number}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="orderwright",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES + "\n" + _EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, short: str, text: str, examples: str = "") -> argparse.ArgumentParser:
+        one = commands.add_parser(
+            name,
+            help=short,
+            description=text,
+            epilog=(examples + "\n" if examples else "") + _EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        one.add_argument(
+            "--json", action="store_true", help="print exactly one JSON object on stdout"
+        )
+        return one
+
+    demo = command("demo", "a paper market and orders of every kind", _DEMO)
+    demo.add_argument("--seed", type=int, default=7, metavar="N", help="of the market (default 7)")
+    demo.add_argument("--journal", metavar="FILE", help="keep the journal in a new file")
+
+    replay = command("replay", "recorded order flow through the real actors", _REPLAY, _REPLAY_EXAMPLES)
+    replay.add_argument(
+        "files", nargs="+", metavar="FILE", help="one recording; or a log with its fill exports"
+    )
+    replay.add_argument("--format", metavar="F", help="insist on a format (else detected)")
+    replay.add_argument("--journal", metavar="FILE", help="write a journal file, or go on with it")
+    replay.add_argument("--limit", type=int, metavar="N", help="take only the first N rows")
+
+    explain = command("explain", "why did this order do that", _EXPLAIN)
+    explain.add_argument(
+        "order", metavar="ORDER", help="client, intent or venue id; a unique beginning will do"
+    )
+    explain.add_argument("--journal", required=True, metavar="FILE", help="where it was written")
+
+    verify = command("verify", "is a journal whole", _VERIFY)
+    verify.add_argument("journal", metavar="JOURNAL", help="the journal file")
+
+    diagram = command("diagram", "the statecharts that run", _DIAGRAM)
+    diagram.add_argument(
+        "chart", nargs="?", default="order", choices=("order", "position", "session"),
+        help="which (default: order, its three regions)",
+    )  # fmt: skip
+    diagram.add_argument("--svg", metavar="FILE", help="also draw it into FILE")
+
+    conformance = command("conformance", "order-state sequences through the real code", _CONFORMANCE)
+    conformance.add_argument("file", metavar="FILE", help="the sequences, as JSON")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows its escape
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        args = _parser().parse_args(argv)
+        module, function = _COMMANDS[args.command]
+        run = getattr(importlib.import_module(f".{module}", __package__), function)
+        code: int = run(args)
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse ends a program by itself: help, version, bad usage
+        return end.code if isinstance(end.code, int) else BAD_INPUT
+    except KeyboardInterrupt:
+        error_line("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except (UserError, JournalError) as error:
+        error_line(str(error))
+        return BAD_INPUT
+    except InvariantViolated as error:
+        error_line(f"a bug in orderwright, please report it: {shown(error)}")
+        return _INTERNAL
+    return code

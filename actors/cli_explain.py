@@ -1,0 +1,177 @@
+"""``orderwright explain``: the chain of one order, from intent to end."""
+
+from __future__ import annotations
+
+import argparse
+from decimal import Decimal
+
+from engine.messages import SubmitOrder
+from engine.values import OrderType, TimeInForce
+
+from .cli_output import (
+    HOLDS,
+    Column,
+    Json,
+    console,
+    decimal_text,
+    print_json,
+    print_table,
+    shown,
+    time_text,
+)
+from .explaining import Explanation, Moment, explain, find_order
+from .journal import open_journal
+
+__all__ = ["print_explanation", "run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain the order that ``args`` name."""
+    journal = open_journal(args.journal, read_only=True)
+    try:
+        told = explain(journal, find_order(journal, args.order))
+    finally:
+        journal.close()
+    if args.json:
+        print_json(_object(told))
+    else:
+        print_explanation(told)
+    return HOLDS
+
+
+def print_explanation(told: Explanation) -> None:
+    """Print the chain for a person."""
+    out = console()
+    out.print(f"Order {shown(told.client_order_id)}: {told.state}")
+    out.print(f"  intent   {shown(told.terms.intent_id)}, {shown(told.introduced)}")
+    out.print(f"  terms    {shown(_terms(told.terms), 400)}")
+    out.print(f"  at       {shown(told.terms.venue)}, account {shown(told.terms.account)}")
+    if told.venue_order_ids:
+        out.print(f"  venue id {shown(', '.join(told.venue_order_ids))}")
+    for name, text in told.terms.tags:
+        out.print(f"  tag      {shown(name)} = {shown(text)}")
+    for check in told.checks:
+        out.print(f"  checked  {shown(check, 400)}")
+    out.print()
+    columns: tuple[Column, ...] = (
+        ("record", ">"), ("time (UTC)", ""), ("fact", ""), ("evidence", ""),
+        ("state after", ""), ("filled", ">"), ("left", ">"), ("position", ">"),
+    )  # fmt: skip
+    print_table("Facts", columns, [_row(moment, told.currency) for moment in told.moments])
+    if told.fills:
+        fills = [
+            (
+                time_text(fill.ts),
+                fill.exec_id,
+                decimal_text(fill.last_qty),
+                decimal_text(fill.last_px),
+                "-" if fill.fee is None else f"{decimal_text(fill.fee)} {fill.fee_currency}",
+                "" if fill.liquidity is None else fill.liquidity.value,
+            )
+            for fill in told.fills
+        ]
+        titles: tuple[Column, ...] = (
+            ("time (UTC)", ""), ("execution", ""), ("quantity", ">"), ("price", ">"),
+            ("fee", ">"), ("", ""),
+        )  # fmt: skip
+        print_table("Fills", titles, fills)
+    of = "" if told.order_qty is None else f" of {decimal_text(told.order_qty)}"
+    at = "" if told.avg_px is None else f" at {_rounded(told.avg_px)}"
+    out.print(f"End: {shown(told.end)}; filled {decimal_text(told.cum_qty)}{of}{at}")
+    for currency, amount in told.fees:
+        out.print(f"     fees {decimal_text(amount)} {shown(currency)}")
+
+
+def _rounded(px: Decimal) -> str:
+    return decimal_text(Decimal(f"{px:.10g}")) or ""
+
+
+def _terms(terms: SubmitOrder) -> str:
+    qty = decimal_text(terms.order_qty) if terms.cash_qty is None else f"{terms.cash_qty} cash of"
+    words = [terms.side.value, qty or "(quantity not known)", terms.instrument, terms.order_type.value]
+    if terms.price is not None:
+        words.append(f"at {decimal_text(terms.price)}")
+    if terms.stop_px is not None:
+        words.append(f"stop {decimal_text(terms.stop_px)}")
+    if terms.order_type is OrderType.TRAILING_STOP:
+        words.append(f"trailing by {decimal_text(terms.trail_offset)}")
+    words.append(terms.time_in_force.value)
+    if terms.time_in_force is TimeInForce.GTD and terms.expire_ts is not None:
+        words.append(f"until {time_text(terms.expire_ts)}")
+    words += [word for word, is_set in (("post-only", terms.post_only), ("reduce-only", terms.reduce_only)) if is_set]
+    return " ".join(words)
+
+
+def _row(moment: Moment, currency: str) -> tuple[object, ...]:
+    evidence = ", ".join(f"{name} {shown(text, 80)}" for name, text in moment.evidence)
+    if moment.source:
+        evidence = f"[{moment.source}] {evidence}"
+    if moment.note:
+        evidence = f"{evidence} ({moment.note})"
+    position = ""
+    if moment.position_after is not None:
+        position = f"{decimal_text(moment.position_before)} -> {decimal_text(moment.position_after)}"
+        if moment.realized_pnl:
+            position += f", P&L {_rounded(moment.realized_pnl)} {currency}"
+    return (
+        moment.seq,
+        time_text(moment.ts),
+        moment.fact,
+        evidence,
+        moment.state,
+        decimal_text(moment.cum_qty),
+        decimal_text(moment.leaves_qty),
+        position,
+    )
+
+
+def _object(told: Explanation) -> dict[str, Json]:
+    terms = told.terms
+    return {
+        "order": told.client_order_id,
+        "intent": terms.intent_id,
+        "venue_order_ids": list(told.venue_order_ids),
+        "venue": terms.venue,
+        "account": terms.account,
+        "instrument": terms.instrument,
+        "terms": _terms(terms),
+        "tags": dict(terms.tags),
+        "introduced": told.introduced,
+        "checks": list(told.checks),
+        "facts": [
+            {
+                "seq": moment.seq,
+                "ts": moment.ts,
+                "time": time_text(moment.ts),
+                "fact": moment.fact,
+                "source": moment.source or None,
+                "evidence": dict(moment.evidence),
+                "state": moment.state,
+                "cum_qty": decimal_text(moment.cum_qty),
+                "leaves_qty": decimal_text(moment.leaves_qty),
+                "note": moment.note,
+                "position_before": decimal_text(moment.position_before),
+                "position_after": decimal_text(moment.position_after),
+                "realized_pnl": decimal_text(moment.realized_pnl),
+            }
+            for moment in told.moments
+        ],
+        "fills": [
+            {
+                "ts": fill.ts,
+                "exec_id": fill.exec_id,
+                "qty": decimal_text(fill.last_qty),
+                "px": decimal_text(fill.last_px),
+                "fee": decimal_text(fill.fee),
+                "fee_currency": fill.fee_currency,
+                "liquidity": None if fill.liquidity is None else fill.liquidity.value,
+            }
+            for fill in told.fills
+        ],
+        "state": told.state,
+        "order_qty": decimal_text(told.order_qty),
+        "cum_qty": decimal_text(told.cum_qty),
+        "avg_px": decimal_text(told.avg_px),
+        "fees": {currency: decimal_text(amount) for currency, amount in told.fees},
+        "end": told.end,
+    }

@@ -1,0 +1,163 @@
+"""Is a journal whole? Every record read and proven, every fact folded, every stored row compared.
+
+The rows beside the facts (closed orders, executions, checkpoints) exist so that a restart need not
+fold everything. They must say what the fold says; here they are compared with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from engine.errors import JournalError
+from engine.fold import Books, tombstone
+from engine.order import Ledger, Order, is_settled
+from engine.order_tables import TERMINAL
+from engine.recordings import Check
+
+from .journal import Journal
+from .recovery import recover
+from .replay_checks import books_digest, check_executions, check_invariants, fold_journal
+
+__all__ = ["Verdict", "verify"]
+
+_EXAMPLES_MAX: Final = 20
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal holds, and whether it is whole."""
+
+    journal: str
+    engine_id: str
+    incarnation: str
+    created_ts: int
+    records: int
+    orders: int
+    orders_by_state: dict[str, int]
+    open_orders: int
+    fills: int
+    positions: int
+    checks: tuple[Check, ...]
+    digest: str  # "" when the facts cannot be folded
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was found."""
+        return not any(check.failed for check in self.checks)
+
+
+def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> Verdict:
+    """Read all of a journal; what does not agree is in the checks, nothing is raised for it."""
+    defects = journal.verify(progress)
+    integrity = Check(
+        "integrity",
+        journal.last_seq,
+        len(defects),
+        tuple(defect.what for defect in defects[:_EXAMPLES_MAX]),
+    )
+    checks = [integrity]
+    books = Books()
+    digest = ""
+    try:
+        books = fold_journal(journal)
+    except JournalError as error:
+        checks.append(Check("fold", journal.last_seq, 1, (str(error),)))
+    else:
+        checks.append(Check("fold", books.facts, 0))
+        digest = books_digest(books)
+        checks += _judge(journal, books)
+    ledgers = books.ledgers
+    return Verdict(
+        journal=journal.name,
+        engine_id=journal.engine_id,
+        incarnation=journal.incarnation,
+        created_ts=journal.created_ts,
+        records=journal.last_seq,
+        orders=len(books.orders),
+        orders_by_state=books.orders_by_state(),
+        open_orders=sum(1 for order in books.orders.values() if not _is_done(order)),
+        fills=sum(sum(1 for _ in ledger.live()) for ledger in ledgers.values()),
+        positions=len(books.positions),
+        checks=tuple(checks),
+        digest=digest,
+    )
+
+
+
+def _is_done(order: Order) -> bool:
+    return order.life in TERMINAL and is_settled(order)
+
+
+def _judge(journal: Journal, books: Books) -> list[Check]:
+    whole: list[tuple[Order, Ledger | None]] = [
+        (order, books.ledgers.get(cid)) for cid, order in books.orders.items()
+    ]
+    found = [check_invariants(whole), check_executions(whole)]
+    for name, judge in (
+        ("closed_rows_are_the_fold", _closed_rows),
+        ("execution_rows_are_the_fold", _execution_rows),
+        ("checkpoint_and_tail_are_the_fold", _checkpoint),
+    ):
+        try:
+            checked, bad = judge(journal, books)
+        except JournalError as error:
+            checked, bad = 1, [str(error)]
+        found.append(Check(name, checked, len(bad), tuple(bad[:_EXAMPLES_MAX])))
+    return found
+
+
+def _closed_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
+    bad: list[str] = []
+    seen: dict[str, None] = {}
+    for cid, body in journal.closed_orders():
+        seen[cid] = None
+        order = books.orders.get(cid)
+        if order is None:
+            bad.append(f"closed order {cid!a} has no facts")
+        elif not _is_done(order):
+            bad.append(f"order {cid!a} has a closed row, and its facts leave it {order.life.name}")
+        elif tombstone(order, books.ledgers.get(cid)) != body:
+            bad.append(f"the row of closed order {cid!a} is not what its facts fold to")
+    for cid, order in books.orders.items():
+        if cid not in seen and _is_done(order):
+            bad.append(f"order {cid!a} has ended and has no closed row")
+    return len(books.orders), bad
+
+
+def _execution_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
+    bad: list[str] = []
+    checked = 0
+    for cid, ledger in books.ledgers.items():
+        terms = books.orders[cid].terms
+        for fill in ledger.live():
+            checked += 1
+            side = (fill.side or terms.side).value
+            owner = journal.has_fill(
+                terms.venue, terms.account, fill.instrument or terms.instrument, side, fill.exec_id
+            )
+            if owner != cid:
+                where = "has no row" if owner is None else f"has a row of order {owner!a}"
+                bad.append(f"execution {fill.exec_id!a} of order {cid!a} {where}")
+    return checked, bad
+
+
+def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
+    recovered = recover(journal)
+    bad: list[str] = []
+    for key, position in books.positions.items():
+        if recovered.books.positions.get(key) != position:
+            bad.append(f"position {key} is not what its facts fold to")
+    restored = {order.client_order_id: (order, ledger) for order, ledger in recovered.open_orders}
+    for cid, order in books.orders.items():
+        if _is_done(order):
+            if cid in restored:
+                bad.append(f"order {cid!a} has ended, and a restart would take it up as open")
+            continue
+        again = restored.get(cid)
+        if again is None:
+            bad.append(f"order {cid!a} is open, and a restart would not know it")
+        elif tombstone(*again) != tombstone(order, books.ledgers.get(cid)):
+            bad.append(f"open order {cid!a} is not what its facts fold to")
+    return len(books.positions) + len(books.orders), bad

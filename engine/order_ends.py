@@ -1,0 +1,121 @@
+"""How an order ends: by the venue's word, or by ours before anything left."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from .messages import Cancelled, Denied, DoneForDay, Expired, OrderSnapshot, Rejected, Withdrawn
+from .order import Ledger, Order, Step
+from .order_moves import is_quantity, is_terminal, learn, moved, quarantined, replace
+from .order_tables import LIFE, Life, LifeTrigger
+from .statechart import Verdict
+
+__all__ = [
+    "end",
+    "on_cancelled",
+    "on_denied",
+    "on_done_for_day",
+    "on_expired",
+    "on_rejected",
+    "on_withdrawn",
+]
+
+_TABLE = LIFE.table
+_T = LifeTrigger
+
+
+def end(
+    order: Order,
+    trigger: LifeTrigger,
+    life: Life,
+    m: Cancelled | Expired | Rejected | OrderSnapshot,
+) -> Step:
+    """The venue states an end. Its total is a claim until our fills explain it; all requests are answered by it.
+
+    What was asked before the last fact is older than what it contradicts: it ends nothing, and the venue is asked again.
+    """
+    stated: Decimal | None = None if isinstance(m, Rejected) else m.cum_qty
+    if not is_quantity(stated):
+        return quarantined(order, "malformed_report")
+    told = learn(order, stated, m.venue_order_id)
+    cell = _TABLE[order.life, trigger]
+    if cell.verdict is Verdict.QUARANTINE:
+        return quarantined(told)
+    if (
+        m.sent_ts is not None
+        and m.sent_ts < order.ts
+        and not is_terminal(order)
+        and order.life is not Life.IN_DOUBT  # a doubt is no fact: any evidence ends it
+    ):
+        stale = told if told.unverified else replace(told, unverified=True)
+        return Step(stale, changed=stale is not order)
+    first = cell.verdict is Verdict.MOVE or (order.life is Life.FILLED and order.end is None)
+    if not first:
+        if order.requests:
+            told = replace(told, requests=())
+        return Step(told, cell.verdict, told is not order)
+    ended = Order(
+        order.terms,
+        cell.target,
+        order.link,
+        (),
+        order.order_qty,
+        order.price,
+        order.stop_px,
+        order.cum_qty,
+        order.cum_cost,
+        told.claim_qty,
+        life,
+        None,
+        False,
+        told.venue_order_ids,
+        m.ts if m.ts > order.ts else order.ts,
+        m.ts,
+    )
+    return Step(ended, cell.verdict, True)
+
+
+def on_cancelled(order: Order, ledger: Ledger, m: Cancelled) -> Step:
+    """The rest is gone."""
+    del ledger
+    return end(order, _T.CANCEL, Life.CANCELLED, m)
+
+
+def on_expired(order: Order, ledger: Ledger, m: Expired) -> Step:
+    """The time in force ended it."""
+    del ledger
+    return end(order, _T.EXPIRE, Life.EXPIRED, m)
+
+
+def on_rejected(order: Order, ledger: Ledger, m: Rejected) -> Step:
+    """A definite no, possible even after an acknowledgement."""
+    del ledger
+    return end(order, _T.REJECT, Life.REJECTED, m)
+
+
+def on_done_for_day(order: Order, ledger: Ledger, m: DoneForDay) -> Step:
+    """Final ends a day order (FIX A.1.b); otherwise it changes nothing."""
+    if not m.final:
+        return Step(order)
+    return on_expired(order, ledger, Expired(m.client_order_id, m.ts, "done_for_day"))
+
+
+def _ours(order: Order, trigger: LifeTrigger, ts: int) -> Step:
+    """An end that we decided before anything left."""
+    cell = _TABLE[order.life, trigger]
+    if cell.verdict is not Verdict.MOVE:
+        return quarantined(order)
+    ended = replace(moved(order, cell.target, ts), requests=(), end=cell.target, ended_ts=ts)
+    return Step(ended, Verdict.MOVE, True)
+
+
+def on_denied(order: Order, ledger: Ledger, m: Denied) -> Step:
+    """Our own checks refused it."""
+    del ledger
+    return _ours(order, _T.DENY, m.ts)
+
+
+def on_withdrawn(order: Order, ledger: Ledger, m: Withdrawn) -> Step:
+    """Cancelled before it left, or too late to leave."""
+    del ledger
+    return _ours(order, _T.LAPSE if m.expired else _T.WITHDRAW, m.ts)

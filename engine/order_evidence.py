@@ -1,0 +1,301 @@
+"""Silence and what ends it: unknown outcomes, answers to questions, proofs of absence, a person's word (DESIGN 3.5).
+
+Evidence is ranked and has an age. A snapshot's totals are claims and count however old they are; its status and terms
+contradict facts only when the question was sent after the last of them.
+"""
+
+from __future__ import annotations
+
+from .errors import InvalidValue
+from .messages import (
+    Accepted,
+    Cancelled,
+    Expired,
+    NeverArrived,
+    OrderNotFound,
+    OrderSnapshot,
+    OutcomeUnknown,
+    Rejected,
+    SettleOrder,
+    VenueStatus,
+)
+from .order import Doubt, Ledger, Order, Outstanding, Step
+from .order_acks import on_accepted, revived
+from .order_ends import end, on_cancelled, on_expired, on_rejected
+from .order_moves import (
+    ENDED,
+    is_newer,
+    is_over,
+    is_quantity,
+    is_terminal,
+    learn,
+    moved,
+    progress,
+    quarantined,
+    replace,
+    settle_quantity,
+    without,
+)
+from .order_tables import LIFE, Life, LifeTrigger
+from .statechart import Verdict
+from .values import OrderState, OrderType, Source
+
+__all__ = ["on_never_arrived", "on_not_found", "on_outcome_unknown", "on_settle", "on_snapshot"]
+
+_TABLE = LIFE.table
+_T = LifeTrigger
+
+
+# --- silence ---------------------------------------------------------------------------------------------------------
+
+
+def _is_traced(order: Order) -> bool:
+    """Whether anything at all shows that the venue knew it."""
+    return bool(order.cum_qty or order.venue_order_ids or order.claim_qty)
+
+
+def _doubted(order: Order, doubt: Doubt, ts: int) -> Step:
+    cell = _TABLE[order.life, _T.DOUBT]
+    if cell.verdict is not Verdict.MOVE:
+        return Step(order, cell.verdict)
+    after = replace(order, life=cell.target, doubt=doubt, unverified=True, ts=max(ts, order.ts))
+    return Step(after, Verdict.MOVE, True)
+
+
+def on_outcome_unknown(order: Order, ledger: Ledger, m: OutcomeUnknown) -> Step:
+    """Silence about a call. It opens a doubt; only evidence ends it (DESIGN 3.5)."""
+    del ledger
+    if m.req_id is None:
+        if order.life is Life.PENDING or order.life is Life.SUBMITTED:
+            return _doubted(order, Doubt.FATE if _is_traced(order) else Doubt.EXISTENCE, m.ts)
+        return Step(order)  # the stream has already shown that it exists
+    ts = max(m.ts, order.ts)
+    for out in order.requests:
+        if out.req_id != m.req_id or out.unknown:
+            continue
+        if is_terminal(order) and (out.is_cancel or is_over(order)):  # nothing is left to ask for
+            return Step(replace(order, requests=without(order, m.req_id), ts=ts), changed=True)
+        rest = tuple(
+            replace(one, unknown=True, ts=m.ts) if one is out else one for one in order.requests
+        )
+        return Step(replace(order, requests=rest, unverified=True, ts=ts), changed=True)
+    return Step(order)
+
+
+def on_not_found(order: Order, ledger: Ledger, m: OrderNotFound) -> Step:
+    """A covering query does not show an order that was seen working: its fate is open. It never ends one."""
+    del ledger
+    if order.life not in (Life.ACCEPTED, Life.TRIGGERED, Life.SUSPENDED) or m.sent_ts <= order.ts:
+        return Step(order)
+    if m.source is Source.LIST:  # a list may leave it out; a question by id may not
+        return (
+            Step(order) if order.unverified else Step(replace(order, unverified=True), changed=True)
+        )
+    return _doubted(order, Doubt.FATE, m.ts)
+
+
+def on_never_arrived(order: Order, ledger: Ledger, m: NeverArrived) -> Step:
+    """Absence, proven by reconciliation; only a doubt of existence without any trace can end so."""
+    del ledger
+    cell = _TABLE[order.life, _T.VANISH]
+    if cell.verdict is Verdict.STAY:
+        return Step(order)
+    if (
+        cell.verdict is Verdict.QUARANTINE
+        or order.doubt is not Doubt.EXISTENCE
+        or _is_traced(order)
+    ):
+        return quarantined(order)
+    ended = replace(
+        moved(order, cell.target, m.ts),
+        requests=(),
+        end=Life.REJECTED,
+        ended_ts=m.ts,
+        unverified=False,
+    )
+    return Step(ended, Verdict.MOVE, True)
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+_ENDS = {
+    VenueStatus.CANCELLED: (_T.CANCEL, Life.CANCELLED),
+    VenueStatus.EXPIRED: (_T.EXPIRE, Life.EXPIRED),
+    VenueStatus.REJECTED: (_T.REJECT, Life.REJECTED),
+}
+_PROGRESS = {
+    VenueStatus.PENDING: _T.ACK,
+    VenueStatus.WORKING: _T.ACK,
+    VenueStatus.TRIGGERED: _T.TRIGGER,
+    VenueStatus.SUSPENDED: _T.HOLD,
+    VenueStatus.FILLED: _T.ACK,  # it was placed; FILLED only when executions say so
+}
+
+
+def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
+    """Evidence from a query or a list. Totals are claims; status and terms contradict facts only when newer."""
+    if not (is_quantity(m.cum_qty) and is_quantity(m.order_qty)):
+        return quarantined(order, "malformed_report")
+    if _is_another(order, m):
+        return quarantined(order, "identity_mismatch")
+    newer = is_newer(order, m.source, m.sent_ts)
+    told = _with_totals(order, ledger, m, newer)
+    explained = True
+    if newer and not is_over(told) and m.status in _PROGRESS:
+        told, explained = _with_terms(told, m)
+    if told.order_qty != order.order_qty:
+        told = settle_quantity(told)
+    step = _by_status(told, m, newer)
+    after = step.order
+    if newer:
+        after = _verified(after, m, agrees=explained and not step.anomaly)
+    if after is order or after == order:
+        return Step(order, step.verdict, step.verdict is Verdict.QUARANTINE, anomaly=step.anomaly)
+    if newer and m.ts > after.ts:
+        after = replace(after, ts=m.ts)  # what comes later has to be newer than this answer
+    return Step(after, step.verdict, True, anomaly=step.anomaly)
+
+
+def _is_another(order: Order, m: OrderSnapshot) -> bool:
+    """Whether this is not our order: ids get reused, so one never seen is bound only if its terms fit."""
+    terms = order.terms
+    if (m.instrument and m.instrument != terms.instrument) or m.side not in (None, terms.side):
+        return True
+    unseen = order.life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE
+    if not unseen or m.order_qty is None or order.order_qty is None:
+        return False
+    return m.order_qty != order.order_qty and all(
+        m.order_qty != out.order_qty for out in order.requests
+    )
+
+
+def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) -> Order:
+    """Quantities it states: a claim, an id, and the order's own quantity where that is not known."""
+    told = learn(order, m.cum_qty, m.venue_order_id)
+    qty = order.order_qty
+    filled = m.status is VenueStatus.FILLED
+    if qty is None:
+        qty = m.order_qty if m.order_qty else None
+        if qty is None and filled and m.cum_qty:
+            qty = m.cum_qty  # filled means complete: its total is its quantity (cash-sized orders)
+        if qty is not None:
+            told = replace(told, order_qty=qty)
+    if filled and m.cum_qty is None:
+        whole = m.order_qty if m.order_qty is not None else qty
+        told = learn(told, whole, None)
+    elif newer and m.cum_qty is not None and m.cum_qty < told.claim_qty and ledger.void_ids():
+        # after a bust the venue's total falls; without one a lower total is only a slow list
+        told = replace(told, claim_qty=m.cum_qty)
+    return told
+
+
+def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
+    """Terms in force by newer evidence, and whether an amend of ours explains the difference.
+
+    An amend of unknown outcome whose terms are in force is answered by it; that it is *not* in force yet proves nothing
+    (:func:`engine.reconcile.requests_settled` says when it does).
+    """
+    qty = m.order_qty if m.order_qty else order.order_qty
+    price = m.price if m.price is not None and order.price is not None else order.price
+    trails = order.terms.order_type is OrderType.TRAILING_STOP
+    holds_stop = order.stop_px is not None or trails
+    stop_px = m.stop_px if m.stop_px is not None and holds_stop else order.stop_px
+    changed = qty != order.order_qty or price != order.price
+    changed = changed or (stop_px != order.stop_px and not trails)
+    after = order
+    if changed or stop_px != order.stop_px:
+        after = replace(order, order_qty=qty, price=price, stop_px=stop_px)
+    matching = [out for out in order.requests if not out.is_cancel and _is_in_force(out, after)]
+    if any(out.unknown for out in matching):
+        rest = tuple(out for out in order.requests if out not in matching or not out.unknown)
+        after = replace(after, requests=rest)
+    return after, not changed or bool(matching)
+
+
+def _is_in_force(out: Outstanding, order: Order) -> bool:
+    return (
+        (out.order_qty is None or out.order_qty == order.order_qty)
+        and (out.price is None or out.price == order.price)
+        and (out.stop_px is None or out.stop_px == order.stop_px)
+    )
+
+
+def _by_status(order: Order, m: OrderSnapshot, newer: bool) -> Step:
+    if m.status is VenueStatus.UNKNOWN:
+        if order.life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE:
+            return Step(
+                replace(order, doubt=Doubt.FATE), changed=True
+            )  # it exists; no more is said
+        return Step(order)
+    ending = _ENDS.get(m.status)
+    if ending is not None:
+        return end(order, *ending, m)
+    stale = m.sent_ts is not None and m.sent_ts < order.ts
+    trigger = _PROGRESS[m.status]
+    if order.life in ENDED:
+        return _after_end(order, m, newer, trigger)
+    if is_terminal(order) or (stale and order.life is not Life.IN_DOUBT):
+        return Step(order)
+    if order.life is Life.SUSPENDED and newer and m.status is VenueStatus.WORKING:
+        trigger = _T.RESUME
+    if stale and order.doubt is Doubt.FATE:
+        return Step(order)  # asked before the doubt began
+    return progress(order, trigger, m.ts, m.venue_order_id)
+
+
+def _after_end(order: Order, m: OrderSnapshot, newer: bool, trigger: LifeTrigger) -> Step:
+    """Shown as working though it ended: newer evidence by id makes the end false, a newer list makes us ask."""
+    if m.status is VenueStatus.FILLED:
+        return Step(order)
+    if newer:
+        found = revived(order, m.ts, m.venue_order_id)
+        after = progress(found.order, trigger, m.ts, None).order
+        return Step(after, found.verdict, True, anomaly=found.anomaly)
+    later = m.sent_ts is not None and m.sent_ts > order.ts and m.sent_ts > order.ended_ts
+    if later and not order.unverified:
+        return Step(replace(order, unverified=True), changed=True)
+    return Step(order)
+
+
+def _verified(order: Order, m: OrderSnapshot, *, agrees: bool) -> Order:
+    """After a newer answer by id: nothing is open about the order when it agrees with us, and something is when not."""
+    if m.status is VenueStatus.UNKNOWN:
+        return order
+    shown_done = m.status in _ENDS or m.status is VenueStatus.FILLED
+    if m.status is VenueStatus.FILLED and not is_terminal(order):
+        agrees = (
+            agrees and order.claim_qty > order.cum_qty
+        )  # what is missing is asked for by itself
+    else:
+        agrees = agrees and shown_done == is_terminal(order)
+    return order if order.unverified is not agrees else replace(order, unverified=not agrees)
+
+
+# --- a person --------------------------------------------------------------------------------------------------------
+
+
+def on_settle(order: Order, ledger: Ledger, m: SettleOrder) -> Step:
+    """A person states what became of it: all there is when no venue answers, and recorded as theirs."""
+    statement = f"operator: {m.statement}"
+    cid = m.client_order_id
+    if m.state is OrderState.ACCEPTED:
+        word = Accepted(cid, m.ts, source=Source.OPERATOR, sent_ts=m.ts)
+        found = on_accepted(order, ledger, word)
+    elif m.state is OrderState.CANCELLED:
+        found = on_cancelled(order, ledger, Cancelled(cid, m.ts, None, statement))
+    elif m.state is OrderState.EXPIRED:
+        found = on_expired(order, ledger, Expired(cid, m.ts, statement))
+    elif m.state is OrderState.REJECTED:
+        found = on_rejected(order, ledger, Rejected(cid, m.ts, statement))
+    else:
+        raise InvalidValue(
+            f"an order can be settled as ACCEPTED, CANCELLED, EXPIRED or REJECTED, not as {m.state.name};"
+            " state fills as executions"
+        )
+    settled = replace(
+        found.order,
+        requests=(),
+        unverified=False,
+        claim_qty=min(found.order.claim_qty, order.cum_qty),
+    )
+    return Step(settled, found.verdict, True, anomaly=found.anomaly)

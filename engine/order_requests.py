@@ -1,0 +1,172 @@
+"""Requests of ours and their answers, and terms that change: by our asking, or by the venue itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from .messages import (
+    Amend,
+    AmendOrder,
+    Cancel,
+    CancelOrder,
+    CancelRefused,
+    Feeds,
+    Filled,
+    Replaced,
+    ReplaceRefused,
+    Restated,
+)
+from .order import Booking, BookingKind, Doubt, Ledger, Order, Outstanding, Step, ledger_key
+from .order_moves import (
+    ids_with,
+    is_over,
+    is_quantity,
+    is_terminal,
+    moved,
+    quarantined,
+    replace,
+    settle_quantity,
+    without,
+)
+from .order_tables import LIFE, Life, LifeTrigger
+from .statechart import Verdict
+from .values import CONTEXT, ZERO
+
+__all__ = ["on_amend", "on_cancel", "on_replaced", "on_request_refused", "on_restated"]
+
+_TABLE = LIFE.table
+
+
+def on_cancel(order: Order, ledger: Ledger, m: CancelOrder) -> Step:
+    """Ask for the rest to be cancelled; quantities do not change before the venue confirms."""
+    del ledger
+    if is_terminal(order):
+        return Step(order, refused=f"the order is {order.life.name} already")
+    if any(out.req_id == m.req_id for out in order.requests):
+        return Step(order)  # the same request again
+    out = Outstanding(m.req_id, True, ts=m.ts)
+    asked = replace(order, requests=(*order.requests, out), ts=max(m.ts, order.ts))
+    ids = order.venue_order_ids
+    request = Cancel(m.client_order_id, m.req_id, order.terms.instrument, ids[-1] if ids else None)
+    return Step(asked, Verdict.MOVE, True, request=request)
+
+
+def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
+    """Ask for new terms; the old stay in force until the venue confirms."""
+    del ledger
+    raises = m.order_qty is not None and m.order_qty > order.cum_qty
+    reopens = order.life is Life.FILLED and order.end is None and raises
+    if is_terminal(order) and not reopens:
+        return Step(order, refused=f"the order is {order.life.name} already")
+    if any(out.req_id == m.req_id for out in order.requests):
+        return Step(order)
+    if any(out.unknown and not out.is_cancel for out in order.requests):
+        return Step(order, refused="an earlier amend of this order is of unknown outcome")
+    out = Outstanding(m.req_id, False, m.order_qty, m.price, m.stop_px, False, m.ts)
+    ids = order.venue_order_ids
+    request = Amend(
+        m.client_order_id,
+        m.req_id,
+        order.terms.instrument,
+        m.order_qty,
+        m.price,
+        m.stop_px,
+        ids[-1] if ids else None,
+    )
+    asked = replace(order, requests=(*order.requests, out), ts=max(m.ts, order.ts))
+    return Step(asked, Verdict.MOVE, True, request=request)
+
+
+def on_request_refused(order: Order, ledger: Ledger, m: CancelRefused | ReplaceRefused) -> Step:
+    """That request is gone. The state follows from the facts; the refusal proves nothing, so the venue is asked."""
+    del ledger
+    rest = without(order, m.req_id)
+    if len(rest) == len(order.requests):
+        return Step(order)
+    asked = order.unverified or (isinstance(m, CancelRefused) and not is_terminal(order))
+    after = replace(order, requests=rest, unverified=asked, ts=max(m.ts, order.ts))
+    return Step(after, Verdict.MOVE, True)
+
+
+def on_replaced(order: Order, ledger: Ledger, m: Replaced) -> Step:
+    """New terms are in force (FIX C.3). After an end they change nothing but the request.
+
+    An answer to a request that is not outstanding is a repetition, perhaps of older terms: where it differs from what we
+    hold the venue is asked, and its newest word counts.
+    """
+    del ledger
+    if not is_quantity(m.order_qty):
+        return quarantined(order, "malformed_report")
+    rest = order.requests if m.req_id is None else without(order, m.req_id)
+    answers = len(rest) < len(order.requests)
+    ts = max(m.ts, order.ts)
+    if is_over(order):
+        return Step(replace(order, requests=rest, ts=ts), changed=True) if answers else Step(order)
+    ids = ids_with(order, m.venue_order_id)
+    if m.req_id is not None and not answers:
+        doubtful = order.unverified or not _has_terms(order, m)
+        if doubtful == order.unverified and ids is order.venue_order_ids:
+            return Step(order)
+        return Step(replace(order, unverified=doubtful, venue_order_ids=ids), changed=True)
+    life = order.life
+    if life is not Life.IN_DOUBT or answers or order.doubt is Doubt.EXISTENCE:
+        life = _TABLE[life, LifeTrigger.ACK].target
+    elif _has_terms(order, m):
+        return Step(order)  # repeated: it does not say what became of the order
+    granted = replace(
+        order,
+        requests=rest,
+        order_qty=order.order_qty if m.order_qty is None else m.order_qty,
+        price=order.price if m.price is None else m.price,
+        stop_px=order.stop_px if m.stop_px is None else m.stop_px,
+    )
+    after = settle_quantity(moved(granted, life, ts, ids))
+    same = (
+        not answers and life is order.life and ids is order.venue_order_ids and _has_terms(order, m)
+    )
+    return Step(order) if same else Step(after, changed=True)
+
+
+def _has_terms(order: Order, m: Replaced) -> bool:
+    """Whether these terms are the ones in force already."""
+    return (
+        (m.order_qty is None or m.order_qty == order.order_qty)
+        and (m.price is None or m.price == order.price)
+        and (m.stop_px is None or m.stop_px == order.stop_px)
+    )
+
+
+def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
+    """The venue changed it by itself: a reduction (FIX E.1.d), or a split that rescales fills too (FIX H.1.b)."""
+    ratio = m.ratio
+    if not is_quantity(m.order_qty) or not (ratio is None or (ratio.is_finite() and ratio > ZERO)):
+        return quarantined(order, "malformed_report")
+    if is_over(order):
+        return Step(order)
+    ts = max(m.ts, order.ts)
+    if ratio is None or ratio == 1:
+        if order.order_qty == m.order_qty:
+            return Step(order)
+        return Step(settle_quantity(replace(order, order_qty=m.order_qty, ts=ts)), changed=True)
+    bookings = tuple(_split(order, fill, ratio) for fill in ledger.live())
+    cum = cost = ZERO
+    for one in bookings:  # the sums of what the ledger will hold: a price may not divide exactly
+        if one.fill.feeds is not Feeds.POSITION:
+            cum += one.fill.last_qty
+            cost += one.fill.last_qty * one.fill.last_px
+    rescaled = replace(
+        order,
+        order_qty=m.order_qty,
+        cum_qty=cum,
+        cum_cost=cost,
+        claim_qty=order.claim_qty * ratio,
+        unverified=True,  # prices change with a split, and only the venue knows to what
+        ts=ts,
+    )
+    return Step(settle_quantity(rescaled), changed=True, bookings=bookings)
+
+
+def _split(order: Order, fill: Filled, ratio: Decimal) -> Booking:
+    px = CONTEXT.divide(fill.last_px, ratio)
+    rescaled = replace(fill, last_qty=fill.last_qty * ratio, last_px=px)
+    return Booking(BookingKind.SPLIT, rescaled, ledger_key(order.terms, fill))
