@@ -25,6 +25,7 @@ from engine.messages import (
     QueryOrder,
     Rejected,
     ReplaceRefused,
+    Report,
     SubmitOrder,
     VenueDown,
     VenueUp,
@@ -76,21 +77,15 @@ class BrokerCalls:
             return
         cid, ts = request.client_order_id, broker.dispatcher.time_ns()
         req_id = None if isinstance(request, Place) else request.req_id
+        made: Report | None = None
         if isinstance(outcome, Refused):
-            self._refused(request, outcome, ts)
+            made = _refused(request, outcome, ts)
         elif isinstance(outcome, Duplicate):
-            broker.report(OutcomeUnknown(cid, ts, None, f"duplicate id: {outcome.detail}"))
+            made = OutcomeUnknown(cid, ts, None, f"duplicate id: {outcome.detail}")
         elif isinstance(outcome, Unknown):
-            broker.report(OutcomeUnknown(cid, ts, req_id, outcome.detail))
-
-    def _refused(self, request: Place | Cancel | Amend, outcome: Refused, ts: int) -> None:
-        cid, reason = request.client_order_id, outcome.reason or outcome.detail
-        if isinstance(request, Place):
-            self.broker.report(Rejected(cid, ts, reason, outcome.code))
-        elif isinstance(request, Cancel):
-            self.broker.report(CancelRefused(cid, ts, request.req_id, reason, outcome.code))
-        else:
-            self.broker.report(ReplaceRefused(cid, ts, request.req_id, reason, outcome.code))
+            made = OutcomeUnknown(cid, ts, req_id, outcome.detail)
+        for report in broker.link.admitted((made,)):
+            broker.report(report)
 
     def _watch(self, request: Place | Cancel | Amend | QueryOrder) -> None:
         """The venue took a request without saying its effect: if that does not come, silence has to be noticed."""
@@ -284,3 +279,15 @@ def _has_questions(order: Order) -> bool:
         or order.claim_qty > order.cum_qty
         or any(out.unknown for out in order.requests)
     )
+
+
+def _refused(
+    request: Place | Cancel | Amend, outcome: Refused, ts: int
+) -> Rejected | CancelRefused | ReplaceRefused:
+    """What a definite no is to the order."""
+    cid, reason = request.client_order_id, outcome.reason or outcome.detail
+    if isinstance(request, Place):
+        return Rejected(cid, ts, reason, outcome.code)
+    if isinstance(request, Cancel):
+        return CancelRefused(cid, ts, request.req_id, reason, outcome.code)
+    return ReplaceRefused(cid, ts, request.req_id, reason, outcome.code)

@@ -55,7 +55,8 @@ class BrokerLink:
         self.executions_ts = 0  # the latest execution seen; reading again starts OVERLAP_NS before it
         self._exact = broker.capabilities.inline
         self._connects = 0
-        self._failures = 0
+        self._failures = 0  # connects in a row that came to nothing
+        self._unread = 0  # ... and lists
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
         self._asking = False
         self._has_instruments = False
@@ -122,11 +123,14 @@ class BrokerLink:
                 return
         broker.dispatcher.post(broker, report)
 
-    def admitted(self, reports: tuple[Any, ...]) -> list[Any]:
+    def admitted(self, reports: Any) -> list[Any]:
         """Reports out of an answer, fit to be journalled; inside a turn."""
         if self._exact:
             return list(reports)
-        fit = []
+        fit: list[Any] = []
+        if not isinstance(reports, tuple | list):
+            self.broker.alarm("malformed_report", f"{self.broker.name}: {type(reports).__name__} is no tuple")
+            return fit
         for report in reports:
             try:
                 fit.append(admit(report))
@@ -219,7 +223,7 @@ class BrokerLink:
         if gap.failure:
             self._failed(gap.failure)
             return
-        self._failures = 0
+        self._failures = self._unread = 0
         for cid, actor in list(broker.orders.items()):
             if actor.order.life in TERMINAL or actor.order.life is Life.PENDING:
                 continue
@@ -232,10 +236,10 @@ class BrokerLink:
     def _failed(self, failure: str) -> None:
         """The venue could not be asked: entries wait on, and we ask again."""
         broker = self.broker
-        self._failures += 1
-        if self._failures == 1:
+        self._unread += 1
+        if self._unread == 1:
             broker.alarm("reconcile", f"{broker.name}: open orders and executions cannot be read: {failure}")
-        broker.dispatcher.call_later(_wait(self._failures), self._again)
+        broker.dispatcher.call_later(_wait(self._unread), self._again)
 
     def _again(self) -> None:
         state = self.broker.session.state

@@ -175,6 +175,7 @@ class Lifecycle:
             lambda: self.dispatcher.urgent(self.dispatcher.resume),
         )
         self.dispatcher.turn = turn
+        self.dispatcher.retry_after(RETRY_NS)
         self.dispatcher.supervisor = supervisor_for(self.dispatcher)
         wire(self.dispatcher, turn, self.brokers.values())
         for (name, symbol), instrument in recovered.books.instruments.items():

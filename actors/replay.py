@@ -216,11 +216,11 @@ class _Replay:
         return counts
 
     def _report(self, feed: Feed, seconds: float) -> Report:
-        state = FinalState(feed)
+        state = FinalState(feed.system)
         counts = self._counts(feed)
         checks = [
             *self._judge.finish(state),
-            *generic_checks(feed, state, self._messages, counts.failures),
+            *generic_checks(feed.system, state, self._messages, counts.failures),
         ]
         fed = self._messages - self._begin.messages
         return Report(

@@ -21,7 +21,7 @@ from engine.values import OrderState, exact
 
 from .journal import Journal
 from .portfolio import PositionView
-from .replay_feed import Feed
+from .system import ExecutionSystem
 
 __all__ = ["FinalState", "books_digest", "fold_journal", "generic_checks", "stones_of"]
 
@@ -31,10 +31,9 @@ _EXAMPLES_MAX = 5
 class FinalState:
     """Every order and position a system came to know, as it left them: a ``ReplayView``."""
 
-    def __init__(self, feed: Feed) -> None:
-        system = feed.system
+    def __init__(self, system: ExecutionSystem) -> None:
         self._orders: dict[str, tuple[Order, Ledger | None]] = {
-            cid: revive(body) for cid, body in feed.journal.closed_orders()
+            cid: revive(body) for cid, body in system.journal.closed_orders()
         }
         for broker in system.brokers.values():
             for cid, actor in broker.orders.items():
@@ -115,10 +114,12 @@ def books_digest(books: Books) -> str:
     return digest(stones_of(books), books.positions.values())
 
 
-def generic_checks(feed: Feed, state: FinalState, messages: int, failures: int) -> list[Check]:
-    """The checks that hold for every recording."""
+def generic_checks(
+    system: ExecutionSystem, state: FinalState, messages: int, failures: int
+) -> list[Check]:
+    """The checks that hold for every system after any number of messages."""
     return [
-        _fold_check(feed, state),
+        _fold_check(system, state),
         check_invariants(state.items()),
         check_executions(state.items()),
         Check(
@@ -130,9 +131,9 @@ def generic_checks(feed: Feed, state: FinalState, messages: int, failures: int) 
     ]
 
 
-def _fold_check(feed: Feed, state: FinalState) -> Check:
+def _fold_check(system: ExecutionSystem, state: FinalState) -> Check:
     name = "live_state_is_the_fold_of_the_journal"
-    books = fold_journal(feed.journal)
+    books = fold_journal(system.journal)
     checked = len(state) + len(state.positions_held)
     if books_digest(books) == state.digest:
         return Check(name, checked, 0)
@@ -146,7 +147,7 @@ def _fold_check(feed: Feed, state: FinalState) -> Check:
             bad.append(f"order {cid!a}: {one[0]} live, {other} folded")
     held: dict[object, Position] = {
         actor.position.key: actor.position
-        for broker in feed.system.brokers.values()
+        for broker in system.brokers.values()
         for actor in broker.positions.values()
     }
     for key, position in {**held, **books.positions}.items():

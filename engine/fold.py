@@ -1,11 +1,15 @@
-"""State = fold of facts. What the running system does through actors, done here by a plain loop over a journal.
+"""State = fold of facts.
 
-:class:`Books` holds what a journal says: instruments, orders with their ledgers, positions. :meth:`Books.apply` takes
-one fact and uses the very functions the actors use (:func:`~engine.order_steps.step`,
-:func:`~engine.position.book`), so live state and folded state can only differ if somebody acted outside the journal;
-:func:`digest` makes that comparable in one line.
+What the running system does through actors, done here by a plain loop over a journal.
 
-Facts about an order that nobody introduced are *parked*: kept under its id, and applied when it is adopted.
+:class:`Books` holds what a journal says: instruments, orders with their ledgers, positions.
+:meth:`Books.apply` takes one fact and uses the very functions the actors use
+(:func:`~engine.order_steps.step`, :func:`~engine.position.book`), so live state and folded state
+can only differ if somebody acted outside the journal; :func:`digest` makes that comparable in one
+line.
+
+Facts about an order that nobody introduced are *parked*: kept under its id, and applied when it is
+adopted.
 """
 
 from __future__ import annotations
@@ -61,7 +65,10 @@ SlotKey: TypeAlias = tuple[str, str, str, PositionSlot]  # venue, account, instr
 
 
 class Tombstone(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """All that is needed to take up an order again: a late fill, a bust, or a restart finds it as it was."""
+    """All that is needed to take up an order again.
+
+    A late fill, a bust, or a restart finds it as it was.
+    """
 
     order: Order
     fills: tuple[Filled, ...] = ()
@@ -97,7 +104,10 @@ def revive(body: bytes) -> tuple[Order, Ledger | None]:
 def book_execution(
     position: Position, instrument: Instrument, terms: SubmitOrder, booking: Booking, ts: int
 ) -> Position:
-    """Take one booking of an order into the slot it trades; ``terms`` give the side where the fill does not."""
+    """Take one booking of an order into the slot it trades.
+
+    ``terms`` give the side where the fill does not.
+    """
     kind, fill = booking.kind, booking.fill
     side = fill.side if fill.side is not None else terms.side
     if kind is BookingKind.BOOK:
@@ -156,8 +166,8 @@ class Books:
         """Take over one fact of ``entity``.
 
         Raises:
-            JournalCorrupt: the fact contradicts the journal before it (an order introduced twice, an execution of an
-                instrument nobody defined).
+            JournalCorrupt: the fact contradicts the journal before it (an order introduced twice,
+                an execution of an instrument nobody defined).
         """
         self.facts += 1
         if isinstance(message, SubmitOrder | AdoptOrder):
@@ -230,7 +240,10 @@ class Books:
             self._book(terms, booking, out.order.ts)
 
     def _failed(self, entity: str, terms: SubmitOrder, message: Message, error: Exception) -> None:
-        """A step that failed live fails here too; there the order was frozen and an execution still booked."""
+        """A step that failed live fails here too.
+
+        There the order was frozen and an execution still booked.
+        """
         self.frozen[entity] = str(error)
         if isinstance(message, Filled):
             self._book(terms, Booking(BookingKind.BOOK, message, message.exec_id), message.ts)
@@ -256,7 +269,10 @@ class Books:
         return instrument
 
     def orders_by_state(self) -> dict[str, int]:
-        """How many orders stand in each public state; only states that occur, in the enum's order."""
+        """How many orders stand in each public state.
+
+        Only states that occur, in the enum's order.
+        """
         counts = dict.fromkeys(OrderState, 0)
         for order in self.orders.values():
             counts[public_state(order)] += 1
@@ -272,17 +288,19 @@ _BEFORE_SENT: frozenset[type[Message]] = frozenset(
 
 
 def digest(stones: Iterable[tuple[str, bytes]], positions: Iterable[Position]) -> str:
-    """One line that names the whole state: SHA-256 over every order and position, in order of their ids.
+    """One line that names the whole state.
 
-    ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to leave and one that left
-    count as the same: after a restart nothing counts as not sent, so the difference is not in the journal.
+    SHA-256 over every order and position, in order of their ids.
+
+    ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
+    leave and one that left count as the same: after a restart nothing counts as not sent, so the
+    difference is not in the journal.
     """
     total = hashlib.sha256()
     for name, body in sorted(stones):
-        order, _ = revive(body) if _PENDING in body else (None, None)
-        if order is not None and order.life is Life.PENDING:
-            body = body.replace(_PENDING, _SUBMITTED, 1)
-        total.update(name.encode() + b"\0" + body + b"\n")
+        waits = _PENDING in body and revive(body)[0].life is Life.PENDING
+        shown = body.replace(_PENDING, _SUBMITTED, 1) if waits else body
+        total.update(name.encode() + b"\0" + shown + b"\n")
     for position in sorted(positions, key=_position_key):
         total.update(_ENCODER.encode(position) + b"\n")
     return total.hexdigest()

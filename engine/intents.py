@@ -1,7 +1,10 @@
-"""Builders for the orders people place: friendly values in, one :class:`~engine.messages.SubmitOrder` out.
+"""Builders for the orders people place.
 
-Numbers may be ``Decimal``, ``int`` or decimal strings; floats are refused. ``venue`` and ``account`` may be left out when
-the system has only one. Whether an order fits its instrument is checked when it is submitted.
+Friendly values in, one :class:`~engine.messages.SubmitOrder` out.
+
+Numbers may be ``Decimal``, ``int`` or decimal strings; floats are refused. ``venue`` and
+``account`` may be left out when the system has only one. Whether an order fits its instrument is
+checked when it is submitted.
 """
 
 from __future__ import annotations
@@ -121,7 +124,10 @@ def trailing_stop(
     stop_px: Number | None = None,
     **terms: Unpack[Terms],
 ) -> SubmitOrder:
-    """A stop that follows the market at ``trail_offset`` (price units); ``stop_px`` is where it starts, if given."""
+    """A stop that follows the market at ``trail_offset`` (price units).
+
+    ``stop_px`` is where it starts, if given.
+    """
     return _order(
         OrderType.TRAILING_STOP,
         instrument,

@@ -1,7 +1,9 @@
-"""Rules that always hold, by name. Checked after each step in production, and by the test kit after each of its own.
+"""Rules that always hold, by name.
 
-A breach is a bug in us, never an answer to a caller: :class:`~engine.errors.InvariantViolated`, worded positively and
-with the values. The checks are cheap (a few comparisons), so they stay on.
+Checked after each step in production, and by the test kit after each of its own.
+
+A breach is a bug in us, never an answer to a caller: :class:`~engine.errors.InvariantViolated`,
+worded positively and with the values. The checks are cheap (a few comparisons), so they stay on.
 """
 
 from __future__ import annotations

@@ -3,30 +3,33 @@
 Theory of operation
 -------------------
 :class:`Order` is a frozen value: the terms it was submitted with, its place in the three regions of
-:mod:`engine.order_tables`, and sums over its fills. :func:`step` takes an order, its :class:`Ledger` and one message and
-returns a :class:`Step`: the new order, what to book, what to send, and a verdict. Nothing is changed in place, so a
-raise leaves no trace. The caller (an order actor, the journal's fold, a test) applies the step with
-``ledger.apply(step.bookings)`` and keeps the new order: that is all there is to it.
+:mod:`engine.order_tables`, and sums over its fills. :func:`step` takes an order, its
+:class:`Ledger` and one message and returns a :class:`Step`: the new order, what to book, what to
+send, and a verdict. Nothing is changed in place, so a raise leaves no trace. The caller (an order
+actor, the journal's fold, a test) applies the step with ``ledger.apply(step.bookings)`` and keeps
+the new order: that is all there is to it.
 
-Who decides what: facts pick a trigger (is it complete? is the evidence newer?), the table picks the state. Quantities
-change only by executions and by the venue's confirmation of new terms, never by a status word. A venue's total above
-our sum of fills is a *claim*: it counts as exposure until executions explain it.
+Who decides what: facts pick a trigger (is it complete? is the evidence newer?), the table picks the
+state. Quantities change only by executions and by the venue's confirmation of new terms, never by a
+status word. A venue's total above our sum of fills is a *claim*: it counts as exposure until
+executions explain it.
 
-What is ugly: the ledger is beside the order, not in it, because a live order must stay small and most orders have few
-fills; and an order whose quantity the venue never told (``order_qty`` None) cannot complete by arithmetic.
+What is ugly: the ledger is beside the order, not in it, because a live order must stay small and
+most orders have few fills; and an order whose quantity the venue never told (``order_qty`` None)
+cannot complete by arithmetic.
 
 Handlers: :mod:`engine.order_steps` is the entry to all; this file is what everybody else reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
 
-from .messages import Amend, Cancel, Filled, SubmitOrder
+from .ledger import Booking, BookingKind, Ledger, ledger_key, leg_key
+from .messages import Amend, Cancel, SubmitOrder
 from .order_tables import TERMINAL, Life, Link, RequestState
 from .statechart import Verdict
 from .values import CONTEXT, ZERO, OrderState, Word
@@ -48,8 +51,8 @@ __all__ = [
     "is_open",
     "is_settled",
     "leaves_qty",
-    "leg_key",
     "ledger_key",
+    "leg_key",
     "new_order",
     "public_state",
     "request_state",
@@ -67,7 +70,8 @@ class Doubt(Word):
 class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A cancel or an amend of ours that the venue has not answered.
 
-    ``ts`` is when it was asked for, or when its outcome became unknown: what absence of an effect is measured from.
+    ``ts`` is when it was asked for, or when its outcome became unknown: what absence of an effect
+    is measured from.
     """
 
     req_id: str
@@ -80,7 +84,10 @@ class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
-    """An order as it stands. Quantities are unsigned and in the instrument's lots; ``cum_cost`` = sum of px x qty."""
+    """An order as it stands.
+
+    Quantities are unsigned and in the instrument's lots; ``cum_cost`` = sum of px x qty.
+    """
 
     terms: SubmitOrder
     life: Life
@@ -110,31 +117,15 @@ class Order(msgspec.Struct, frozen=True, gc=False):
         return public_state(self)
 
 
-class BookingKind(Word):
-    """What happens to one execution."""
-
-    BOOK = "BOOK"
-    VOID = "VOID"
-    FEE = "FEE"  # the fee of a booked execution became known: only fee and fee_currency count
-    SPLIT = "SPLIT"  # a corporate action restated it in new units: the ledger changes, the position does not
-
-
-class Booking(msgspec.Struct, frozen=True, gc=False):
-    """One execution to book into, or take back from, the ledger, the journal and the position."""
-
-    kind: BookingKind
-    fill: Filled
-    exec_id: str  # the ledger key, see ledger_key: the execution's own id but for a combo's legs
-
-
 OrderRequest: TypeAlias = Cancel | Amend
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
     """What one message comes to.
 
-    ``changed`` is False when nothing at all is to be journalled. ``anomaly`` is a short constant for what should not
-    happen ("" = nothing unusual). ``refused`` says why a command of ours was not taken ("" = it was).
+    ``changed`` is False when nothing at all is to be journalled. ``anomaly`` is a short constant
+    for what should not happen ("" = nothing unusual). ``refused`` says why a command of ours was
+    not taken ("" = it was).
     """
 
     order: Order
@@ -144,115 +135,6 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     request: OrderRequest | None = None
     anomaly: str = ""
     refused: str = ""
-
-
-class Ledger:
-    """The executions of one order, by :func:`ledger_key`. None is void: busted, or busted before it came.
-
-    ``fills`` is read where speed matters and written only here; None until the first booking.
-    """
-
-    __slots__ = ("fills", "has_inferred")
-
-    def __init__(self) -> None:
-        self.fills: dict[str, Filled | None] | None = None
-        self.has_inferred = False  # stays True once one was booked: it may still have to make room
-
-    @classmethod
-    def restored(
-        cls, terms: SubmitOrder, fills: tuple[Filled, ...], voids: tuple[str, ...]
-    ) -> Ledger:
-        """The ledger of a tombstone."""
-        ledger = cls()
-        live = {ledger_key(terms, fill): fill for fill in fills}
-        ledger.fills = live | dict.fromkeys(voids)
-        ledger.has_inferred = any(fill.inferred for fill in fills)
-        return ledger
-
-    def __contains__(self, key: str) -> bool:
-        return self.fills is not None and key in self.fills
-
-    def __len__(self) -> int:
-        """Count live executions."""
-        return 0 if self.fills is None else sum(1 for f in self.fills.values() if f is not None)
-
-    def __bool__(self) -> bool:
-        """Always true: one that holds only voids must not pass for none."""
-        return True
-
-    def get(self, key: str) -> Filled | None:
-        """The live execution with this key, or None when it is unknown or void."""
-        return None if self.fills is None else self.fills.get(key)
-
-    def is_void(self, key: str) -> bool:
-        """Whether this execution was taken back, perhaps before it came."""
-        return self.fills is not None and key in self.fills and self.fills[key] is None
-
-    def live(self) -> Iterator[Filled]:
-        """Live executions in booking order."""
-        if self.fills is not None:
-            for fill in self.fills.values():
-                if fill is not None:
-                    yield fill
-
-    def exec_ids(self) -> tuple[str, ...]:
-        """Every key ever seen, void ones included: what a tombstone keeps."""
-        return () if self.fills is None else tuple(self.fills)
-
-    def void_ids(self) -> tuple[str, ...]:
-        """Keys that are void."""
-        if self.fills is None:
-            return ()
-        return tuple(key for key, fill in self.fills.items() if fill is None)
-
-    def apply(self, bookings: tuple[Booking, ...]) -> None:
-        """Take over the bookings of a step."""
-        fills = self.fills
-        if fills is None:
-            fills = self.fills = {}
-        for booking in bookings:
-            if booking.kind is BookingKind.VOID:
-                fills[booking.exec_id] = None
-            else:
-                fill = booking.fill
-                fills[booking.exec_id] = fill
-                if fill.inferred:
-                    self.has_inferred = True
-
-    def undo(self, bookings: tuple[Booking, ...], before: dict[str, Filled | None]) -> None:
-        """Take bookings back (a turn whose commit failed); ``before`` are the entries as they were."""
-        if self.fills is None:
-            return
-        for booking in bookings:
-            key = booking.exec_id
-            if key in before:
-                self.fills[key] = before[key]  # in its old place: booking order stays
-            else:
-                self.fills.pop(key, None)
-
-    def entries(self, bookings: tuple[Booking, ...]) -> dict[str, Filled | None]:
-        """The present entries that ``bookings`` would touch, for :meth:`undo`."""
-        fills = self.fills
-        if fills is None:
-            return {}
-        return {one.exec_id: fills[one.exec_id] for one in bookings if one.exec_id in fills}
-
-
-def ledger_key(terms: SubmitOrder, fill: Filled) -> str:
-    """What an execution is known by within its order: its id, with instrument and side where they differ.
-
-    Venues number trades per symbol, so two legs of a combo may carry the same number.
-    """
-    side, symbol = fill.side, fill.instrument
-    if (side is None or side is terms.side) and (not symbol or symbol == terms.instrument):
-        return fill.exec_id
-    return leg_key(fill, fill.exec_id)
-
-
-def leg_key(fill: Filled, exec_id: str) -> str:
-    """The key of execution ``exec_id`` on the instrument and side of ``fill``, a combo's leg."""
-    side = "" if fill.side is None else fill.side.name
-    return f"{exec_id}|{fill.instrument}|{side}"
 
 
 def new_order(terms: SubmitOrder) -> Order:
@@ -277,7 +159,7 @@ def new_order(terms: SubmitOrder) -> Order:
     )
 
 
-# --- questions -------------------------------------------------------------------------------------------------------
+# --- questions ------------------------------------------------------------------------------------
 
 _STATE_OF_LIFE: dict[Life, OrderState] = {life: OrderState[life.name] for life in Life}
 
@@ -335,12 +217,14 @@ def avg_px(order: Order) -> Decimal | None:
 
 
 def exposure_qty(order: Order) -> Decimal | None:
-    """The most that could still be filled or is filled and not yet booked, by the largest of all outstanding terms.
+    """The most that may still fill, or has filled unbooked, by the largest outstanding terms.
 
-    A filled order counts too while an amend that raises it is unanswered: it may be reopened (FIX C.1.c). None while the quantity is not known (a cash-sized order, an adopted one): the caller bounds it by other means.
+    A filled order counts too while an amend that raises it is unanswered: it may be reopened (FIX
+    C.1.c). None while the quantity is not known (a cash-sized order, an adopted one): the caller
+    bounds it by other means.
     """
     claimed = order.claim_qty - order.cum_qty if order.claim_qty > order.cum_qty else ZERO
-    if order.life in TERMINAL and (order.life is not Life.FILLED or order.end is not None):
+    if order.life in TERMINAL and order.life is not Life.FILLED:
         return claimed
     if order.order_qty is None:
         return None

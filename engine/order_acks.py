@@ -1,4 +1,7 @@
-"""What a venue says while an order works: taken, elected, held, resumed, and requests it is looking at."""
+"""What a venue says while an order works.
+
+Taken, elected, held, resumed, and requests it is looking at.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +92,10 @@ def _accepted(order: Order, m: Accepted) -> Step:
 
 
 def _ends_doubt(order: Order, m: Accepted) -> bool:
-    """An answer to a question asked after the doubt began shows it; the stream only repeats itself."""
+    """An answer to a question asked after the doubt began shows it.
+
+    The stream only repeats itself.
+    """
     if m.source is Source.STREAM:
         return False
     return m.source is Source.OPERATOR or m.sent_ts is None or m.sent_ts >= order.ts
@@ -98,7 +104,8 @@ def _ends_doubt(order: Order, m: Accepted) -> bool:
 def revived(order: Order, ts: int, venue_order_id: str | None) -> Step:
     """Newer, stronger evidence shows it working after an end: the end was false (ib_async#191).
 
-    It stays unverified: a venue's queries may lag behind its stream, so a second answer has to agree.
+    It stays unverified: a venue's queries may lag behind its stream, so a second answer has to
+    agree.
     """
     cell = _TABLE[order.life, _T.REVIVE]
     if cell.verdict is Verdict.QUARANTINE:
@@ -127,7 +134,10 @@ def on_resumed(order: Order, ledger: Ledger, m: Resumed) -> Step:
 
 
 def on_request_pending(order: Order, ledger: Ledger, m: RequestPending) -> Step:
-    """The venue has the request: no news, unless we had lost sight of it (FIX pending acks change nothing)."""
+    """The venue has the request.
+
+    No news, unless we had lost sight of it (FIX pending acks change nothing).
+    """
     del ledger
     for out in order.requests:
         if out.req_id == m.req_id and out.unknown:

@@ -30,9 +30,12 @@ def end(
     life: Life,
     m: Cancelled | Expired | Rejected | OrderSnapshot,
 ) -> Step:
-    """The venue states an end. Its total is a claim until our fills explain it; all requests are answered by it.
+    """The venue states an end.
 
-    What was asked before the last fact is older than what it contradicts: it ends nothing, and the venue is asked again.
+    Its total is a claim until our fills explain it; all requests are answered by it.
+
+    What was asked before the last fact is older than what it contradicts: it ends nothing, and the
+    venue is asked again.
     """
     stated: Decimal | None = None if isinstance(m, Rejected) else m.cum_qty
     if not is_quantity(stated):
@@ -40,6 +43,9 @@ def end(
     told = learn(order, stated, m.venue_order_id)
     cell = _TABLE[order.life, trigger]
     if cell.verdict is Verdict.QUARANTINE:
+        if order.life is Life.FILLED and order.end is None:
+            # the end is kept: a bust would leave the order there
+            told = replace(told, end=life, ended_ts=m.ts, ts=max(m.ts, order.ts))
         return quarantined(told)
     if (
         m.sent_ts is not None

@@ -117,7 +117,10 @@ def events_of(before: Order, step: Step, message: Message) -> list[Event]:
 
 
 def _reason(message: Message) -> str:
-    """Why, in the words of the message that made it so; short constants where the page of events promises them."""
+    """Why, in the words of the message that made it so.
+
+    Short constants where the page of events promises them.
+    """
     if isinstance(message, NeverArrived):
         return "never_arrived"
     if isinstance(message, SettleOrder):

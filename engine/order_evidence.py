@@ -1,7 +1,9 @@
-"""Silence and what ends it: unknown outcomes, answers to questions, proofs of absence, a person's word (DESIGN 3.5).
+"""Silence and what ends it.
 
-Evidence is ranked and has an age. A snapshot's totals are claims and count however old they are; its status and terms
-contradict facts only when the question was sent after the last of them.
+Unknown outcomes, answers to questions, proofs of absence, a person's word (DESIGN 3.5).
+
+Evidence is ranked and has an age. A snapshot's totals are claims and count however old they are;
+its status and terms contradict facts only when the question was sent after the last of them.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ _TABLE = LIFE.table
 _T = LifeTrigger
 
 
-# --- silence ---------------------------------------------------------------------------------------------------------
+# --- silence --------------------------------------------------------------------------------------
 
 
 def _is_traced(order: Order) -> bool:
@@ -71,10 +73,12 @@ def on_outcome_unknown(order: Order, ledger: Ledger, m: OutcomeUnknown) -> Step:
         return Step(order)  # the stream has already shown that it exists
     ts = max(m.ts, order.ts)
     for out in order.requests:
-        if out.req_id != m.req_id or out.unknown:
+        if out.req_id != m.req_id:
             continue
         if is_terminal(order) and (out.is_cancel or is_over(order)):  # nothing is left to ask for
             return Step(replace(order, requests=without(order, m.req_id), ts=ts), changed=True)
+        if out.unknown:
+            break
         rest = tuple(
             replace(one, unknown=True, ts=m.ts) if one is out else one for one in order.requests
         )
@@ -83,7 +87,10 @@ def on_outcome_unknown(order: Order, ledger: Ledger, m: OutcomeUnknown) -> Step:
 
 
 def on_not_found(order: Order, ledger: Ledger, m: OrderNotFound) -> Step:
-    """A covering query does not show an order that was seen working: its fate is open. It never ends one."""
+    """A covering query does not show an order that was seen working: its fate is open.
+
+    It never ends one.
+    """
     del ledger
     if order.life not in (Life.ACCEPTED, Life.TRIGGERED, Life.SUSPENDED) or m.sent_ts <= order.ts:
         return Step(order)
@@ -116,7 +123,7 @@ def on_never_arrived(order: Order, ledger: Ledger, m: NeverArrived) -> Step:
     return Step(ended, Verdict.MOVE, True)
 
 
-# --- answers ---------------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 _ENDS = {
     VenueStatus.CANCELLED: (_T.CANCEL, Life.CANCELLED),
@@ -133,7 +140,10 @@ _PROGRESS = {
 
 
 def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
-    """Evidence from a query or a list. Totals are claims; status and terms contradict facts only when newer."""
+    """Evidence from a query or a list.
+
+    Totals are claims; status and terms contradict facts only when newer.
+    """
     if not (is_quantity(m.cum_qty) and is_quantity(m.order_qty)):
         return quarantined(order, "malformed_report")
     if _is_another(order, m):
@@ -157,7 +167,10 @@ def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
 
 
 def _is_another(order: Order, m: OrderSnapshot) -> bool:
-    """Whether this is not our order: ids get reused, so one never seen is bound only if its terms fit."""
+    """Whether this is not our order.
+
+    Ids get reused, so one never seen is bound only if its terms fit.
+    """
     terms = order.terms
     if (m.instrument and m.instrument != terms.instrument) or m.side not in (None, terms.side):
         return True
@@ -170,12 +183,15 @@ def _is_another(order: Order, m: OrderSnapshot) -> bool:
 
 
 def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) -> Order:
-    """Quantities it states: a claim, an id, and the order's own quantity where that is not known."""
+    """Quantities it states.
+
+    A claim, an id, and the order's own quantity where that is not known.
+    """
     told = learn(order, m.cum_qty, m.venue_order_id)
     qty = order.order_qty
     filled = m.status is VenueStatus.FILLED
     if qty is None:
-        qty = m.order_qty if m.order_qty else None
+        qty = m.order_qty or None
         if qty is None and filled and m.cum_qty:
             qty = m.cum_qty  # filled means complete: its total is its quantity (cash-sized orders)
         if qty is not None:
@@ -192,10 +208,10 @@ def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) ->
 def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
     """Terms in force by newer evidence, and whether an amend of ours explains the difference.
 
-    An amend of unknown outcome whose terms are in force is answered by it; that it is *not* in force yet proves nothing
-    (:func:`engine.reconcile.requests_settled` says when it does).
+    An amend of unknown outcome whose terms are in force is answered by it; that it is *not* in
+    force yet proves nothing (:func:`engine.reconcile.requests_settled` says when it does).
     """
-    qty = m.order_qty if m.order_qty else order.order_qty
+    qty = m.order_qty or order.order_qty
     price = m.price if m.price is not None and order.price is not None else order.price
     trails = order.terms.order_type is OrderType.TRAILING_STOP
     holds_stop = order.stop_px is not None or trails
@@ -244,7 +260,10 @@ def _by_status(order: Order, m: OrderSnapshot, newer: bool) -> Step:
 
 
 def _after_end(order: Order, m: OrderSnapshot, newer: bool, trigger: LifeTrigger) -> Step:
-    """Shown as working though it ended: newer evidence by id makes the end false, a newer list makes us ask."""
+    """Shown as working though it ended.
+
+    Newer evidence by id makes the end false, a newer list makes us ask.
+    """
     if m.status is VenueStatus.FILLED:
         return Step(order)
     if newer:
@@ -258,7 +277,10 @@ def _after_end(order: Order, m: OrderSnapshot, newer: bool, trigger: LifeTrigger
 
 
 def _verified(order: Order, m: OrderSnapshot, *, agrees: bool) -> Order:
-    """After a newer answer by id: nothing is open about the order when it agrees with us, and something is when not."""
+    """After a newer answer by id.
+
+    Nothing is open about the order when it agrees with us, and something is when not.
+    """
     if m.status is VenueStatus.UNKNOWN:
         return order
     shown_done = m.status in _ENDS or m.status is VenueStatus.FILLED
@@ -268,14 +290,20 @@ def _verified(order: Order, m: OrderSnapshot, *, agrees: bool) -> Order:
         )  # what is missing is asked for by itself
     else:
         agrees = agrees and shown_done == is_terminal(order)
+    if agrees and is_terminal(order) and order.requests:  # it is done, so nothing is left to cancel
+        rest = tuple(out for out in order.requests if not (out.is_cancel or is_over(order)))
+        order = replace(order, requests=rest)
     return order if order.unverified is not agrees else replace(order, unverified=not agrees)
 
 
-# --- a person --------------------------------------------------------------------------------------------------------
+# --- a person -------------------------------------------------------------------------------------
 
 
 def on_settle(order: Order, ledger: Ledger, m: SettleOrder) -> Step:
-    """A person states what became of it: all there is when no venue answers, and recorded as theirs."""
+    """A person states what became of it.
+
+    All there is when no venue answers, and recorded as theirs.
+    """
     statement = f"operator: {m.statement}"
     cid = m.client_order_id
     if m.state is OrderState.ACCEPTED:
@@ -289,8 +317,8 @@ def on_settle(order: Order, ledger: Ledger, m: SettleOrder) -> Step:
         found = on_rejected(order, ledger, Rejected(cid, m.ts, statement))
     else:
         raise InvalidValue(
-            f"an order can be settled as ACCEPTED, CANCELLED, EXPIRED or REJECTED, not as {m.state.name};"
-            " state fills as executions"
+            "an order can be settled as ACCEPTED, CANCELLED, EXPIRED or REJECTED, not as"
+            f" {m.state.name}; state fills as executions"
         )
     settled = replace(
         found.order,

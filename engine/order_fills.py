@@ -1,12 +1,14 @@
-"""Executions: booking, busting, correcting. Quantities change here and by confirmed terms, nowhere else.
+"""Executions: booking, busting, correcting.
 
-:func:`on_filled` is the hot path and takes the plain case itself: a new execution of an order without inferred fills.
-Everything else goes through :func:`_rebook`, which applies a list of bookings and lets the resulting sums pick the
-trigger; for a plain execution both come to the same.
+Quantities change here and by confirmed terms, nowhere else.
 
-An *inferred* fill stands for an interval of the venue's total that executions do not explain. It is cut to what is
-claimed and not booked, and makes room for every real execution, so ``cum_qty`` is the larger of the two whatever order
-they come in.
+:func:`on_filled` is the hot path and takes the plain case itself: a new execution of an order
+without inferred fills. Everything else goes through :func:`_rebook`, which applies a list of
+bookings and lets the resulting sums pick the trigger; for a plain execution both come to the same.
+
+An *inferred* fill stands for an interval of the venue's total that executions do not explain. It is
+cut to what is claimed and not booked, and makes room for every real execution, so ``cum_qty`` is
+the larger of the two whatever order they come in.
 """
 
 from __future__ import annotations
@@ -104,11 +106,14 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
     )
 
 
-# --- what is not plain -----------------------------------------------------------------------------------------------
+# --- what is not plain ----------------------------------------------------------------------------
 
 
 def _uncommon(order: Order, ledger: Ledger, m: Filled) -> Step:
-    """Everything but the plain case: seen before, malformed, a leg, a revision, or next to an inferred fill."""
+    """Everything but the plain case.
+
+    Seen before, malformed, a leg, a revision, or next to an inferred fill.
+    """
     key = ledger_key(order.terms, m)
     if key in ledger or (key is not m.exec_id and ledger.is_void(m.exec_id)):
         return _seen_before(order, ledger, m, key)
@@ -150,7 +155,10 @@ def _seen_before(order: Order, ledger: Ledger, m: Filled, key: str) -> Step:
 
 
 def _leg(order: Order, m: Filled, key: str) -> Step:
-    """An execution that feeds a position only: no quantity of the order's, yet it proves that the order was placed."""
+    """An execution that feeds a position only.
+
+    No quantity of the order's, yet it proves that the order was placed.
+    """
     life = order.life
     if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
         life = _ACCEPTED
@@ -174,7 +182,10 @@ def _leg(order: Order, m: Filled, key: str) -> Step:
 
 
 def _inferred(order: Order, m: Filled, key: str) -> Step:
-    """Cover what is claimed and not booked, and nothing more: executions that came meanwhile are not doubled."""
+    """Cover what is claimed and not booked, and nothing more.
+
+    Executions that came meanwhile are not doubled.
+    """
     claim = order.claim_qty if m.cum_qty is None else m.cum_qty
     left = claim - order.cum_qty
     if left <= ZERO:
@@ -195,7 +206,7 @@ def _void_predecessor(order: Order, ledger: Ledger, m: Filled) -> list[Booking]:
     return [] if key in ledger else [_early_void(order, key, m.ts)]
 
 
-# --- taking back -----------------------------------------------------------------------------------------------------
+# --- taking back ----------------------------------------------------------------------------------
 
 
 def on_busted(order: Order, ledger: Ledger, m: TradeBusted) -> Step:
@@ -222,7 +233,10 @@ def _early_void(order: Order, key: str, ts: int) -> Booking:
 
 
 def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
-    """A bust and a fill in one (FIX J.1.a); a correction refers to the latest version of the execution."""
+    """A bust and a fill in one (FIX J.1.a).
+
+    A correction refers to the latest version of the execution.
+    """
     if not _is_bookable(m):
         return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
     old = next((fill for fill in ledger.live() if fill.exec_id == m.exec_id), None)
@@ -245,7 +259,7 @@ def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
 
 
 def _corrected(m: TradeCorrected, old: Filled | None) -> Filled:
-    """The execution a correction puts in the place of ``old``, with all that it does not say taken from there."""
+    """What a correction puts in the place of ``old``; what it does not say is taken from there."""
     if old is None:
         return Filled(
             m.client_order_id, m.ts, m.new_exec_id, m.last_qty, m.last_px, m.fee, m.fee_currency,
@@ -267,7 +281,7 @@ def _corrected(m: TradeCorrected, old: Filled | None) -> Filled:
     )
 
 
-# --- many bookings at once -------------------------------------------------------------------------------------------
+# --- many bookings at once ------------------------------------------------------------------------
 
 
 def _counts(fill: Filled) -> Decimal:
@@ -294,7 +308,10 @@ def _make_room(ledger: Ledger, bookings: list[Booking]) -> None:
 
 
 def _life_for(order: Order, cum: Decimal, booked: bool) -> tuple[Life, Verdict]:
-    """Where an order stands once its executions come to ``cum``; any execution, void or not, proves the placement."""
+    """Where an order stands once its executions come to ``cum``.
+
+    Any execution, void or not, proves the placement.
+    """
     life = order.life
     if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
         life = _ACCEPTED

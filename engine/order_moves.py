@@ -1,4 +1,6 @@
-"""What the handlers of an order share: building the next value, and the few rules that hold for all of them.
+"""What the handlers of an order share.
+
+Building the next value, and the few rules that hold for all of them.
 
 Nothing here decides what a message means; :mod:`engine.order_steps` names who does.
 """
@@ -113,7 +115,10 @@ def settle_quantity(order: Order) -> Order:
 
 
 def is_newer(order: Order, source: Source, sent_ts: int | None) -> bool:
-    """Whether a query by id was sent after the last fact: only then may it contradict one (DESIGN 3.5)."""
+    """Whether a query by id was sent after the last fact.
+
+    Only then may it contradict one (DESIGN 3.5).
+    """
     if source is Source.OPERATOR:
         return True
     if source is not Source.QUERY or sent_ts is None:
@@ -132,7 +137,10 @@ def without(order: Order, req_id: str) -> tuple[Outstanding, ...]:
 
 
 def is_over(order: Order) -> bool:
-    """Whether terms can no longer change: an end was stated (also of a filled order), or we denied it."""
+    """Whether terms can no longer change.
+
+    An end was stated (also of a filled order), or we denied it.
+    """
     return order.end is not None or order.life is Life.DENIED
 
 

@@ -1,4 +1,7 @@
-"""Requests of ours and their answers, and terms that change: by our asking, or by the venue itself."""
+"""Requests of ours and their answers, and terms that change.
+
+By our asking, or by the venue itself.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,10 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
 
 
 def on_request_refused(order: Order, ledger: Ledger, m: CancelRefused | ReplaceRefused) -> Step:
-    """That request is gone. The state follows from the facts; the refusal proves nothing, so the venue is asked."""
+    """That request is gone.
+
+    The state follows from the facts; the refusal proves nothing, so the venue is asked.
+    """
     del ledger
     rest = without(order, m.req_id)
     if len(rest) == len(order.requests):
@@ -91,8 +97,8 @@ def on_request_refused(order: Order, ledger: Ledger, m: CancelRefused | ReplaceR
 def on_replaced(order: Order, ledger: Ledger, m: Replaced) -> Step:
     """New terms are in force (FIX C.3). After an end they change nothing but the request.
 
-    An answer to a request that is not outstanding is a repetition, perhaps of older terms: where it differs from what we
-    hold the venue is asked, and its newest word counts.
+    An answer to a request that is not outstanding is a repetition, perhaps of older terms: where it
+    differs from what we hold the venue is asked, and its newest word counts.
     """
     del ledger
     if not is_quantity(m.order_qty):
@@ -137,7 +143,10 @@ def _has_terms(order: Order, m: Replaced) -> bool:
 
 
 def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
-    """The venue changed it by itself: a reduction (FIX E.1.d), or a split that rescales fills too (FIX H.1.b)."""
+    """The venue changed it by itself.
+
+    A reduction (FIX E.1.d), or a split that rescales fills too (FIX H.1.b).
+    """
     ratio = m.ratio
     if not is_quantity(m.order_qty) or not (ratio is None or (ratio.is_finite() and ratio > ZERO)):
         return quarantined(order, "malformed_report")

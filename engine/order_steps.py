@@ -1,13 +1,16 @@
-"""The entry to an order: how it begins, :func:`step` for every message, and the moves that are no messages.
+"""The entry to an order.
 
-Handlers are pure: order, ledger and message in, :class:`~engine.order.Step` out; an illegal message raises and nothing has
-changed. Who handles what: executions :mod:`engine.order_fills`; acknowledgements :mod:`engine.order_acks`; ends
-:mod:`engine.order_ends`; our requests and changed terms :mod:`engine.order_requests`; silence and what ends it
-:mod:`engine.order_evidence`.
+How it begins, :func:`step` for every message, and the moves that are no messages.
 
-In which order facts come does not matter, but for these, where the venue's order *is* the fact: terms (``Replaced``,
-``Restated``), ``Suspended`` against ``Resumed`` or a fill, two different ends (the first stands), two corrections of one
-execution in place, and evidence that is dated by the time its question was sent.
+Handlers are pure: order, ledger and message in, :class:`~engine.order.Step` out; an illegal message
+raises and nothing has changed. Who handles what: executions :mod:`engine.order_fills`;
+acknowledgements :mod:`engine.order_acks`; ends :mod:`engine.order_ends`; our requests and changed
+terms :mod:`engine.order_requests`; silence and what ends it :mod:`engine.order_evidence`.
+
+In which order facts come does not matter, but for these, where the venue's order *is* the fact:
+terms (``Replaced``, ``Restated``), ``Suspended`` against ``Resumed`` or a fill, two different ends
+(the first stands), two corrections of one execution in place, and evidence that is dated by the
+time its question was sent.
 """
 
 from __future__ import annotations
@@ -75,7 +78,10 @@ _Handler = Callable[[Order, Ledger, Message], Step]
 
 
 def begin(fact: SubmitOrder | AdoptOrder) -> Order:
-    """The order a first fact creates: PENDING for our own intent, SUBMITTED for one somebody else sent."""
+    """The order a first fact creates.
+
+    PENDING for our own intent, SUBMITTED for one somebody else sent.
+    """
     if isinstance(fact, AdoptOrder):
         return replace(new_order(fact.terms), life=Life.SUBMITTED, ts=fact.ts)
     return new_order(fact)
@@ -96,14 +102,17 @@ def step(order: Order, ledger: Ledger, message: Message) -> Step:
 def mark_sent(order: Order) -> Order:
     """Note that the lane has handed the placement to the wire.
 
-    Not a fact of its own: after a restart nothing counts as not sent, so the journalled intent says as much.
+    Not a fact of its own: after a restart nothing counts as not sent, so the journalled intent says
+    as much.
     """
     cell = LIFE.table[order.life, LifeTrigger.SEND]
     return order if cell.target is order.life else moved(order, cell.target, order.ts)
 
 
 def mark_unsent(order: Order) -> Order:
-    """Note that the venue refused to take the placement at all (a rate limit): it waits to leave again.
+    """Note that the venue refused to take the placement at all (a rate limit).
+
+    It waits to leave again.
 
     Like :func:`mark_sent` no fact of its own, and only where no answer has moved the order since.
     """
@@ -123,7 +132,7 @@ def relink(order: Order, trigger: LinkTrigger, ts: int) -> Step:
 def _entry(
     kind: type[M], handler: Callable[[Order, Ledger, M], Step]
 ) -> tuple[type[Message], _Handler]:
-    return kind, cast(_Handler, handler)
+    return kind, cast("_Handler", handler)
 
 
 _HANDLERS: dict[type[Message], _Handler] = dict(

@@ -1,8 +1,9 @@
 """What absence of an order proves, and when to ask again. Pure: time is an argument.
 
-Silence is never an answer. An order in doubt is asked about, again and again, further and further apart; a timer never
-decides. "It never arrived" needs all of what :func:`absence_proven` lists (DESIGN 3.5); what cannot be proven goes on the
-hand-over list for a person, and meanwhile counts as exposure.
+Silence is never an answer. An order in doubt is asked about, again and again, further and further
+apart; a timer never decides. "It never arrived" needs all of what :func:`absence_proven` lists
+(DESIGN 3.5); what cannot be proven goes on the hand-over list for a person, and meanwhile counts as
+exposure.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ ESCALATE_AFTER: Final = 6
 
 
 class Inquiry:
-    """The questions about one order: how many were asked, and how many complete answers did not show it."""
+    """The questions about one order.
+
+    How many were asked, and how many complete answers did not show it.
+    """
 
     __slots__ = ("asked", "escalated", "late_misses", "misses", "waiting")
 
@@ -60,7 +64,10 @@ class Inquiry:
         return ASK_AGAIN_NS[min(self.asked, len(ASK_AGAIN_NS) - 1)]
 
     def missed(self, *, complete: bool) -> None:
-        """An answer did not show the order. Only complete answers count, and one that is not starts over."""
+        """An answer did not show the order.
+
+        Only complete answers count, and one that is not starts over.
+        """
         self.misses = self.misses + 1 if complete else 0
 
     def is_due_for_a_person(self) -> bool:
@@ -73,9 +80,10 @@ def absence_proven(
 ) -> str:
     """Say what proves that a placement never arrived; "" while it is not proven.
 
-    Needed, all of them: doubt of existence and no trace of the order; a venue that finds closed orders by client id; and
-    :data:`MISSES_NEEDED` complete answers in a row whose questions were sent after the request window and the visibility
-    lag had passed since the doubt began. Call it once for each answer that :meth:`Inquiry.missed` was told of.
+    Needed, all of them: doubt of existence and no trace of the order; a venue that finds closed
+    orders by client id; and :data:`MISSES_NEEDED` complete answers in a row whose questions were
+    sent after the request window and the visibility lag had passed since the doubt began. Call it
+    once for each answer that :meth:`Inquiry.missed` was told of.
     """
     if (
         order.doubt is not Doubt.EXISTENCE
@@ -100,7 +108,7 @@ def absence_proven(
 
 
 def _settled_ts(since: int, capabilities: Capabilities) -> int:
-    """From when on nothing of a call made at ``since`` can still be on its way, or hidden from a query."""
+    """From when on nothing of a call made at ``since`` can be on its way or hidden from a query."""
     return since + capabilities.request_window_ns + capabilities.visibility_lag_ns
 
 
@@ -112,11 +120,13 @@ _AT_VENUE: Final = frozenset(
 def requests_settled(
     order: Order, capabilities: Capabilities, seen: OrderSnapshot, sent_ts: int, ts: int
 ) -> list[CancelRefused | ReplaceRefused | Replaced]:
-    """What a look at an order says about its requests of unknown outcome; empty while it proves nothing.
+    """What a look at an order says about its requests of unknown outcome.
+
+    Empty while it proves nothing.
 
     Only a look sent after the request window and the visibility lag have passed since that outcome
-    became unknown counts: by then a cancel that had its effect would show, and an amend shows as the
-    new terms or as others. Facts that came meanwhile (fills) do not start the wait over.
+    became unknown counts: by then a cancel that had its effect would show, and an amend shows as
+    the new terms or as others. Facts that came meanwhile (fills) do not start the wait over.
     """
     if seen.status not in _AT_VENUE:
         return []
@@ -139,9 +149,7 @@ def requests_settled(
     return found
 
 
-def _asked_and_shown(
-    out: Outstanding, seen: OrderSnapshot
-) -> list[tuple[Decimal, Decimal | None]]:
+def _asked_and_shown(out: Outstanding, seen: OrderSnapshot) -> list[tuple[Decimal, Decimal | None]]:
     """Each term that was asked for, beside what the venue shows of it."""
     pairs = (
         (out.order_qty, seen.order_qty),

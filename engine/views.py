@@ -24,7 +24,10 @@ __all__ = ["OrderView", "view_order"]
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """An order at one moment. Quantities are unsigned; ``exposure_qty`` is the most that may still come of it."""
+    """An order at one moment.
+
+    Quantities are unsigned; ``exposure_qty`` is the most that may still come of it.
+    """
 
     client_order_id: str
     intent_id: str

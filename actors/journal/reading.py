@@ -37,6 +37,11 @@ _OF_ENTITY: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum,
 _CLOSED: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
     closed_ts, body, seq, checksum FROM closed"""
 
+#: By row, not by id: a damaged id may be no text to ask with.
+_CLOSED_BY_ROW: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state,
+    cum_qty, closed_ts, body, seq, checksum, rowid FROM closed
+    WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+
 #: A row of any of our tables: what a damaged file can hold has no type.
 Row = tuple[object, ...]
 
@@ -288,18 +293,14 @@ class Reader:
         return reached
 
     def _verify_rows(self, found: list[Defect], last: int) -> None:
-        key = ""
-        while rows := self.ask(
-            f"{_CLOSED} WHERE client_order_id > ? ORDER BY client_order_id LIMIT ?", (key, _PIECE)
-        ):
+        position: object = -(2**63)
+        while rows := self.ask(_CLOSED_BY_ROW, (position, _PIECE)):
             for row in rows:
                 if not _closed_agrees(row):
                     found.append(Defect(0, _closed_defect(row)))
                 elif isinstance(row[9], int) and row[9] > last:
                     found.append(Defect(row[9], _beyond(f"closed order {row[0]!r}", row[9], last)))
-            if not isinstance(rows[-1][0], str) or rows[-1][0] <= key:
-                break  # damaged beyond paging; SQLite's own check says where
-            key = rows[-1][0]
+            position = rows[-1][11]
         for name, seq, body, check in self.ask("SELECT key, seq, body, checksum FROM checkpoints"):
             if not _checkpoint_agrees(name, seq, body, check):
                 found.append(Defect(0, f"checkpoint {name!r} does not agree with its check number"))

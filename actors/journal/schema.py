@@ -130,6 +130,10 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, name: str, doing: str) 
             f"{head}. The file is torn or altered; nothing was changed. Keep it, restore a copy,"
             " and reconcile with the venues"
         )
+    if "unsupported file format" in str(error):
+        return JournalCorrupt(
+            f"{head}. Its first page is altered; nothing was changed. Restore a copy"
+        )
     if "no such" in str(error):
         return JournalSchemaError(
             f"{head}. Its tables are not those of a journal; nothing was changed"

@@ -108,7 +108,7 @@ class SqliteJournal:
                 refuse_torn_log(self._path, accept_torn)
             self._reader = Reader(self._path)
             self._open(engine_id, None if read_only else SYNCHRONOUS[durability], log_bytes_max)
-            # Beside a committer thread a lookup must see no half transaction, nor wait for the disk.
+            # Beside a committer thread a lookup must not see half a transaction or wait for a disk.
             self._lookup = self._reader
             self._lock = threading.Lock()
             if durability == "process" and not read_only:
@@ -132,9 +132,10 @@ class SqliteJournal:
             return
         try:
             self._writer = connect(self._path, "rw")
+            self._cursor = self._writer.cursor()
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
             self._writer.execute(f"PRAGMA synchronous = {synchronous}")
-            self._run = self._writer.cursor().execute
+            self._run = self._cursor.execute
             self._checkpointer = Checkpointer(self._path, log_bytes_max)
         except FAILURES as error:
             raise translate(error, self.name, "open it") from None
@@ -355,7 +356,7 @@ class SqliteJournal:
         try:
             self._writer.execute("INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?)", head)
         except FAILURES:
-            # On a full disk every record is safe all the same; only this extra proof is an older one.
+            # On a full disk every record is safe; only this extra proof is an older one.
             self._roll_back()
 
     def _give_back(self) -> None:
@@ -366,6 +367,7 @@ class SqliteJournal:
             if reader is not None:
                 reader.close()
             if self._writer is not None:
+                self._cursor.close()  # a statement that failed half-way would keep it open
                 self._writer.close()  # the last connection moves the log into the file
                 self._writer = None
         finally:

@@ -287,6 +287,11 @@ class TurnLoop:
         self._local.clear()
         self._queue.extendleft(reversed(inputs + kept))
 
+    def retry_after(self, retry_ns: int) -> None:
+        """Resume by itself so long after a discarded turn, unless it was made with another wait."""
+        if self._retry_ns is None:
+            self._retry_ns = retry_ns
+
     def resume(self) -> None:
         """Go on after a discarded turn; from any thread. Nothing happens when it is not paused."""
         with self._pausing:

@@ -1,8 +1,10 @@
-"""Whether an order can be submitted at all: its own terms, the instrument's rules, the venue's abilities.
+"""Whether an order can be submitted at all.
 
-The checks run in the order written here and the first that fails decides the reason, so an order with several faults
-always gets the same answer. Nothing is rounded or repaired: an off-tick price is the caller's mistake, and the message
-names the nearest prices that are on the grid.
+Its own terms, the instrument's rules, the venue's abilities.
+
+The checks run in the order written here and the first that fails decides the reason, so an order
+with several faults always gets the same answer. Nothing is rounded or repaired: an off-tick price
+is the caller's mistake, and the message names the nearest prices that are on the grid.
 """
 
 from __future__ import annotations
@@ -66,7 +68,9 @@ def _refuse(reason: Reason, message: str) -> InvalidOrder:
 
 
 def check_text(value: str, what: str, length_max: int) -> None:
-    """Refuse text that cannot be written down: too long, empty, or with a lone surrogate (not encodable).
+    """Refuse text that cannot be written down.
+
+    Too long, empty, or with a lone surrogate (not encodable).
 
     Raises:
         InvalidOrder: with reason BAD_ID or BAD_TEXT; the value is shown shortened and escaped.
@@ -90,7 +94,8 @@ def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabi
     """Check everything that can be known without asking anybody.
 
     Raises:
-        InvalidOrder: the first fault in order of :class:`Reason`; nothing has happened and nothing was journalled.
+        InvalidOrder: the first fault in order of :class:`Reason`; nothing has happened and nothing
+        was journalled.
     """
     try:
         _check_all(order, instrument, capabilities)
@@ -114,7 +119,10 @@ def _check_all(order: SubmitOrder, instrument: Instrument, capabilities: Capabil
 
 
 def _unusable(order: SubmitOrder, error: Exception) -> InvalidOrder:
-    """A value of the wrong type got this far (messages are not checked when they are made): name it."""
+    """A value of the wrong type got this far (messages are not checked when they are made).
+
+    Name it.
+    """
     for name, kind in _KINDS:
         value: object = getattr(order, name)
         if value is not None and not isinstance(value, kind):
@@ -161,7 +169,7 @@ def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabil
         _check_range(amend.order_qty, instrument)
     for name, price in (("price", amend.price), ("stop_px", amend.stop_px)):
         if price is not None:
-            _check_price(price, name, instrument, None)
+            _check_price(price, name, instrument)
 
 
 def _check_tags(order: SubmitOrder) -> None:
@@ -218,7 +226,7 @@ def _is_on_step(value: Decimal, step: Decimal, what: str, reason: Reason) -> boo
         raise _refuse(reason, f"{what} is too large to be meant, was {value}") from None
 
 
-def _check_price(value: Decimal, what: str, instrument: Instrument, side: Side | None) -> None:
+def _check_price(value: Decimal, what: str, instrument: Instrument) -> None:
     if not isinstance(value, Decimal):
         raise _refuse(
             Reason.BAD_PRICE,
@@ -247,9 +255,9 @@ def _check_prices(order: SubmitOrder, instrument: Instrument) -> None:
     if kind is not OrderType.TRAILING_STOP:  # a trailing stop may start from a given stop_px
         _check_given(order.stop_px, "stop_px", needs_stop, kind)
     if order.price is not None:
-        _check_price(order.price, "price", instrument, order.side)
+        _check_price(order.price, "price", instrument)
     if order.stop_px is not None:
-        _check_price(order.stop_px, "stop_px", instrument, order.side)
+        _check_price(order.stop_px, "stop_px", instrument)
     if order.trail_offset is not None:
         _check_positive(order.trail_offset, "trail_offset", Reason.BAD_PRICE)
         tick = instrument.tick_size

@@ -1,8 +1,9 @@
 """Runs order-state sequences (FIX's own and others in the same form) through the real order code.
 
-A sequence is a list of steps; each names an event, and what the order must look like after it. The events are plain
-words; this module turns each into the command or report it means and hands it to :func:`engine.order_steps.step`.
-Unknown events, fields of the wrong type and malformed sequences are errors of the file, never silently passed.
+A sequence is a list of steps; each names an event, and what the order must look like after it. The
+events are plain words; this module turns each into the command or report it means and hands it to
+:func:`engine.order_steps.step`. Unknown events, fields of the wrong type and malformed sequences
+are errors of the file, never silently passed.
 """
 
 from __future__ import annotations
@@ -39,12 +40,15 @@ from ..values import OrderType, Side, TimeInForce, exact
 
 __all__ = ["Mismatch", "SequenceError", "run_sequence", "run_sequences"]
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Params: TypeAlias = Mapping[str, Json]
 
 
 class SequenceError(UserError):
-    """A conformance file is not of the documented form. Names sequence, step and the offending value."""
+    """A conformance file is not of the documented form.
+
+    Names sequence, step and the offending value.
+    """
 
 
 class Mismatch(NamedTuple):

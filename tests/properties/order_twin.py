@@ -126,7 +126,7 @@ class Twin:
             self.trades.setdefault(m.new_exec_id, (m.last_qty, m.last_px))
 
     def _ended(self, word: str) -> None:
-        if self.end is None and not (self.complete and word == "REJECTED"):
+        if self.end is None:
             self.end = word
         if not (self.complete and word == "REJECTED"):
             self.cancels.clear()
