@@ -9,6 +9,7 @@ Venues whose calls run inline live in this process and speak our vocabulary exac
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
@@ -33,6 +34,11 @@ _KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown))
 _encode = msgspec.json.Encoder().encode
 _read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown).decode
 _TS_END = 2**63
+_MAGNITUDE = 60  # of any quantity, price or amount there is, as a power of ten; a larger one is a slip
+_NUMBERS = {
+    kind: [f.name for f in msgspec.structs.fields(kind) if Decimal in (get_args(f.type) or (f.type,))]
+    for kind in _KINDS
+}
 
 
 def admit(report: R) -> R:
@@ -44,28 +50,42 @@ def admit(report: R) -> R:
     kind: Any = type(report)
     if kind not in _KINDS:
         raise InvalidValue(f"{kind.__name__} is not a report")
-    if _can_be_kept(report):
-        return report
+    kept = _as_kept(report)
+    if kept is not None:
+        return kept  # type: ignore[no-any-return]
     fields: dict[str, Any] = {}
     for field in msgspec.structs.fields(kind):
         fields[field.name] = _repaired(getattr(report, field.name), field.type)
-    copy: R = kind(**fields)
-    if not _can_be_kept(copy):
+    kept = _as_kept(kind(**fields))
+    if kept is None:
         raise InvalidValue(f"a {kind.__name__} with broken fields: {ascii(report)[:300]}")
-    return copy
+    return kept  # type: ignore[no-any-return]
 
 
-def _can_be_kept(report: Any) -> bool:
+def _as_kept(report: Any) -> Any:
+    """The report as a journal gives it back (a "BUY" is a Side then), or None when it would not."""
     try:
-        _read(_encode(report))
-        return bool(-_TS_END <= report.ts < _TS_END)
+        kept = _read(_encode(report))
+        fits = -_TS_END <= kept.ts < _TS_END
     except (msgspec.MsgspecError, UnicodeError, ArithmeticError, TypeError, ValueError):
-        return False
+        return None
+    for name in _NUMBERS[type(kept)]:
+        number = getattr(kept, name)
+        if number is not None and not _is_money(number):
+            return None
+    return kept if fits else None
+
+
+def _is_money(number: Decimal) -> bool:
+    """Whether sums and products with it stay exact and finite."""
+    return number.is_finite() and -_MAGNITUDE <= number.adjusted() <= _MAGNITUDE
 
 
 def _repaired(value: Any, wanted: Any) -> Any:
-    """The value in the type its field has, where that is no guess."""
+    """The value in the type its field has, where that is no guess; a NaN says that a number is not known."""
     kinds = get_args(wanted) or (wanted,)
+    if type(None) in kinds and _is_nan(value):
+        return None
     if isinstance(value, str):
         if Decimal in kinds and str not in kinds:
             return _number(value)
@@ -80,6 +100,10 @@ def _repaired(value: Any, wanted: Any) -> Any:
         if int in kinds and isinstance(value, float) and value.is_integer():
             return int(value)
     return value
+
+
+def _is_nan(value: object) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
 def _number(text: str) -> Any:
@@ -102,14 +126,15 @@ def check_types(order: SubmitOrder) -> None:
         or type(order.slot) is not PositionSlot
         or type(order.order_qty) not in _AMOUNT
         or type(order.price) not in _AMOUNT
-        or order.stop_px.__class__ not in _AMOUNT
+        or type(order.stop_px) not in _AMOUNT
         or order.expire_ts is not None
         or order.cash_qty is not None
         or order.trail_offset is not None
         or order.tags
         or order.ts
-        or order.intent_id.__class__ is not str
-        or order.attempt.__class__ is not int
+        or order.attempt != 1
+        or type(order.intent_id) is not str
+        or type(order.client_order_id) is not str
     ):
         _check_each(order)
 
@@ -130,6 +155,9 @@ def _check_each(order: SubmitOrder) -> None:
                 ) from None
         elif field.type is not str:
             raise InvalidOrder(f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}", "BAD_TERMS")
+    for name in ("intent_id", "client_order_id", "venue", "account", "instrument"):
+        if type(getattr(order, name)) is not str:
+            raise InvalidOrder(f"{name} must be a text, was {ascii(getattr(order, name))[:80]}", "BAD_TEXT")
     for name in ("ts", "expire_ts"):
         stamp = getattr(order, name)
         if stamp is not None and not 0 <= stamp < _TS_END:

@@ -9,7 +9,6 @@ waits for a reader, and nobody's slowness reaches the orders.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections import deque
@@ -18,6 +17,8 @@ from typing import Literal
 
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
 from engine.messages import Alarm, Event, EventsMissed
+
+from .runtime import Future
 
 __all__ = ["Hub", "Overflow", "Subscription"]
 
@@ -120,7 +121,7 @@ class Subscription:
         self._ended = False
         self._too_slow = False
         self._ready = threading.Condition()
-        self._waiting: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._waiting: list[Future[None]] = []  # async readers, in any loop or simulation
         hub.add_subscription(self)
 
     def push(self, events: list[Event]) -> None:
@@ -151,11 +152,10 @@ class Subscription:
 
     def _wake(self) -> None:
         self._ready.notify_all()
-        if self._waiting is not None and (self._events or self._ended):
-            loop, future = self._waiting
-            self._waiting = None
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(_resolve, future)
+        if self._waiting and (self._events or self._ended):
+            waiting, self._waiting = self._waiting, []
+            for future in waiting:
+                future.set(None)
 
     def _take(self) -> Event | None:
         """The next event, None when there is none yet; raises when the stream is over."""
@@ -209,9 +209,8 @@ class Subscription:
                     return event
                 if self._ended:
                     raise StopAsyncIteration
-                loop = asyncio.get_running_loop()
-                future: asyncio.Future[None] = loop.create_future()
-                self._waiting = (loop, future)
+                future: Future[None] = Future()
+                self._waiting.append(future)
             await future
 
     def __enter__(self) -> Subscription:
@@ -219,8 +218,3 @@ class Subscription:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

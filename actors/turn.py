@@ -14,19 +14,18 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from actors.journal import Batch, DuplicateExecution
 from engine.errors import JournalError
 from engine.fold import tombstone
 from engine.journal import encode
 from engine.messages import Alarm, Event, Fact
 from engine.order import Ledger, Order, public_state
 
+from .journal import Batch, DuplicateExecution
 from .runtime import Future, TurnDiscarded
 
 if TYPE_CHECKING:
-    from actors.journal import Journal
-
     from .hub import Hub
+    from .journal import Journal
     from .runtime import Input
 
 __all__ = ["Mark", "Restorable", "Turn"]

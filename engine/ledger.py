@@ -22,9 +22,7 @@ class BookingKind(Word):
     BOOK = "BOOK"
     VOID = "VOID"
     FEE = "FEE"  # the fee of a booked execution became known: only fee and fee_currency count
-    SPLIT = (
-        "SPLIT"  # restated in new units: the position has a correction of its own
-    )
+    SPLIT = "SPLIT"  # restated in new units: the position has a correction of its own
 
 
 class Booking(msgspec.Struct, frozen=True, gc=False):
@@ -149,5 +147,3 @@ def leg_key(fill: Filled, exec_id: str) -> str:
     """The key of execution ``exec_id`` on the instrument and side of ``fill``, a combo's leg."""
     side = "" if fill.side is None else fill.side.name
     return f"{exec_id}|{fill.instrument}|{side}"
-
-

@@ -1,6 +1,4 @@
-"""The three regions of an order, as tables (DESIGN 3; reference.
-
-Features 4.7, FIX 4.4 Volume 4 for the rows cited).
+"""The three regions of an order, as tables (DESIGN 3; rows are cited from FIX 4.4 Volume 4).
 
 Theory of operation
 -------------------

@@ -30,7 +30,6 @@ class Disk:
     def fill(self) -> None:
         """No page is free any more."""
         self._writer.execute("PRAGMA max_page_count = 1")
-        self._writer.execute("CREATE TEMP TABLE IF NOT EXISTS nothing (a)")
 
     def free(self) -> None:
         """There is room again."""

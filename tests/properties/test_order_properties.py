@@ -97,9 +97,7 @@ ANSWERS = st.one_of(
     st.builds(lambda ts, req: ReplaceRefused(CID, ts, req), TS, AMEND_IDS),
     st.builds(lambda ts, req, qty: Replaced(CID, ts, req, qty), TS, st.none() | AMEND_IDS, QTY),
     st.builds(lambda ts, qty: Restated(CID, ts, qty), TS, QTY),
-    st.builds(
-        lambda ts, req: OutcomeUnknown(CID, ts, req), TS, st.none() | CANCEL_IDS | AMEND_IDS
-    ),
+    st.builds(lambda ts, req: OutcomeUnknown(CID, ts, req), TS, st.none() | CANCEL_IDS | AMEND_IDS),
 )
 COMMANDS = st.one_of(
     st.builds(lambda ts, req: CancelOrder(CID, req, ts), TS, CANCEL_IDS),
@@ -186,7 +184,9 @@ def facts(draw: st.DrawFn) -> list[Message]:
             latest = ["E4", "E4c", "E4c"][chain]
         if draw(st.integers(0, 3)) == 0:
             found.append(TradeBusted(CID, 12, latest))
-    end = draw(st.sampled_from([None, None, Cancelled(CID, 15), Expired(CID, 15), Rejected(CID, 15)]))
+    end = draw(
+        st.sampled_from([None, None, Cancelled(CID, 15), Expired(CID, 15), Rejected(CID, 15)])
+    )
     return found if end is None else [*found, end]
 
 
@@ -247,7 +247,9 @@ def test_an_inferred_fill_and_executions_never_add_up(data: st.DataObject, total
 
 
 @given(st.lists(st.sampled_from(["E1", "E2", "E3", "E4"]), unique=True), st.data())
-def test_a_claim_is_exposure_until_executions_explain_it(real: list[str], data: st.DataObject) -> None:
+def test_a_claim_is_exposure_until_executions_explain_it(
+    real: list[str], data: st.DataObject
+) -> None:
     """A cancelled order whose venue states a total settles exactly when its executions have come, wherever the end came."""
     total = sum((D(TRADES[one][0]) for one in real), Decimal(0))
     end = Cancelled(CID, 15, cum_qty=total)
@@ -303,7 +305,11 @@ def test_a_tombstone_brings_back_the_very_order(story: list[Message]) -> None:
         held.take(*story)
         order, ledger = revive(tombstone(held.order, held.ledger))
         assert held.order == order
-        for message in (trade("E4"), TradeBusted(CID, 30, "E1"), fill("E1", "2", instrument="LEG1")):
+        for message in (
+            trade("E4"),
+            TradeBusted(CID, 30, "E1"),
+            fill("E1", "2", instrument="LEG1"),
+        ):
             again = step(order, ledger or Ledger(), message)
             there = step(held.order, held.ledger, message)
             assert there == again
