@@ -51,11 +51,11 @@ from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
 from .position import PositionActor
-from .runtime import Actor, Future
+from .roles import BrokerRole, OrderRole
 from .tickets import Waiters
 
 if TYPE_CHECKING:
-    from .journal import Journal
+    from .journal import FillKey, Journal
     from .runtime import Dispatcher
     from .turn import Turn
     from .venues.port import Venue
@@ -63,8 +63,12 @@ if TYPE_CHECKING:
 __all__ = ["BrokerActor"]
 
 
-class BrokerActor(Actor):
+class BrokerActor(BrokerRole):
     """Owner of one account's orders, positions and connection."""
+
+    lane: Lane
+    calls: BrokerCalls
+    link: BrokerLink
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class BrokerActor(Actor):
         self.lane = Lane(self, venue, self.session, dispatcher, call_timeout_ns)
         self.calls = BrokerCalls(self, ack_timeout_ns)
         self.link = BrokerLink(self)
-        self.orders: dict[str, OrderActor] = {}
+        self.orders: dict[str, OrderRole] = {}
         self.by_venue_id: dict[str, str] = {}
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
         self.intake = Intake(self)
@@ -219,11 +223,12 @@ class BrokerActor(Actor):
                 return
         self.deliver(actor, report)
 
-    def deliver(self, actor: OrderActor, message: Any) -> Step | None:
+    def deliver(self, actor: OrderRole, message: Any) -> Step | None:
         """Have an order take a message now. Its failure leaves no trace of the step and does not touch the turn."""
         mark = self.turn.mark()
         try:
-            return actor.on_receive(message)
+            out: Step = actor.on_receive(message)
+            return out
         except UserError as error:
             self.turn.rollback(mark)
             if not isinstance(message, Report):
@@ -263,28 +268,31 @@ class BrokerActor(Actor):
         """Stage the unique row that keeps an execution from being booked twice, even on another order."""
         if ledger is not None and booking.exec_id in ledger:
             return  # a correction in place: the row is there
-        fill = booking.fill
-        side = fill.side if fill.side is not None else terms.side
-        key = (self.name, self.account, fill.instrument or terms.instrument, side.value, booking.exec_id)
+        key = self.execution_key(terms, booking.fill, booking.exec_id)
         turn = self.turn
         owner = turn.refused_execution.get(key) if turn.refused_execution else None
-        if owner is not None and (owner != terms.client_order_id or self._is_claimed(key)):
+        if owner is not None and (owner != terms.client_order_id or self.is_claimed(key)):
             raise ExecutionElsewhere(
                 f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
             )
         turn.batch.fills.append((*key, terms.client_order_id))
 
-    def _is_claimed(self, key: tuple[str, str, str, str, str]) -> bool:
-        """Whether an execution has its row, on disk or in this turn (asked only after one was refused)."""
+    def execution_key(self, terms: SubmitOrder, fill: Filled, exec_id: str) -> FillKey:
+        """What makes an execution unique: venues number trades per symbol, and give both sides one number."""
+        side = terms.side if fill.side is None else fill.side
+        return self.name, self.account, fill.instrument or terms.instrument, side.value, exec_id
+
+    def is_claimed(self, key: FillKey) -> bool:
+        """Whether an execution has its row, on disk or in this turn; asked only in trouble."""
         return self.journal.has_fill(*key) is not None or any(row[:5] == key for row in self.turn.batch.fills)
 
-    def unchanged(self, actor: OrderActor, out: Step, message: Any) -> None:
+    def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         self.counters.duplicates += 1
         if out.anomaly and self.turn.hub.active:
             self.turn.events.extend(events_of(actor.order, out, message))
 
-    def stepped(self, actor: OrderActor, before: Order, out: Step, message: Any) -> None:
+    def stepped(self, actor: OrderRole, before: Order, out: Step, message: Any) -> None:
         """Stage what follows from a step: requests, retirement, questions to the venue, waiting tickets."""
         order = out.order
         request = out.request
@@ -338,7 +346,7 @@ class BrokerActor(Actor):
 
     # --- coming and going --------------------------------------------------------------------------------------------
 
-    def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderActor:
+    def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderRole:
         """Hold an order from now on; taken back if the turn is discarded."""
         actor = OrderActor(self, order, ledger)
         self.dispatcher.adopt(actor)
@@ -358,7 +366,7 @@ class BrokerActor(Actor):
                 self.by_venue_id.pop(venue_id, None)
             self.dispatcher.release(actor)
 
-    def retire(self, actor: OrderActor) -> None:
+    def retire(self, actor: OrderRole) -> None:
         """After the commit of its closed row: the order leaves memory."""
         cid = actor.order.terms.client_order_id
         if self.orders.get(cid) is not actor:
@@ -370,9 +378,9 @@ class BrokerActor(Actor):
         self.dispatcher.release(actor)
         self._on_retired(actor.order.terms)
 
-    def hold_order(self, order: Order, ledger: Ledger | None) -> None:
+    def hold_order(self, order: Order, ledger: Ledger | None) -> OrderRole:
         """Take an order over at a restart, before any message."""
-        self.introduce(order, ledger)
+        return self.introduce(order, ledger)
 
     def hold_position(self, position: Position) -> None:
         """Take a position over at a restart, before any message."""

@@ -7,16 +7,13 @@ order; :mod:`actors.broker_link` asks about everything, after every gap.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from engine.messages import (
     Accepted,
     Amend,
     Cancel,
     CancelRefused,
-    Filled,
-    LinkDown,
-    LinkUp,
     NeverArrived,
     OrderNotFound,
     OrderSnapshot,
@@ -27,28 +24,25 @@ from engine.messages import (
     ReplaceRefused,
     Report,
     SubmitOrder,
-    VenueDown,
-    VenueUp,
 )
 from engine.order import Order, exposure_qty
-from engine.order_tables import TERMINAL, Life
+from engine.order_tables import Life
 from engine.reconcile import Inquiry, absence_proven, requests_settled
-from engine.session_chart import SessionState, SessionTrigger
 from engine.values import Side, Source
 
 from .venues.port import Answer, Done, Duplicate, Refused, Throttled, Unknown
 
 if TYPE_CHECKING:
-    from .broker import BrokerActor
     from .lane import CallEnded
-    from .order import OrderActor
+
+from .roles import BrokerRole, OrderRole
 
 __all__ = ["BrokerCalls"]
 
 class BrokerCalls:
     """The half of a broker that talks with its lane. Lives and dies with it, on the same thread."""
 
-    def __init__(self, broker: BrokerActor, ack_timeout_ns: int) -> None:
+    def __init__(self, broker: BrokerRole, ack_timeout_ns: int) -> None:
         self.broker = broker
         self.ack_timeout_ns = ack_timeout_ns
         self._inquiries: dict[str, Inquiry] = {}
@@ -133,7 +127,7 @@ class BrokerCalls:
 
     # --- questions about one order -----------------------------------------------------------------------------------
 
-    def look_into(self, actor: OrderActor, _: None) -> None:
+    def look_into(self, actor: OrderRole, _: None) -> None:
         """Ask the venue about an order that is in doubt, unverified, or behind the venue's total."""
         cid = actor.order.terms.client_order_id
         inquiry = self._inquiries.get(cid)
@@ -171,7 +165,7 @@ class BrokerCalls:
         query = QueryOrder(cid, order.terms.instrument, ids[-1] if ids else None)
         self.broker.turn.effects.append((self.broker.lane.send, query, False))
 
-    def ask_after_gap(self, actor: OrderActor, *, is_missing: bool) -> None:
+    def ask_after_gap(self, actor: OrderRole, *, is_missing: bool) -> None:
         """A list that does not show an order proves nothing; a query by id may."""
         if is_missing or _has_questions(actor.order):
             cid = actor.order.terms.client_order_id
@@ -259,7 +253,7 @@ class BrokerCalls:
                     left -= exposure_qty(actor.order) or left
         return order.order_qty <= left
 
-    def introduced_again(self, actor: OrderActor, order: SubmitOrder) -> None:
+    def introduced_again(self, actor: OrderRole, order: SubmitOrder) -> None:
         """A command for an order we hold already: adopted before its own introduction came, or a repeat.
 
         Nothing is sent. An adopted order learns the quantity nobody had told us.

@@ -20,8 +20,9 @@ from .door import admit
 from .venues.port import Answer
 
 if TYPE_CHECKING:
-    from .broker import BrokerActor
     from .runtime import Task, Timer
+
+from .roles import BrokerRole
 
 __all__ = ["BrokerLink", "GapAnswered"]
 
@@ -49,10 +50,12 @@ class GapAnswered(NamedTuple):
 class BrokerLink:
     """The half of a broker that owns its session. Lives and dies with it, on the same thread."""
 
-    def __init__(self, broker: BrokerActor) -> None:
+    def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
         self.closing = False
-        self.executions_ts = 0  # the latest execution seen; reading again starts OVERLAP_NS before it
+        self.executions_ts = (
+            0  # the latest execution seen; reading again starts OVERLAP_NS before it
+        )
         self._exact = broker.capabilities.inline
         self._connects = 0
         self._failures = 0  # connects in a row that came to nothing
@@ -95,7 +98,9 @@ class BrokerLink:
         broker = self.broker
         try:
             await broker.venue.connect(self.sink, broker.dispatcher)
-        except Exception as error:  # an adapter may fail in any way; it is a session that is down, no more
+        except (
+            Exception
+        ) as error:  # an adapter may fail in any way; it is a session that is down, no more
             detail = f"connect failed: {type(error).__name__}"
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
 
@@ -104,7 +109,9 @@ class BrokerLink:
         broker = self.broker
         try:
             answer = await broker.venue.instruments()
-        except Exception as error:  # it is down; the journal's and the given instruments serve until it is up
+        except (
+            Exception
+        ) as error:  # it is down; the journal's and the given instruments serve until it is up
             detail = f"{broker.name} names no instruments: {type(error).__name__}"
             broker.dispatcher.call_soon(lambda: broker.alarm("instruments", detail))
             return
@@ -129,7 +136,9 @@ class BrokerLink:
             return list(reports)
         fit: list[Any] = []
         if not isinstance(reports, tuple | list):
-            self.broker.alarm("malformed_report", f"{self.broker.name}: {type(reports).__name__} is no tuple")
+            self.broker.alarm(
+                "malformed_report", f"{self.broker.name}: {type(reports).__name__} is no tuple"
+            )
             return fit
         for report in reports:
             try:
@@ -199,7 +208,9 @@ class BrokerLink:
             if whole:
                 open_orders = await broker.venue.open_orders()
             executions = await broker.venue.executions(max(self.executions_ts - OVERLAP_NS, 0))
-        except Exception as error:  # a query that failed says nothing; its text may hold a signed URL
+        except (
+            Exception
+        ) as error:  # a query that failed says nothing; its text may hold a signed URL
             failure = type(error).__name__
         gap = GapAnswered(open_orders, executions, whole, question, failure)
         broker.dispatcher.post(broker, gap)
@@ -227,7 +238,9 @@ class BrokerLink:
         for cid, actor in list(broker.orders.items()):
             if actor.order.life in TERMINAL or actor.order.life is Life.PENDING:
                 continue
-            broker.calls.ask_after_gap(actor, is_missing=cid not in shown and gap.open_orders.complete)
+            broker.calls.ask_after_gap(
+                actor, is_missing=cid not in shown and gap.open_orders.complete
+            )
         broker.session.on(SessionTrigger.RECONCILED)
         ts = broker.dispatcher.time_ns()
         broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
@@ -238,7 +251,9 @@ class BrokerLink:
         broker = self.broker
         self._unread += 1
         if self._unread == 1:
-            broker.alarm("reconcile", f"{broker.name}: open orders and executions cannot be read: {failure}")
+            broker.alarm(
+                "reconcile", f"{broker.name}: open orders and executions cannot be read: {failure}"
+            )
         broker.dispatcher.call_later(_wait(self._unread), self._again)
 
     def _again(self) -> None:

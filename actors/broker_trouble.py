@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.errors import UnknownOrder
 from engine.messages import Alarm, Cancel, CancelOrder, Filled
@@ -13,11 +13,8 @@ from engine.views import view_order
 
 from .broker_words import Thaw
 from .position import BookExecution
+from .roles import BrokerRole, OrderRole
 from .runtime import Future
-
-if TYPE_CHECKING:
-    from .broker import BrokerActor
-    from .order import OrderActor
 
 __all__ = ["BrokerTrouble"]
 
@@ -27,14 +24,22 @@ logger = logging.getLogger("actors.broker")
 class BrokerTrouble:
     """Supervises the orders of one broker, on its thread."""
 
-    def __init__(self, broker: BrokerActor) -> None:
+    def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
-        self.left_early: dict[str, None] = {}  # cancels that left before they could be written, by request
+        self.left_early: dict[
+            str, None
+        ] = {}  # cancels that left before they could be written, by request
 
-    def failed(self, actor: OrderActor, message: Any, error: Exception) -> None:
+    def failed(self, actor: OrderRole, message: Any, error: Exception) -> None:
         """Freeze the order, keep the fact, and let an execution reach its position all the same."""
         broker, turn = self.broker, self.broker.turn
-        cid = actor.order.terms.client_order_id
+        terms = actor.order.terms
+        cid = terms.client_order_id
+        if type(message) is Filled and broker.is_claimed(
+            broker.execution_key(terms, message, message.exec_id)
+        ):
+            broker.counters.duplicates += 1  # it failed before and was booked then
+            return
         logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
         broker.counters.failures += 1
         turn.undo.append((Thaw(), actor, actor.frozen))
@@ -42,7 +47,6 @@ class BrokerTrouble:
         turn.record(message.ts, cid, message)
         if type(message) is Filled:
             booking = Booking(BookingKind.BOOK, message, message.exec_id)
-            terms = actor.order.terms
             broker.claim_execution(terms, booking, actor.ledger)
             slot = broker.position_of(terms, message)
             slot.on_receive(BookExecution(terms, booking, message.ts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.errors import EngineError, UserError
 
@@ -11,7 +11,6 @@ from .runtime import Future
 from .tickets import Until
 
 if TYPE_CHECKING:
-    from .order import OrderActor
     from .turn import Turn
 
 __all__ = ["Ask", "Counters", "ExecutionElsewhere", "InTurn", "Thaw", "UnknownInstrument", "WaitFor"]
@@ -75,10 +74,16 @@ class Counters:
         self.failures = 0
 
 
+class Freezable(Protocol):
+    """What can be frozen after a failure."""
+
+    frozen: bool
+
+
 class Thaw:
     """Undo of a freeze."""
 
-    def restore(self, before: OrderActor, extra: bool) -> None:
+    def restore(self, before: Freezable, extra: bool) -> None:
         """Take it back."""
         before.frozen = extra
 

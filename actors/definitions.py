@@ -6,13 +6,12 @@ Quantities mean nothing without them, so a definition is a fact like any other, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from engine.messages import DefineInstrument
 from engine.values import Instrument
 
-if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
+from .broker import BrokerActor
+from .turn import Turn
 
 __all__ = ["Definitions"]
 
@@ -20,9 +19,10 @@ __all__ = ["Definitions"]
 class Definitions:
     """By venue and symbol; each venue's brokers share its dict."""
 
-    def __init__(self, system: Lifecycle, venues: Iterable[str]) -> None:
-        self._system = system
-        self.known: dict[str, dict[str, Instrument]] = {name: {} for name in venues}
+    def __init__(self, brokers: dict[tuple[str, str], BrokerActor]) -> None:
+        self._brokers = brokers
+        self.known: dict[str, dict[str, Instrument]] = {}
+        self.turn: Turn  # set before the first turn
 
     def of(self, venue: str) -> dict[str, Instrument]:
         """A venue's instruments by symbol: the dict itself."""
@@ -41,20 +41,22 @@ class Definitions:
         before = self.of(instrument.venue).get(instrument.symbol)
         if before == instrument:
             return
-        turn = self._system.turn
+        turn = self.turn
         turn.undo.append((self, (instrument.venue, instrument.symbol), before))
-        ts = self._system.dispatcher.time_ns()
+        ts = turn.time_ns()
         turn.record(
-            ts, f"instrument:{instrument.venue}:{instrument.symbol}", DefineInstrument(instrument, ts)
+            ts,
+            f"instrument:{instrument.venue}:{instrument.symbol}",
+            DefineInstrument(instrument, ts),
         )
         self._put(instrument.venue, instrument.symbol, instrument)
-        for broker in self._system.brokers.values():
+        for broker in self._brokers.values():
             if broker.name == instrument.venue and broker.intake.parked:
                 broker.intake.try_again()
 
     def _put(self, venue: str, symbol: str, instrument: Instrument) -> None:
         self.of(venue)[symbol] = instrument
-        for broker in self._system.brokers.values():  # a slot books by the rules that the fold would use
+        for broker in self._brokers.values():  # a slot books by the rules that the fold would use
             if broker.name == venue:
                 for (traded, _), slot in broker.positions.items():
                     if traded == symbol:

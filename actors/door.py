@@ -34,9 +34,13 @@ _KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown))
 _encode = msgspec.json.Encoder().encode
 _read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown).decode
 _TS_END = 2**63
-_MAGNITUDE = 60  # of any quantity, price or amount there is, as a power of ten; a larger one is a slip
+_MAGNITUDE = (
+    60  # of any quantity, price or amount there is, as a power of ten; a larger one is a slip
+)
 _NUMBERS = {
-    kind: [f.name for f in msgspec.structs.fields(kind) if Decimal in (get_args(f.type) or (f.type,))]
+    kind: [
+        f.name for f in msgspec.structs.fields(kind) if Decimal in (get_args(f.type) or (f.type,))
+    ]
     for kind in _KINDS
 }
 
@@ -103,7 +107,11 @@ def _repaired(value: Any, wanted: Any) -> Any:
 
 
 def _is_nan(value: object) -> bool:
-    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
+    return (
+        value.is_nan()
+        if isinstance(value, Decimal)
+        else isinstance(value, float) and math.isnan(value)
+    )
 
 
 def _number(text: str) -> Any:
@@ -146,24 +154,35 @@ _ORDER_FIELDS = {field.name: field for field in msgspec.structs.fields(SubmitOrd
 def _check_each(order: SubmitOrder) -> None:
     for name, field in _ORDER_FIELDS.items():
         value = getattr(order, name)
-        if type(value) is not str:  # texts have checks of their own, which name what is wrong with them
+        if (
+            type(value) is not str
+        ):  # texts have checks of their own, which name what is wrong with them
             try:
                 msgspec.convert(value, field.type)
             except (msgspec.MsgspecError, UnicodeError) as error:
                 raise InvalidOrder(
-                    f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}: {error}", "BAD_TERMS"
+                    f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}: {error}",
+                    "BAD_TERMS",
                 ) from None
         elif field.type is not str:
-            raise InvalidOrder(f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}", "BAD_TERMS")
+            raise InvalidOrder(
+                f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}", "BAD_TERMS"
+            )
     for name in ("intent_id", "client_order_id", "venue", "account", "instrument"):
         if type(getattr(order, name)) is not str:
-            raise InvalidOrder(f"{name} must be a text, was {ascii(getattr(order, name))[:80]}", "BAD_TEXT")
+            raise InvalidOrder(
+                f"{name} must be a text, was {ascii(getattr(order, name))[:80]}", "BAD_TEXT"
+            )
     for name in ("ts", "expire_ts"):
         stamp = getattr(order, name)
         if stamp is not None and not 0 <= stamp < _TS_END:
-            raise InvalidOrder(f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS")
+            raise InvalidOrder(
+                f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS"
+            )
     if not 1 <= order.attempt < 36**2:
-        raise InvalidOrder(f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS")
+        raise InvalidOrder(
+            f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS"
+        )
 
 
 def _said(kind: Any) -> str:
@@ -182,7 +201,9 @@ def check_statement(statement: SetBaseline | CorrectPosition) -> None:
     except (msgspec.MsgspecError, UnicodeError, ArithmeticError, TypeError, ValueError):
         fits = False
     if not fits:
-        raise InvalidValue(f"a statement with fields that cannot be written: {ascii(statement)[:300]}")
+        raise InvalidValue(
+            f"a statement with fields that cannot be written: {ascii(statement)[:300]}"
+        )
 
 
 _read_statement = msgspec.json.Decoder(SetBaseline | CorrectPosition).decode

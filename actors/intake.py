@@ -7,17 +7,13 @@ when the order is introduced.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.fold import revive as read_tombstone
 from engine.messages import AdoptOrder, Filled, OrderReport, OrderSnapshot, SubmitOrder
 from engine.order_events import head
 from engine.order_steps import begin
 from engine.values import OrderType
 
-if TYPE_CHECKING:
-    from .broker import BrokerActor
-    from .order import OrderActor
+from .roles import BrokerRole, OrderRole
 
 __all__ = ["Intake"]
 
@@ -25,11 +21,11 @@ __all__ = ["Intake"]
 class Intake:
     """Finds, revives, adopts and parks for one broker, on its thread."""
 
-    def __init__(self, broker: BrokerActor) -> None:
+    def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
         self.parked: dict[str, tuple[OrderReport, ...]] = {}
 
-    def find(self, report: OrderReport) -> OrderActor | None:
+    def find(self, report: OrderReport) -> OrderRole | None:
         venue_id = getattr(report, "venue_order_id", None)
         cid = report.client_order_id
         if venue_id is not None:
@@ -46,7 +42,7 @@ class Intake:
                 return self._revive_body(closed)
         return self._adopt(report, cid or f"{self.broker.name}:{venue_id}" if (cid or venue_id) else "")
 
-    def _adopt(self, report: OrderReport, cid: str) -> OrderActor | None:
+    def _adopt(self, report: OrderReport, cid: str) -> OrderRole | None:
         """Take over an order first seen mid-life, where the report says instrument and side."""
         if not cid or not isinstance(report, Filled | OrderSnapshot):
             return None
@@ -71,12 +67,12 @@ class Intake:
             self.unpark(actor)
         return actor
 
-    def revive(self, cid: str) -> OrderActor | None:
+    def revive(self, cid: str) -> OrderRole | None:
         """Take up a closed order again from its tombstone, so that a late fact finds it as it was."""
         body = self.broker.journal.closed_order(cid)
         return None if body is None else self._revive_body(body)
 
-    def _revive_body(self, body: bytes) -> OrderActor:
+    def _revive_body(self, body: bytes) -> OrderRole:
         order, ledger = read_tombstone(body)
         actor = self.broker.introduce(order, ledger)
         actor.revived = body
@@ -92,7 +88,7 @@ class Intake:
         self.broker.turn.record(report.ts, entity, report)
         self.broker.alarm("unknown_order", f"{type(report).__name__} for an order we do not know", entity)
 
-    def unpark(self, actor: OrderActor) -> None:
+    def unpark(self, actor: OrderRole) -> None:
         """Apply what came for an order before its introduction."""
         cid = actor.order.terms.client_order_id
         reports = self.parked.get(cid)
@@ -105,7 +101,7 @@ class Intake:
             self.broker.deliver(actor, report)
             del facts[before:]  # it is in the journal already, before the introduction; the fold does the same
 
-    def unpark_venue_ids(self, actor: OrderActor, ids: tuple[str, ...]) -> None:
+    def unpark_venue_ids(self, actor: OrderRole, ids: tuple[str, ...]) -> None:
         """Apply what came under an id of the venue before we knew whose it is: a fill before its acknowledgement."""
         for venue_id in ids:
             self._deliver_parked(f"venue:{venue_id}", actor)
@@ -119,7 +115,7 @@ class Intake:
             if actor is not None:
                 self._deliver_parked(entity, actor)
 
-    def _deliver_parked(self, entity: str, actor: OrderActor) -> None:
+    def _deliver_parked(self, entity: str, actor: OrderRole) -> None:
         """Deliver as if it came now: the journal has it under another name, so it is written again under the order's."""
         reports = self.parked.get(entity)
         if reports is not None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from engine.calls import Call, CallKind, Ending
 from engine.errors import SystemStopped
-from engine.errors import SystemStopped
 from engine.messages import (
     Amend,
     Cancel,
@@ -38,9 +37,10 @@ from .venues.port import (
 if TYPE_CHECKING:
     from engine.session import VenueSession
 
-    from .broker import BrokerActor
     from .runtime import Dispatcher, Timer
     from .venues.port import Venue
+
+from .roles import BrokerRole
 
 __all__ = ["CallEnded", "Lane"]
 
@@ -88,7 +88,7 @@ class Lane:
 
     def __init__(
         self,
-        broker: BrokerActor,
+        broker: BrokerRole,
         venue: Venue,
         session: VenueSession,
         dispatcher: Dispatcher,

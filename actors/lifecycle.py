@@ -28,8 +28,15 @@ from .definitions import Definitions
 from .hub import Hub
 from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, positions_now, view_position
-from .recovery import checkpoint, doubts, recover
-from .runtime import Dispatcher, Future, Input, LoopDispatcher, SimulatedDispatcher, ThreadDispatcher
+from .recovery import Recovered, checkpoint, doubts, recover
+from .runtime import (
+    Dispatcher,
+    Future,
+    Input,
+    LoopDispatcher,
+    SimulatedDispatcher,
+    ThreadDispatcher,
+)
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
 from .trouble import wire
@@ -85,7 +92,7 @@ class Lifecycle:
         self._checkpoint_keys: dict[str, None] = {}
         self._checkpoint_at = 0
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
-        self._definitions = Definitions(self, [name for name, _ in keys])
+        self._definitions = Definitions(self.brokers)
         self._elsewhere: list[Position] = []
         self._finished = False
         self._several = len(keys) > 1
@@ -174,10 +181,11 @@ class Lifecycle:
             self.dispatcher.time_ns,
             lambda: self.dispatcher.urgent(self.dispatcher.resume),
         )
-        self.dispatcher.turn = turn
+        self.dispatcher.turn = self._definitions.turn = turn
         self.dispatcher.retry_after(RETRY_NS)
         self.dispatcher.supervisor = supervisor_for(self.dispatcher)
         wire(self.dispatcher, turn, self.brokers.values())
+        self.dispatcher.on_crash = self.crashed
         for (name, symbol), instrument in recovered.books.instruments.items():
             self._definitions.of(name)[symbol] = instrument
         for venue in self._venues:
@@ -203,6 +211,12 @@ class Lifecycle:
                 at.hold_position(position)
             else:
                 self._elsewhere.append(position)  # its account is not here now; its checkpoint row stays
+        self._take_over(recovered)
+        turn.undo.clear()
+        self.recovered = recovered
+
+    def _take_over(self, recovered: Recovered) -> None:
+        """Give every open order to its broker, and go on where the numbers stopped."""
         ts = self.dispatcher.time_ns()
         for order, ledger in recovered.open_orders:
             owner = self.brokers.get((order.terms.venue, order.terms.account))
@@ -211,19 +225,17 @@ class Lifecycle:
                     f"the journal has open orders at {order.terms.venue}/{order.terms.account}, and this system"
                     " has no such venue account: add it, so that they are not forgotten"
                 )
-            owner.hold_order(order, ledger)
+            owner.hold_order(order, ledger).frozen = order.terms.client_order_id in recovered.books.frozen
             self._intents[order.terms.intent_id] = order.terms
             self._restarted += [(owner, report) for report in doubts(order, ts)]
         for name, reports in recovered.books.parked.items():
             for broker in self.brokers.values():
                 broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
-        turn.undo.clear()
         # A number may have been drawn and refused, and so stand behind no fact: time leaves room for those.
         first = max(self.journal.next_seq, (ts - self.journal.created_ts) // _NUMBER_NS)
         self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
         self._requests = itertools.count(first)
         self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())
-        self.recovered = recovered
 
     def _resume(self) -> None:
         """The first turn: what a restart made unknown, and the instruments we were given."""
@@ -300,6 +312,12 @@ class Lifecycle:
         if self._dispatcher is None:
             raise SystemStopped("the system has not been started; use `with ExecutionSystem(...)`")
         return self._dispatcher
+
+    def crashed(self, _: BaseException) -> None:
+        """The dispatcher has ended: nobody will be answered any more. Its owner gets the exception from stop()."""
+        self._running = False
+        for broker in self.brokers.values():
+            broker.waiters.fail_all(SystemStopped("the system has ended; stop() says why"))
 
     def req_id(self) -> str:
         """A name for one request of ours."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.invariants import check_step
 from engine.messages import Feeds, ReviveOrder
@@ -13,22 +13,19 @@ from engine.order_tables import TERMINAL
 from engine.values import ZERO
 
 from .position import BookExecution
-from .runtime import Actor
-
-if TYPE_CHECKING:
-    from .broker import BrokerActor
+from .roles import BrokerRole, OrderRole
 
 __all__ = ["OrderActor"]
 
 _NO_FILLS = Ledger()
 
 
-class OrderActor(Actor):
+class OrderActor(OrderRole):
     """One order, supervised by its broker. ``order`` is assigned once a step, after everything that can fail."""
 
     __slots__ = ("broker", "frozen", "ledger", "order", "revived")
 
-    def __init__(self, broker: BrokerActor, order: Order, ledger: Ledger | None = None) -> None:
+    def __init__(self, broker: BrokerRole, order: Order, ledger: Ledger | None = None) -> None:
         self.broker = broker
         self.order = order
         self.ledger = ledger

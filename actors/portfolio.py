@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,8 +16,7 @@ from engine.position_views import avg_px, exposure, realized_pnl, unrealized_pnl
 from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side
 from engine.views import OrderView
 
-if TYPE_CHECKING:
-    from .broker import BrokerActor
+from .roles import BrokerRole
 
 __all__ = [
     "Portfolio",
@@ -101,7 +99,7 @@ def _shown(price: Decimal | None) -> Decimal | None:
     return None if price is None else CONTEXT.plus(price)
 
 
-def positions_now(broker: BrokerActor, ts: int) -> list[tuple[Position, Instrument]]:
+def positions_now(broker: BrokerRole, ts: int) -> list[tuple[Position, Instrument]]:
     """The slots of an account, their lives told which of its orders work now."""
     entries: dict[tuple[str, PositionSlot], bool] = {}
     exits: dict[tuple[str, PositionSlot], Decimal] = {}

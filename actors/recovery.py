@@ -81,6 +81,8 @@ def _take_over(books: Books, key: str, body: bytes) -> None:
         elif kind == "instrument":
             instrument = _INSTRUMENT.decode(body)
             books.instruments[instrument.venue, instrument.symbol] = instrument
+        elif kind == "frozen":
+            books.frozen[name] = "frozen before the checkpoint"
         elif kind == "parked":
             books.parked[name] = list(_PARKED.decode(body))
     except msgspec.MsgspecError as error:
@@ -105,6 +107,9 @@ class _HasOrder(Protocol):
     @property
     def ledger(self) -> Ledger | None: ...
 
+    @property
+    def frozen(self) -> bool: ...
+
 
 def checkpoint(
     batch: Batch,
@@ -122,7 +127,10 @@ def checkpoint(
         venue, account, symbol, slot = position.key
         rows[f"position:{venue}:{account}:{symbol}:{slot.value}"] = _ENCODER.encode(position)
     for actor in orders:
-        rows[f"order:{actor.order.terms.client_order_id}"] = tombstone(actor.order, actor.ledger)
+        cid = actor.order.terms.client_order_id
+        rows[f"order:{cid}"] = tombstone(actor.order, actor.ledger)
+        if actor.frozen:
+            rows[f"frozen:{cid}"] = b'"frozen before the checkpoint"'
     for name, reports in parked.items():
         rows[f"parked:{name}"] = _ENCODER.encode(reports)
     batch.checkpoints_removed.extend(key for key in known if key not in rows and _is_ours(key))

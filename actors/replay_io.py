@@ -137,7 +137,7 @@ class FirstLines:
 
 def open_recording(
     paths: Sequence[Path],
-    format: str | None = None,  # noqa: A002  # the word users type after --
+    format: str | None = None,  # the word users type after --
     limit: int | None = None,
 ) -> Recording:
     """Open one recording: a file, or the KuCoin event log with its fill exports.

@@ -6,27 +6,55 @@ nor a full disk keeps a system from stopping.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 from engine.messages import CancelOrder
 from engine.views import OrderView
 
+from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
-from .runtime import Future
+from .portfolio import Snapshot
+from .runtime import Dispatcher, Future
 from .tickets import Until
 
-if TYPE_CHECKING:
-    from .lifecycle import Lifecycle
-    from .portfolio import Snapshot
+__all__ = ["Stoppable", "all_within", "wind_down"]
 
-__all__ = ["all_within", "wind_down"]
+T = TypeVar("T")
+
+
+class Stoppable(Protocol):
+    """What there is to stop."""
+
+    brokers: dict[tuple[str, str], BrokerActor]
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """What it runs on."""
+        ...
+
+    def in_turn(self, fn: Callable[[], T]) -> Future[T]:
+        """Have ``fn`` called inside a turn."""
+        ...
+
+    def req_id(self) -> str:
+        """A name for a request."""
+        ...
+
+    def last_words(self) -> Snapshot:
+        """In the last turn: have everything written down."""
+        ...
+
+    def snapshot_now(self) -> Snapshot:
+        """Everything as it is in memory."""
+        ...
+
 
 _LOOK_NS = 5_000_000  # between two looks at calls in flight
 _CLOSE_NS = 1_000_000_000  # what a venue's close may take at least
 
 
-async def wind_down(system: Lifecycle, open_orders: str, timeout_ns: int) -> Snapshot:
+async def wind_down(system: Stoppable, open_orders: str, timeout_ns: int) -> Snapshot:
     """Stop everything but the dispatcher; the snapshot says what is left and whether the journal took it."""
     clock = system.dispatcher
     until_ns = clock.monotonic_ns() + timeout_ns
@@ -49,7 +77,7 @@ async def wind_down(system: Lifecycle, open_orders: str, timeout_ns: int) -> Sna
     return system.snapshot_now()  # nothing can be committed any more: as it is in memory
 
 
-async def all_within(system: Lifecycle, futures: Iterable[Future[Any]], timeout_ns: int) -> bool:
+async def all_within(system: Stoppable, futures: Iterable[Future[Any]], timeout_ns: int) -> bool:
     """Wait until all are done, or for so long; whether they are."""
     waiting = [future for future in futures if not future.done()]
     if not waiting:
@@ -82,7 +110,7 @@ def _nothing() -> None:
     """Be handled after everything that was accepted before."""
 
 
-async def _cancel_all(system: Lifecycle, timeout_ns: int) -> None:
+async def _cancel_all(system: Stoppable, timeout_ns: int) -> None:
     closing: list[Future[OrderView]] = []
 
     def ask() -> None:

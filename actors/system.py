@@ -26,6 +26,8 @@ from engine.messages import (
     CancelOrder,
     CorrectPosition,
     Event,
+    LinkDown,
+    LinkUp,
     OrderReport,
     SetBaseline,
     SettleOrder,
@@ -222,7 +224,7 @@ class ExecutionSystem(Lifecycle):
         self.dispatcher.post_bounded(broker, Ask(statement, future))
         return future
 
-    def report(self, venue: str, account: str, report: OrderReport) -> None:
+    def report(self, venue: str, account: str, report: OrderReport | LinkUp | LinkDown) -> None:
         """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's statement.
 
         Raises:
@@ -309,6 +311,8 @@ class ExecutionSystem(Lifecycle):
         """Refuse before a number is drawn, so that each number stands behind a fact."""
         dispatcher = self.dispatcher
         waiting = dispatcher.queued()
+        if not dispatcher.is_accepting():
+            raise SystemStopped("the system has ended; stop() says why")
         if waiting >= dispatcher.capacity:
             raise MailboxFull(
                 f"{waiting} messages are waiting and the bound is {dispatcher.capacity};"

@@ -14,9 +14,8 @@ from engine.errors import SystemStopped
 from engine.messages import Alarm, Report
 from engine.session_chart import SessionTrigger
 
-from .broker_words import Ask, InTurn, WaitFor
-
 from .broker import BrokerActor
+from .broker_words import Ask, InTurn, WaitFor
 from .runtime import Dispatcher
 from .turn import Turn
 

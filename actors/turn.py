@@ -72,19 +72,19 @@ class Turn:
         "_failing",
         "_on_failure",
         "_on_recovery",
-        "_time_ns",
         "batch",
         "checkpoint",
         "closing",
         "effects",
         "events",
-        "first_words",
         "facts_written",
+        "first_words",
         "hub",
         "journal",
         "refused_execution",
         "replies",
         "running",
+        "time_ns",
         "undo",
     )
 
@@ -118,7 +118,7 @@ class Turn:
         self._failing = False
         self._on_failure = on_failure
         self._on_recovery = on_recovery
-        self._time_ns = time_ns
+        self.time_ns = time_ns
         self._again_now = again_now  # resume without the pause that a failing disk needs
 
     # --- staging -----------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Turn:
         logger.error("an effect failed after its commit", exc_info=error)
         name = getattr(run, "__qualname__", repr(run))
         detail = f"{name} raised {type(error).__name__}: {error}"
-        self.events.append(Alarm(self._time_ns(), "effect_failed", detail))
+        self.events.append(Alarm(self.time_ns(), "effect_failed", detail))
 
     def _close(self) -> list[ClosingOrder]:
         """Stage the closed rows; an order that was closed before and now is not any more loses its row."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import decimal
 import logging
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.venues.port import Done, Refused, Unknown
 from engine.errors import EngineError, InvalidOrder, InvalidValue, UnknownOrder, UserError
@@ -44,14 +46,16 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("field", ["intent_id", "client_order_id", "tag", "instrument", "venue", "account"])
+@pytest.mark.parametrize(
+    "field", ["intent_id", "client_order_id", "tag", "instrument", "venue", "account"]
+)
 def test_hostile_text_from_the_caller(name: str, field: str, tmp_path: Path) -> None:
     """Each text field takes a hostile text and gives it back exactly, also after a restart, or refuses it, typed."""
     text, venue = TEXTS[name], ScriptedVenue()
     system = simulated(venue, journal=tmp_path / "j")
-    terms = {"tags": ((text, text),)} if field == "tag" else {field: text}
+    terms: dict[str, Any] = {"tags": ((text, text),)} if field == "tag" else {field: text}
     try:
-        ticket = system.submit(order(**terms))  # type: ignore[arg-type]
+        ticket = system.submit(order(**terms))
     except UserError as error:
         assert len(str(error)) < 600
         assert str(error).isprintable()
@@ -74,13 +78,14 @@ def test_hostile_ids_in_questions(name: str) -> None:
     """A hostile id in any question or command is an unknown order or a refusal, and stops nobody."""
     text = TEXTS[name]
     system = simulated()
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: system.order(text).get(timeout=1),
         lambda: system.cancel(text, "why").get(timeout=1),
         lambda: system.amend(text, price=D(1)).get(timeout=1),
         lambda: system.watch(text).get(timeout=1),
         lambda: system.settle(text, OrderState.CANCELLED, "why").get(timeout=1),
-    ):
+    )
+    for call in calls:
         with pytest.raises((UnknownOrder, InvalidOrder)):
             call()
     ticket = system.submit(order())
@@ -116,8 +121,6 @@ VALUES: list[Any] = [
 @pytest.mark.parametrize("field", ["order_qty", "price"])
 def test_impossible_numbers_are_refused(field: str, value: object) -> None:
     """A quantity or price that is no positive Decimal on its grid is an InvalidOrder; nothing was written."""
-    from msgspec.structs import replace
-
     system = simulated()
     before = system.journal.last_seq
     with pytest.raises(UserError):
@@ -153,8 +156,6 @@ def test_impossible_numbers_are_refused(field: str, value: object) -> None:
 )
 def test_terms_of_the_wrong_type_are_refused(field: str, value: object) -> None:
     """A term of another type than it says is an InvalidOrder; a "BUY" that is no Side must not sell."""
-    from msgspec.structs import replace
-
     venue = ScriptedVenue()
     system = simulated(venue)
     with pytest.raises(UserError):
@@ -189,7 +190,9 @@ def test_hostile_text_from_a_venue(name: str, tmp_path: Path) -> None:
     venue.push(Cancelled(two.client_order_id, venue.now(), None, text))
     venue.push(Rejected(three.client_order_id, venue.now(), text, text))
     venue.push(
-        OrderSnapshot(text, venue.now(), VenueStatus.WORKING, text + "3", "BTC/USDT", Side.BUY, None, D(5))
+        OrderSnapshot(
+            text, venue.now(), VenueStatus.WORKING, text + "3", "BTC/USDT", Side.BUY, None, D(5)
+        )
     )
     venue.push(Rejected(text + "unknown", venue.now(), text))
     venue.script("place", Refused(text, text, text), Unknown(text))
@@ -199,7 +202,9 @@ def test_hostile_text_from_a_venue(name: str, tmp_path: Path) -> None:
     states = [system.order(t).get(timeout=1).state.value for t in (one, two, three, four)]
     assert ["FILLED", "CANCELLED", "REJECTED", "REJECTED"] == states
     assert D(2) == system.qty()
-    assert five.client_order_id in {e.client_order_id for e in system.seen if "InDoubt" in type(e).__name__}  # type: ignore[attr-defined]
+    assert five.client_order_id in {
+        e.client_order_id for e in system.seen if "InDoubt" in type(e).__name__
+    }  # type: ignore[attr-defined]
     assert [] == system.alarms("broker_failed") + system.alarms("malformed_report")
     assert [] == system.journal.verify()
     assert fold_digest(system.journal) == system.state_digest().get(timeout=1)
@@ -257,8 +262,6 @@ BROKEN: list[dict[str, Any]] = [
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
 def test_a_broken_fill_touches_nothing_else(broken: dict[str, Any]) -> None:
     """A fill that cannot be right is kept or shown, other orders go on, and live state equals the fold."""
-    from msgspec.structs import replace
-
     venue = ScriptedVenue()
     system = simulated(venue)
     sick, well = system.submit(order(qty="2")), system.submit(order(qty="2", price="99"))
@@ -284,19 +287,24 @@ def test_statements_that_cannot_be_written_are_refused() -> None:
     system = simulated()
     before = system.journal.last_seq
     good = SetBaseline("v", "main", "BTC/USDT", PositionSlot.NET, D(1), D(100), 1)
-    from msgspec.structs import replace
-
     for wrong in (
         replace(good, ts=2**63),
         replace(good, ts=2**70),
-        replace(good, qty="1.5.1"),  # type: ignore[arg-type]
-        replace(good, slot="SIDEWAYS"),  # type: ignore[arg-type]
+        replace(good, qty="1.5.1"),
+        replace(good, slot="SIDEWAYS"),
         replace(good, exec_ids=("\ud800",)),
         replace(good, instrument="NO/SUCH"),
         replace(good, qty=D("NaN")),
         CorrectPosition("v", "main", "BTC/USDT", PositionSlot.NET, CorrectionKind.SPLIT, 1),
         CorrectPosition(
-            "v", "main", "BTC/USDT", PositionSlot.NET, CorrectionKind.OPERATOR, 1, D(1), statement="\ud800"
+            "v",
+            "main",
+            "BTC/USDT",
+            PositionSlot.NET,
+            CorrectionKind.OPERATOR,
+            1,
+            D(1),
+            statement="\ud800",
         ),
     ):
         with pytest.raises(EngineError):

@@ -20,7 +20,7 @@ from engine.messages import (
 from engine.session import SessionLimits
 from engine.values import OrderState, Side
 
-from .venues import HANG, SECOND, ScriptedVenue, order, simulated
+from .venues import HANG, SECOND, ScriptedVenue, btc, order, simulated
 
 D = Decimal
 
@@ -361,7 +361,16 @@ def test_a_foreign_order_is_adopted() -> None:
     ts = venue.now()
     venue.push(
         OrderSnapshot(
-            "THEIRS", ts, VenueStatus.WORKING, "v-77", "BTC/USDT", Side.SELL, None, D(5), D(0), D(120)
+            "THEIRS",
+            ts,
+            VenueStatus.WORKING,
+            "v-77",
+            "BTC/USDT",
+            Side.SELL,
+            None,
+            D(5),
+            D(0),
+            D(120),
         )
     )
     venue.push(Filled("THEIRS", ts, "y1", D(2), D(120), venue_order_id="v-77"))
@@ -391,12 +400,8 @@ def test_a_fill_of_an_instrument_nobody_defined_waits_for_its_definition() -> No
     """A fill whose instrument is not known yet is kept, and booked when the venue names the instrument."""
     venue = ScriptedVenue()
     system = simulated(venue)
-    venue.push(
-        Filled("NEW", venue.now(), "n1", D(3), D(7), instrument="ETH/USDT", side=Side.BUY)
-    )
+    venue.push(Filled("NEW", venue.now(), "n1", D(3), D(7), instrument="ETH/USDT", side=Side.BUY))
     system.sim.run_for(SECOND)
-    from .venues import btc
-
     system.sim.call_soon(lambda: system._definitions.define_all([btc("v", "ETH/USDT")]))
     system.sim.run_for(SECOND)
     assert D(3) == system.qty(symbol="ETH/USDT")

@@ -10,7 +10,7 @@ from actors.venues.port import Answer, Done, Duplicate, Refused, Unknown
 from engine.messages import Accepted, Rejected, VenueStatus
 from engine.values import OrderState, Side
 
-from .venues import HANG, SECOND, WEAK, ScriptedVenue, order, simulated
+from .venues import HANG, SECOND, WEAK, ScriptedVenue, btc, order, simulated
 
 D = Decimal
 SILENCES = [
@@ -27,7 +27,9 @@ SILENCES = [
 
 @pytest.mark.parametrize("silence", SILENCES, ids=str)
 @pytest.mark.parametrize("arrived", [False, True])
-def test_a_placement_of_unknown_outcome_is_settled_by_asking(silence: object, arrived: bool) -> None:
+def test_a_placement_of_unknown_outcome_is_settled_by_asking(
+    silence: object, arrived: bool
+) -> None:
     """Whatever silence a placement ends in, a venue that finds orders by our id settles it either way."""
     venue = ScriptedVenue()
     venue.script("place", (silence, arrived))
@@ -73,8 +75,6 @@ def test_an_order_found_filled_is_filled_by_its_executions() -> None:
 
 def test_a_venue_that_cannot_prove_absence_leaves_it_to_a_person() -> None:
     """Where nothing proves absence, the order stays in doubt, is handed over, and stops its instrument's entries only."""
-    from .venues import btc
-
     venue = ScriptedVenue(capabilities=WEAK, instruments=[btc("v"), btc("v", "ETH/USDT")])
     system = simulated(venue)
     bought = system.submit(order(qty="5"))

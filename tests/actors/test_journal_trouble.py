@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from actors import Until
 from actors.journal import MemoryJournal, SqliteJournal
 from engine.errors import JournalUnavailable
+from engine.messages import Filled, SubmitOrder
 from engine.values import OrderState
 
 from .test_restart import fold_digest
-from .venues import SECOND, ScriptedVenue, System, order, simulated
+from .venues import SECOND, ScriptedVenue, System, btc, order, simulated
 
 D = Decimal
 
@@ -54,10 +56,10 @@ def started(disk: Disk | Memory, venue: ScriptedVenue) -> System:
     return simulated(venue, journal=disk.journal)
 
 
-def big(n: int = 1, **terms: object) -> object:
+def big(n: int = 1) -> SubmitOrder:
     """An order whose fact needs pages of its own."""
     tags = tuple((f"k{i}", "x" * 250) for i in range(16))
-    return order(price=str(90 + n), tags=tags, **terms)  # type: ignore[arg-type]
+    return order(price=str(90 + n), tags=tags)
 
 
 def test_a_full_disk_halts_entries_and_shows_nothing(tmp_path: Path) -> None:
@@ -65,7 +67,7 @@ def test_a_full_disk_halts_entries_and_shows_nothing(tmp_path: Path) -> None:
     disk, venue = Disk(tmp_path / "j"), ScriptedVenue()
     system = started(disk, venue)
     disk.fill()
-    tickets = [system.submit(big(n)) for n in range(4)]  # type: ignore[arg-type]
+    tickets = [system.submit(big(n)) for n in range(4)]
     events = len(system.seen)
     system.sim.run_for(SECOND)
     assert 0 == venue.count("place")
@@ -77,16 +79,10 @@ def test_a_full_disk_halts_entries_and_shows_nothing(tmp_path: Path) -> None:
     assert 4 == venue.count("place")
     states = [system.order(ticket).get(timeout=1).state for ticket in tickets]
     assert [OrderState.ACCEPTED] * 4 == states
-    assert OrderState.ACCEPTED is system.submit(order()).until(_accepted()).get(timeout=1).state  # type: ignore[arg-type]
+    assert OrderState.ACCEPTED is system.submit(order()).wait(1, Until.ACCEPTED).state
     assert [] == disk.journal.verify()
     assert fold_digest(disk.journal) == system.state_digest().get(timeout=1)
     system.stop()
-
-
-def _accepted() -> object:
-    from actors import Until
-
-    return Until.ACCEPTED
 
 
 def test_inputs_keep_their_order_over_a_failure() -> None:
@@ -171,8 +167,6 @@ def test_a_stop_ends_although_nothing_can_be_written() -> None:
 
 def test_an_instrument_learnt_in_a_discarded_turn_is_written_later() -> None:
     """A definition whose turn could not be committed is journalled with the turn that can."""
-    from .venues import btc
-
     disk, venue = Memory(), ScriptedVenue()
     system = started(disk, venue)
     disk.fill()
@@ -180,15 +174,15 @@ def test_an_instrument_learnt_in_a_discarded_turn_is_written_later() -> None:
     system.sim.run_for(SECOND)
     disk.free()
     system.sim.run_for(SECOND)
-    names = [record.entity for record in disk.journal.records() if record.kind == "DefineInstrument"]
+    names = [
+        record.entity for record in disk.journal.records() if record.kind == "DefineInstrument"
+    ]
     assert ["instrument:v:BTC/USDT", "instrument:v:ETH/USDT"] == names
     system.stop()
 
 
 def test_a_report_parked_in_a_discarded_turn_is_parked_once() -> None:
     """A report that waits for its order is kept once, however often its turn was discarded."""
-    from engine.messages import Filled
-
     disk, venue = Memory(), ScriptedVenue()
     system = started(disk, venue)
     disk.fill()

@@ -8,7 +8,7 @@ import pytest
 
 from actors import ExecutionSystem, Until
 from engine.errors import InvalidOrder, InvalidValue
-from engine.messages import Filled, VenueDown, VenueUp
+from engine.messages import Filled, LinkUp, VenueDown, VenueUp
 from engine.values import OrderState, Side
 
 from .venues import HANG, SECOND, ScriptedVenue, btc, order, simulated
@@ -35,7 +35,9 @@ def test_the_same_symbol_on_two_venues() -> None:
     assert (("USDT", D(12)),) == held.unrealized_pnl
     assert {"USDT": D(1), "BNB": D(1)} == dict(held.fees)
     assert () == held.unmarked
-    assert ("b/main/BTC/USDT",) == system.portfolio({("a", "BTC/USDT"): D(1)}).get(timeout=1).unmarked
+    assert ("b/main/BTC/USDT",) == system.portfolio({("a", "BTC/USDT"): D(1)}).get(
+        timeout=1
+    ).unmarked
     system.stop()
 
 
@@ -76,7 +78,9 @@ def test_a_queued_order_is_found_among_several_venues() -> None:
     system.stop()
 
 
-@pytest.mark.parametrize("trouble", ["connect raises", "connect hangs", "instruments raise", "instruments hang"])
+@pytest.mark.parametrize(
+    "trouble", ["connect raises", "connect hangs", "instruments raise", "instruments hang"]
+)
 def test_a_venue_that_does_not_come_up_does_not_stop_the_other(trouble: str) -> None:
     """Whatever one venue does at the start, the other trades; when it comes up, it trades too."""
     a, b = two()
@@ -137,8 +141,6 @@ def test_a_venue_that_connects_by_itself_is_not_connected_twice() -> None:
     """An adapter that brings its link up again by itself is left alone by our own retry."""
     a, b = two()
     system = simulated(a, b)
-    from engine.messages import LinkUp
-
     a.drop()
     a.push(LinkUp(a.now()))
     system.sim.run_for(30 * SECOND)
@@ -178,7 +180,9 @@ def test_two_venues_survive_a_restart_together(tmp_path: object) -> None:
     for venue in (a, b):
         cid = tickets[venue.name].client_order_id
         venue.push(venue.fill(cid, "x1", "1"))
-        venue.push(Filled("", venue.now(), "x2", D("0.5"), D(100), venue_order_id=f"{venue.name}-1"))
+        venue.push(
+            Filled("", venue.now(), "x2", D("0.5"), D(100), venue_order_id=f"{venue.name}-1")
+        )
     system.sim.run_for(SECOND)
     system.stop()
     again = simulated(a, b, journal=path, start_ns=system.sim.time_ns() + SECOND)

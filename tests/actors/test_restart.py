@@ -10,7 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from actors import Until
 from actors.journal import Journal, MemoryJournal, SqliteJournal
 from engine.errors import DuplicateIntent, InvalidValue, JournalLocked
 from engine.fold import Books, digest, tombstone
@@ -52,7 +54,12 @@ def busy(system: System, venue: ScriptedVenue) -> dict[str, str]:
     """Orders in every kind of life; their ids by what they are."""
     tickets = {
         name: system.submit(order(qty="2", price=price, intent_id=name, tags=(("n", name),)))
-        for name, price in (("works", "98"), ("partial", "99"), ("filled", "100"), ("cancelled", "97"))
+        for name, price in (
+            ("works", "98"),
+            ("partial", "99"),
+            ("filled", "100"),
+            ("cancelled", "97"),
+        )
     }
     system.sim.run_for(SECOND)
     cid = {name: ticket.client_order_id for name, ticket in tickets.items()}
@@ -74,12 +81,18 @@ def test_everything_is_as_it_was_after_a_stop(tmp_path: Path) -> None:
     again = simulated(venue, journal=tmp_path / "j", start_ns=later(system))
     assert (before, held) == (again.state_digest().get(timeout=1), again.qty())
     again.sim.run_for(60 * SECOND)
-    assert cid["works"] == again.submit(
-        order(qty="2", price="98", intent_id="works", tags=(("n", "works"),))
-    ).client_order_id
-    assert cid["filled"] == again.submit(
-        order(qty="2", price="100", intent_id="filled", tags=(("n", "filled"),))
-    ).client_order_id
+    assert (
+        cid["works"]
+        == again.submit(
+            order(qty="2", price="98", intent_id="works", tags=(("n", "works"),))
+        ).client_order_id
+    )
+    assert (
+        cid["filled"]
+        == again.submit(
+            order(qty="2", price="100", intent_id="filled", tags=(("n", "filled"),))
+        ).client_order_id
+    )
     for name in ("works", "filled"):
         with pytest.raises(DuplicateIntent):
             again.submit(order(qty="1", price="98", intent_id=name))
@@ -109,7 +122,9 @@ def test_a_crash_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arrived", [False, True])
-def test_what_was_on_the_wire_is_in_doubt_until_the_venue_has_spoken(tmp_path: Path, arrived: bool) -> None:
+def test_what_was_on_the_wire_is_in_doubt_until_the_venue_has_spoken(
+    tmp_path: Path, arrived: bool
+) -> None:
     """An order sent and not answered before a crash is IN_DOUBT after it, and settled by asking."""
     venue = ScriptedVenue()
     venue.script("place", (HANG, arrived))
@@ -239,14 +254,8 @@ def test_a_second_system_on_the_same_journal_is_refused(tmp_path: Path) -> None:
     system = simulated(journal=tmp_path / "j")
     with pytest.raises(JournalLocked):
         simulated(journal=tmp_path / "j")
-    assert OrderState.ACCEPTED is system.submit(order()).until(_accepted()).get(timeout=5).state
+    assert OrderState.ACCEPTED is system.submit(order()).wait(5, Until.ACCEPTED).state
     system.stop()
-
-
-def _accepted() -> object:
-    from actors import Until
-
-    return Until.ACCEPTED
 
 
 def test_ids_never_come_again(tmp_path: Path) -> None:
@@ -326,8 +335,6 @@ def test_an_instrument_may_change_between_two_lives(tmp_path: Path) -> None:
     venue.push(venue.fill(ticket.client_order_id, "x1", "1"))
     system.sim.run_for(SECOND)
     system.stop()
-    from msgspec.structs import replace
-
     changed = ScriptedVenue(instruments=[replace(btc("v"), tick_size=D("0.5"))])
     again = simulated(changed, journal=tmp_path / "j", start_ns=later(system))
     again.sim.run_for(SECOND)

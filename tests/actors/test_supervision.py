@@ -80,8 +80,8 @@ def test_the_fold_and_a_restart_agree_with_a_frozen_order(tmp_path: Any) -> None
     again.stop()
 
 
-def test_a_snapshot_that_breaks_a_step_is_kept_and_loses_nothing() -> None:
-    """Evidence with impossible numbers freezes the order it is about, and its real fills still count."""
+def test_a_snapshot_with_impossible_numbers_loses_nothing() -> None:
+    """Evidence with impossible numbers may freeze the order it is about; its real fills still count."""
     venue = ScriptedVenue(capabilities=TRUSTED)
     system = simulated(venue)
     ticket = system.submit(order(qty="3"))
@@ -91,7 +91,7 @@ def test_a_snapshot_that_breaks_a_step_is_kept_and_loses_nothing() -> None:
     venue.push(venue.fill(cid, "x1", "1"))
     system.sim.run_for(SECOND)
     assert D(1) == system.qty()
-    assert 1 == len(system.alarms("order_failed"))
+    assert [] == system.alarms("broker_failed")
     assert fold_digest(system.journal) == system.state_digest().get(timeout=1)
     system.stop()
 

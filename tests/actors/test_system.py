@@ -60,7 +60,9 @@ def test_two_systems_in_one_process_do_not_meet() -> None:
         ticket.wait(10, Until.ACCEPTED)
         assert () == second.orders().get(timeout=10)
         first.stop()
-        assert OrderState.ACCEPTED is second.submit(order(price="99")).wait(10, Until.ACCEPTED).state
+        assert (
+            OrderState.ACCEPTED is second.submit(order(price="99")).wait(10, Until.ACCEPTED).state
+        )
 
 
 def test_a_system_stopped_inside_its_block_is_not_stopped_twice() -> None:
@@ -372,14 +374,14 @@ def test_a_done_callback_that_raises_is_an_alarm() -> None:
 def test_unknown_orders_are_named() -> None:
     """Asking about an order that nobody knows is UnknownOrder, from every call that takes an id."""
     system = simulated()
-    for call in (
-        lambda: system.order("nobody"),
-        lambda: system.cancel("nobody"),
-        lambda: system.amend("nobody", price=Decimal(1)),
-        lambda: system.watch("nobody"),
+    for asked in (
+        system.order("nobody"),
+        system.cancel("nobody"),
+        system.amend("nobody", price=Decimal(1)),
+        system.watch("nobody"),
     ):
         with pytest.raises(UnknownOrder, match="nobody"):
-            call().get(timeout=5)
+            asked.get(timeout=5)
     assert [] == system.alarms("broker_failed")
     system.stop()
 
@@ -405,7 +407,7 @@ def test_an_impossible_amend_is_refused_even_right_after_the_submit() -> None:
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order())
-    early = system.amend(ticket, price=Decimal("-5"))
+    early = system.amend(ticket, price=Decimal(-5))
     with pytest.raises(InvalidOrder):
         early.get(timeout=5)
     with pytest.raises(InvalidOrder):
@@ -430,7 +432,7 @@ def test_tags_are_in_every_event_of_an_order() -> None:
     system.stop()
 
 
-def script_of(seed: int) -> tuple[list[tuple[object, ...]], str]:
+def script_of(seed: int) -> tuple[list[tuple[int, int, str, str, bytes]], str]:
     """Run one story under a seed; its journal's records, and the state's digest."""
     venue = ScriptedVenue(acks=False)
     journal = MemoryJournal(incarnation="TEST", created_ts=1)

@@ -57,7 +57,7 @@ def test_the_loop_is_never_blocked() -> None:
 
 
 def test_an_awaited_ticket_can_time_out() -> None:
-    """asyncio's own timeout ends the wait, and the order goes on."""
+    """Asyncio's own timeout ends the wait, and the order goes on."""
 
     async def story() -> None:
         async with ExecutionSystem([ScriptedVenue()]) as system:

@@ -29,6 +29,7 @@ from actors.venues.port import (
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.messages import (
     Accepted,
+    Alarm,
     Amend,
     Cancel,
     Cancelled,
@@ -59,6 +60,7 @@ __all__ = [
 ]
 
 SECOND = 1_000_000_000
+EPOCH_NS = 1_700_000_000_000_000_000  # where virtual time starts
 HANG = object()  # a scripted answer that never comes by itself; see ScriptedVenue.hanging
 
 CAPABLE = Capabilities(
@@ -236,11 +238,17 @@ class ScriptedVenue:
         answer = await self._scripted("query", request)
         if answer is not None:
             return answer  # type: ignore[no-any-return]
-        held = self.orders.get(request.client_order_id) if self.capabilities.lookup_by_client_id else None
+        held = (
+            self.orders.get(request.client_order_id)
+            if self.capabilities.lookup_by_client_id
+            else None
+        )
         for one in self.orders.values():
             if request.venue_order_id is not None and one.venue_order_id == request.venue_order_id:
                 held = one
-        return Answer(() if held is None else (self._snapshot(held, Source.QUERY, sent),), True, sent)
+        return Answer(
+            () if held is None else (self._snapshot(held, Source.QUERY, sent),), True, sent
+        )
 
     async def open_orders(self) -> Answer[OrderSnapshot]:
         sent = self.now()
@@ -270,7 +278,6 @@ class ScriptedVenue:
         if answer is not None:
             return answer  # type: ignore[no-any-return]
         return Answer(self.known, True, 0)
-
 
     async def book(self, instrument: str) -> Answer[BookTop]:
         return Answer((), True, self.now())
@@ -389,7 +396,7 @@ class System(ExecutionSystem):
         return [
             event.detail
             for event in self.seen
-            if type(event).__name__ == "Alarm" and kind in ("", getattr(event, "kind", ""))
+            if isinstance(event, Alarm) and kind in ("", event.kind)
         ]
 
 
@@ -402,8 +409,7 @@ def simulated(
     **options: Any,
 ) -> System:
     """A started system under virtual time; ``ready``: with its sessions reconciled."""
-    more = {"start_ns": start_ns} if start_ns else {}
-    sim = SimulatedDispatcher(seed=seed, fifo=fifo, **more)
+    sim = SimulatedDispatcher(seed=seed, fifo=fifo, start_ns=start_ns or EPOCH_NS)
     system = System(venues or (ScriptedVenue(),), dispatcher=sim, **options)
     system.sim, system.seen = sim, []
     system.hub.add_callback(system.seen.append, ())

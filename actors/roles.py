@@ -1,0 +1,150 @@
+"""What the parts of a broker know of each other.
+
+A broker is cut into files by concern (its calls, its link, its trouble, its intake), and each part needs the others. They
+meet here, in shapes that stand below all of them, so that no module needs itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from engine.capabilities import Capabilities
+from engine.messages import (
+    Amend,
+    Cancel,
+    Filled,
+    OrderReport,
+    Place,
+    QueryOrder,
+    Request,
+    SubmitOrder,
+)
+from engine.order import Booking, Ledger, Order, Step
+from engine.session import VenueSession
+from engine.values import Instrument, PositionSlot
+
+from .broker_words import Counters
+from .journal import FillKey, Journal
+from .position import PositionActor
+from .runtime import Actor, Dispatcher
+from .turn import Turn
+from .venues.port import Venue
+
+__all__ = ["BrokerRole", "CallsRole", "LaneRole", "LinkRole", "OrderRole"]
+
+
+class OrderRole(Actor):
+    """An order actor, as its broker's parts see it."""
+
+    __slots__ = ()
+
+    broker: BrokerRole
+    order: Order
+    ledger: Ledger | None
+    frozen: bool
+    revived: bytes | None
+
+    def is_done(self) -> bool:
+        """Ended and settled: it may leave memory."""
+        raise NotImplementedError
+
+
+class LaneRole(Protocol):
+    """Where requests go."""
+
+    def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None: ...
+
+    def pump(self) -> None: ...
+
+    def withdraw_unsent(self) -> None: ...
+
+
+class CallsRole(Protocol):
+    """Who asks about one order."""
+
+    def ask_after_gap(self, actor: OrderRole, *, is_missing: bool) -> None: ...
+
+
+class LinkRole(Protocol):
+    """Who owns the session."""
+
+    closing: bool
+
+    def admitted(self, report: Any) -> Any: ...
+
+    def fetch_executions(self) -> None: ...
+
+
+class BrokerRole(Actor):
+    """A broker, as its parts and its orders see it."""
+
+    name: str
+    account: str
+    venue: Venue
+    capabilities: Capabilities
+    dispatcher: Dispatcher
+    turn: Turn
+    journal: Journal
+    instruments: dict[str, Instrument]
+    session: VenueSession
+    lane: LaneRole
+    calls: CallsRole
+    link: LinkRole
+    orders: dict[str, OrderRole]
+    by_venue_id: dict[str, str]
+    positions: dict[tuple[str, PositionSlot], PositionActor]
+    counters: Counters
+    on_instruments: Callable[[Iterable[Instrument]], None]
+
+    def report(self, report: OrderReport) -> None:
+        """Take a report to its order."""
+        raise NotImplementedError
+
+    def deliver(self, actor: OrderRole, message: Any) -> Step | None:
+        """Have an order take a message now, under supervision."""
+        raise NotImplementedError
+
+    def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderRole:
+        """Hold an order from now on."""
+        raise NotImplementedError
+
+    def retire(self, actor: OrderRole) -> None:
+        """Let a closed order leave memory."""
+        raise NotImplementedError
+
+    def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
+        """The slot an execution feeds."""
+        raise NotImplementedError
+
+    def claim_execution(self, terms: SubmitOrder, booking: Booking, ledger: Ledger | None) -> None:
+        """Stage the unique row of an execution."""
+        raise NotImplementedError
+
+    def execution_key(self, terms: SubmitOrder, fill: Filled, exec_id: str) -> FillKey:
+        """What makes an execution unique."""
+        raise NotImplementedError
+
+    def is_claimed(self, key: FillKey) -> bool:
+        """Whether an execution has its row."""
+        raise NotImplementedError
+
+    def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
+        """Count a message that added nothing."""
+        raise NotImplementedError
+
+    def stepped(self, actor: OrderRole, before: Order, out: Step, message: Any) -> None:
+        """Stage what follows from a step."""
+        raise NotImplementedError
+
+    def sent(self, place: Place) -> None:
+        """A placement was handed to the wire."""
+        raise NotImplementedError
+
+    def unsent(self, request: Request) -> None:
+        """A venue throttled a placement."""
+        raise NotImplementedError
+
+    def alarm(self, kind: str, detail: str, entity: str = "") -> None:
+        """Stage an alarm."""
+        raise NotImplementedError
