@@ -247,6 +247,8 @@ def _by_status(order: Order, m: OrderSnapshot, newer: bool) -> Step:
     if ending is not None:
         return end(order, *ending, m)
     stale = m.sent_ts is not None and m.sent_ts < order.ts
+    if m.status is VenueStatus.FILLED and _never_sized(order) and not stale:
+        return _filled_by_word(order, m)
     trigger = _PROGRESS[m.status]
     if order.life in ENDED:
         return _after_end(order, m, newer, trigger)
@@ -257,6 +259,23 @@ def _by_status(order: Order, m: OrderSnapshot, newer: bool) -> Step:
     if stale and order.doubt is Doubt.FATE:
         return Step(order)  # asked before the doubt began
     return progress(order, trigger, m.ts, m.venue_order_id)
+
+
+def _never_sized(order: Order) -> bool:
+    """Adopted mid-life and its quantity never told: arithmetic can never complete it."""
+    return order.order_qty is None and order.terms.cash_qty is None
+
+
+def _filled_by_word(order: Order, m: OrderSnapshot) -> Step:
+    """The venue says it is filled, and never said of how much: what we saw of it is all we can know.
+
+    What it filled before we first saw it is in the slot's baseline; its position is not touched here.
+    """
+    cell = _TABLE[order.life, _T.COMPLETE]
+    if order.life in ENDED or cell.target is order.life:
+        return Step(order)
+    whole = replace(order, order_qty=order.cum_qty)
+    return Step(moved(whole, cell.target, m.ts), cell.verdict, True)
 
 
 def _after_end(order: Order, m: OrderSnapshot, newer: bool, trigger: LifeTrigger) -> Step:
