@@ -38,7 +38,6 @@ from engine.order_tables import TERMINAL, Life
 from engine.policies.validation import check_amend
 from engine.position_state import Position, new_position
 from engine.session import SessionLimits, VenueSession
-from engine.session_chart import SessionState
 from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
 from engine.views import OrderView, view_order
@@ -271,7 +270,7 @@ class BrokerActor(BrokerRole):
         key = self.execution_key(terms, booking.fill, booking.exec_id)
         turn = self.turn
         owner = turn.refused_execution.get(key) if turn.refused_execution else None
-        if owner is not None and (owner != terms.client_order_id or self.is_claimed(key)):
+        if owner is not None and (owner != terms.client_order_id or turn.is_claimed(key)):
             raise ExecutionElsewhere(
                 f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
             )
@@ -281,10 +280,6 @@ class BrokerActor(BrokerRole):
         """What makes an execution unique: venues number trades per symbol, and give both sides one number."""
         side = terms.side if fill.side is None else fill.side
         return self.name, self.account, fill.instrument or terms.instrument, side.value, exec_id
-
-    def is_claimed(self, key: FillKey) -> bool:
-        """Whether an execution has its row, on disk or in this turn; asked only in trouble."""
-        return self.journal.has_fill(*key) is not None or any(row[:5] == key for row in self.turn.batch.fills)
 
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
@@ -378,10 +373,6 @@ class BrokerActor(BrokerRole):
         self.dispatcher.release(actor)
         self._on_retired(actor.order.terms)
 
-    def hold_order(self, order: Order, ledger: Ledger | None) -> OrderRole:
-        """Take an order over at a restart, before any message."""
-        return self.introduce(order, ledger)
-
     def hold_position(self, position: Position) -> None:
         """Take a position over at a restart, before any message."""
         self._position(position.instrument, position.slot).position = position
@@ -404,8 +395,3 @@ class BrokerActor(BrokerRole):
     def alarm(self, kind: str, detail: str, entity: str = "") -> None:
         """Stage an alarm: a person should see this."""
         self.turn.events.append(Alarm(self.dispatcher.time_ns(), kind, detail, entity))
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the venue session is up and reconciled."""
-        return self.session.state is SessionState.READY

@@ -35,7 +35,7 @@ class BrokerTrouble:
         broker, turn = self.broker, self.broker.turn
         terms = actor.order.terms
         cid = terms.client_order_id
-        if type(message) is Filled and broker.is_claimed(
+        if type(message) is Filled and turn.is_claimed(
             broker.execution_key(terms, message, message.exec_id)
         ):
             broker.counters.duplicates += 1  # it failed before and was booked then

@@ -156,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=7, metavar="N", help="of the market (default 7)")
     demo.add_argument("--journal", metavar="FILE", help="keep the journal in a new file")
 
-    replay = command("replay", "recorded order flow through the real actors", _REPLAY, _REPLAY_EXAMPLES)
+    short = "recorded order flow through the real actors"
+    replay = command("replay", short, _REPLAY, _REPLAY_EXAMPLES)
     replay.add_argument(
         "files", nargs="+", metavar="FILE", help="one recording; or a log with its fill exports"
     )
@@ -180,7 +181,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     diagram.add_argument("--svg", metavar="FILE", help="also draw it into FILE")
 
-    conformance = command("conformance", "order-state sequences through the real code", _CONFORMANCE)
+    short = "order-state sequences through the real code"
+    conformance = command("conformance", short, _CONFORMANCE)
     conformance.add_argument("file", metavar="FILE", help="the sequences, as JSON")
     return parser
 
@@ -188,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a character shows its escape
+        if hasattr(stream, "reconfigure"):  # what a terminal cannot show is shown as an escape
             stream.reconfigure(errors="backslashreplace")
     try:
         args = _parser().parse_args(argv)

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 
 from engine.errors import InvalidValue
-from engine.testing.conformance import Mismatch, run_sequences
+from engine.testing.conformance import Json, Mismatch, run_sequences
 
 from .cli_output import CHECK_FAILED, HOLDS, console, print_json, print_table, shown
 
@@ -48,7 +48,7 @@ def _object(bad: Mismatch) -> dict[str, str | int | None]:
     }
 
 
-def _read(path: Path) -> list[object]:
+def _read(path: Path) -> list[Json]:
     try:
         found = orjson.loads(path.read_bytes())
     except OSError as error:
@@ -61,6 +61,7 @@ def _read(path: Path) -> list[object]:
         found = found.get("sequences")
     if not isinstance(found, list) or not found:
         raise InvalidValue(
-            f"{path.name}: expected a JSON list of sequences that is not empty, was {str(found)[:80]!a}"
+            f"{path.name}: expected a JSON list of sequences that is not empty,"
+            f" was {str(found)[:80]!a}"
         )
     return found

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from engine.errors import UserError
 from engine.messages import (
@@ -48,10 +48,13 @@ from .explaining import Explanation, explain
 from .portfolio import Amounts, Portfolio
 from .replay_checks import FinalState, generic_checks
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 __all__ = ["run"]
 
 _ROWS: Final = 18
-_PAUSE_S: Final = 0.06  # of real time, where somebody watches
+_PAUSE_S: Final = 0.025  # of real time, where somebody watches
 
 
 class _Stopped(UserError):
@@ -91,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
                 raise _Stopped("interrupted; the journal, if there is one, is whole")
             teller.pause()
 
-        stage = Stage(args.seed, args.journal, lambda event: teller.saw(event, stage), pause)
+        stage = Stage(args.seed, args.journal, teller.saw, pause)
         try:
             for scene in SCENES:
                 teller.scene(scene)
@@ -118,9 +121,9 @@ def _agreement(stage: Stage, portfolio: Portfolio) -> Check:
         for held in venue.market.exchange.positions(venue.account)
     }
     bad = [
-        f"{held.instrument}: {held.qty} here, {theirs.get((held.venue, held.instrument, held.slot))} there"
+        f"{held.instrument}: {held.qty} here, {there} there"
         for held in portfolio.positions
-        if theirs.get((held.venue, held.instrument, held.slot)) != held.qty
+        if (there := theirs.get((held.venue, held.instrument, held.slot))) != held.qty
     ]
     return Check("positions_as_the_exchanges_have_them", len(theirs), len(bad), tuple(bad))
 
@@ -139,7 +142,7 @@ class _Teller:
     def scene(self, scene: Scene) -> None:
         """A scene begins."""
 
-    def saw(self, event: Event, stage: Stage) -> None:
+    def saw(self, ts: int, event: Event) -> None:
         """Something became true."""
 
     def pause(self) -> None:
@@ -157,9 +160,9 @@ class _Plain(_Teller):
         """Its title and what to watch."""
         sys.stdout.write(f"\n{scene.title}: {scene.text}\n")
 
-    def saw(self, event: Event, stage: Stage) -> None:
+    def saw(self, ts: int, event: Event) -> None:
         """One line where something changed that is worth one."""
-        seconds = (stage.clock.time_ns() - START_NS) / 1e9
+        seconds = (ts - START_NS) / 1e9
         line = _line(event)
         if line:
             sys.stdout.write(f"  {seconds:7.3f} s  {line}\n")
@@ -205,9 +208,9 @@ class _Live(_Teller):
         """Say what to watch."""
         self._scene = scene
         self._update()
-        time.sleep(8 * _PAUSE_S)
+        time.sleep(14 * _PAUSE_S)
 
-    def saw(self, event: Event, stage: Stage) -> None:
+    def saw(self, ts: int, event: Event) -> None:
         """Keep the latest of each order, the freshest last."""
         if isinstance(event, OrderEvent):
             self._orders.pop(event.intent_id, None)
@@ -218,7 +221,7 @@ class _Live(_Teller):
         self._update()
         time.sleep(_PAUSE_S)
 
-    def _table(self) -> object:
+    def _table(self) -> Table:
         from rich import box  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
@@ -293,7 +296,8 @@ def _print(args: argparse.Namespace, ending: _Ending) -> None:
     states = [(state, f"{count:,}") for state, count in ending.state.by_state().items()]
     print_table("Orders", (("state", ""), ("orders", ">")), states)
     if ending.refused:
-        print_table("Refused before anything was written", (("intent", ""), ("why", "")), ending.refused)
+        title = "Refused before anything was written"
+        print_table(title, (("intent", ""), ("why", "")), ending.refused)
     print_positions(ending.portfolio.positions)
     for title, amounts in (
         ("realised", ending.portfolio.realized_pnl),
@@ -303,7 +307,8 @@ def _print(args: argparse.Namespace, ending: _Ending) -> None:
         text = ", ".join(f"{amount:.8g} {shown(currency)}" for currency, amount in amounts)
         out.print(f"  {title:10} {text or '-'}")
     print_checks(ending.checks)
-    out.print(f"\nOne of them, explained (`orderwright explain {ending.explained.terms.intent_id} --journal ...`):\n")
+    asked = f"orderwright explain {ending.explained.terms.intent_id} --journal ..."
+    out.print(f"\nOne of them, explained (`{asked}`):\n")
     print_explanation(ending.explained)
     where = "memory" if args.journal is None else shown(args.journal)
     statistics = ending.statistics
@@ -315,4 +320,5 @@ def _print(args: argparse.Namespace, ending: _Ending) -> None:
         f" digest {ending.state.digest}"
     )
     if args.journal is not None:
-        out.print(f"ask it: orderwright explain ORDER --journal {where}; orderwright verify {where}")
+        out.print(f"ask it: orderwright explain ORDER --journal {where}")
+        out.print(f"        orderwright verify {where}")

@@ -82,7 +82,8 @@ def _draw(text: str, path: Path) -> None:
         )  # fmt: skip
         path.write_bytes(done.stdout)
     except subprocess.CalledProcessError as error:
-        raise UserError(f"graphviz failed: {shown(error.stderr.decode(errors='replace'))}") from error
+        said = shown(error.stderr.decode(errors="replace"))
+        raise UserError(f"graphviz failed: {said}") from error
     except subprocess.TimeoutExpired as error:
         raise UserError(f"graphviz did not answer within {_DOT_SECONDS} s") from error
     except OSError as error:

@@ -53,11 +53,9 @@ def print_explanation(told: Explanation) -> None:
     for check in told.checks:
         out.print(f"  checked  {shown(check, 400)}")
     out.print()
-    columns: tuple[Column, ...] = (
-        ("record", ">"), ("time (UTC)", ""), ("fact", ""), ("evidence", ""),
-        ("state after", ""), ("filled", ">"), ("left", ">"), ("position", ">"),
-    )  # fmt: skip
-    print_table("Facts", columns, [_row(moment, told.currency) for moment in told.moments])
+    for moment in told.moments:
+        _print_moment(moment, told.currency)
+    out.print()
     if told.fills:
         fills = [
             (
@@ -88,7 +86,8 @@ def _rounded(px: Decimal) -> str:
 
 def _terms(terms: SubmitOrder) -> str:
     qty = decimal_text(terms.order_qty) if terms.cash_qty is None else f"{terms.cash_qty} cash of"
-    words = [terms.side.value, qty or "(quantity not known)", terms.instrument, terms.order_type.value]
+    words = [terms.side.value, qty or "(quantity not known)", terms.instrument]
+    words.append(terms.order_type.value)
     if terms.price is not None:
         words.append(f"at {decimal_text(terms.price)}")
     if terms.stop_px is not None:
@@ -98,31 +97,38 @@ def _terms(terms: SubmitOrder) -> str:
     words.append(terms.time_in_force.value)
     if terms.time_in_force is TimeInForce.GTD and terms.expire_ts is not None:
         words.append(f"until {time_text(terms.expire_ts)}")
-    words += [word for word, is_set in (("post-only", terms.post_only), ("reduce-only", terms.reduce_only)) if is_set]
+    if terms.post_only:
+        words.append("post-only")
+    if terms.reduce_only:
+        words.append("reduce-only")
     return " ".join(words)
 
 
-def _row(moment: Moment, currency: str) -> tuple[object, ...]:
-    evidence = ", ".join(f"{name} {shown(text, 80)}" for name, text in moment.evidence)
-    if moment.source:
-        evidence = f"[{moment.source}] {evidence}"
-    if moment.note:
-        evidence = f"{evidence} ({moment.note})"
-    position = ""
-    if moment.position_after is not None:
-        position = f"{decimal_text(moment.position_before)} -> {decimal_text(moment.position_after)}"
-        if moment.realized_pnl:
-            position += f", P&L {_rounded(moment.realized_pnl)} {currency}"
-    return (
-        moment.seq,
-        time_text(moment.ts),
-        moment.fact,
-        evidence,
-        moment.state,
-        decimal_text(moment.cum_qty),
-        decimal_text(moment.leaves_qty),
-        position,
+def _print_moment(moment: Moment, currency: str) -> None:
+    """What happened and what it led to on one line, what proves it below."""
+    out = console()
+    left = "" if moment.leaves_qty is None else f", {decimal_text(moment.leaves_qty)} left"
+    state = f"-> {moment.state}" if moment.state else ""
+    out.print(
+        f"{moment.seq:>6}  {time_text(moment.ts)}  {moment.fact:14} {state:18}"
+        f" {decimal_text(moment.cum_qty)} filled{left}",
+        soft_wrap=True,
     )
+    said = ", ".join(f"{name} {shown(text, 80)}" for name, text in moment.evidence)
+    if moment.source:
+        said = f"{moment.source}: {said}"
+    for line in (said, shown(moment.note, 400), _effect(moment, currency)):
+        if line:
+            out.print(f"        {line}", soft_wrap=True)
+
+
+def _effect(moment: Moment, currency: str) -> str:
+    """What one fact did to the position."""
+    if moment.position_after is None:
+        return ""
+    before, after = decimal_text(moment.position_before), decimal_text(moment.position_after)
+    gain = f", P&L {_rounded(moment.realized_pnl)} {shown(currency)}" if moment.realized_pnl else ""
+    return f"position {before} -> {after}{gain}"
 
 
 def _object(told: Explanation) -> dict[str, Json]:

@@ -50,13 +50,13 @@ INTERRUPTED: Final = 130
 _SHOWN_MAX: Final = 200
 _WIDTH: Final = 180  # where nobody says how wide it is (a pipe, a file)
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
-#: A column's title and how it is set: "" (left) or ">" (right).
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+#: A column's title, and how it is set: "" (left) or ">" (right).
 Column: TypeAlias = tuple[str, str]
 
 
 def shown(text: object, limit: int = _SHOWN_MAX) -> str:
-    """Foreign text made safe to print: what is not printable is escaped, what is too long is cut."""
+    """Foreign text made safe to print: the unprintable is escaped, what is too long is cut."""
     whole = str(text)
     cut = whole[:limit]
     if not cut.isprintable():
@@ -237,11 +237,16 @@ class Bar(Protocol):
         ...
 
 
+def _no_bar(done: int, note: str = "") -> None:
+    """Nobody looks."""
+    del done, note
+
+
 @contextmanager
 def progress_bar(title: str, total: int | None, *, quiet: bool) -> Iterator[Bar]:
     """A bar on stderr, where a person looks at it; else nothing."""
     if quiet or not sys.stderr.isatty():
-        yield lambda done, note="": None
+        yield _no_bar
         return
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -259,7 +264,7 @@ def progress_bar(title: str, total: int | None, *, quiet: bool) -> Iterator[Bar]
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console(to_stderr=True), transient=True) as progress:
-        task = progress.add_task(shown(title, 60), total=total, note="")
+        task = progress.add_task(shown(title, 40), total=total, note="")
 
         def show(done: int, note: str = "") -> None:
             progress.update(task, completed=done, note=note)

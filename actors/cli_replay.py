@@ -8,6 +8,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .cli_output import (
     CHECK_FAILED,
@@ -33,7 +34,8 @@ __all__ = ["interruptible", "run"]
 def run(args: argparse.Namespace) -> int:
     """Replay what ``args`` name."""
     total = None if args.json else count_rows(args.files[0], args.limit)
-    with progress_bar(args.files[0], total, quiet=args.json) as bar, interruptible() as stopped:
+    name = Path(args.files[0]).name
+    with progress_bar(name, total, quiet=args.json) as bar, interruptible() as stopped:
 
         def progress(messages: int, row: int) -> None:
             bar(row, f"{messages:,} messages")
@@ -100,7 +102,7 @@ def _print(report: Report, journal: str | None) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a question that is asked between turns; the second one ends at once."""
+    """Turn the first Ctrl-C into a question asked between turns; the second one ends at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set

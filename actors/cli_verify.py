@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
 def _cannot_be_opened(args: argparse.Namespace, error: JournalCorrupt) -> int:
     """It is a journal, and so damaged that it does not open."""
     if args.json:
-        print_json({"journal": args.journal, "whole": False, "defects": [str(error)], "digest": None})
+        found = [str(error)]
+        print_json({"journal": args.journal, "whole": False, "defects": found, "digest": None})
     else:
         error_line(str(error))
     return CHECK_FAILED

@@ -1,4 +1,4 @@
-"""The demo's stage: two paper venues in virtual time, a running system, and the means to tell a story.
+"""The demo's stage: two paper venues in virtual time, a running system, the means to tell a story.
 
 Everything is the real thing except time and the market: the simulator makes the market from a seed,
 and virtual time passes only when a scene lets it. So the same seed gives the same story, to the
@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from engine.capabilities import Capabilities
-from engine.errors import UserError
+from engine.errors import JournalSchemaError, UserError
 from engine.messages import Event, LinkDown, SubmitOrder
 from engine.simulator import (
     Exchange,
@@ -75,7 +75,7 @@ class Stage:
     Args:
         seed: of the market and of the schedule.
         journal: a new file, or ``None`` for memory.
-        on_event: sees every event of the system.
+        on_event: sees every event of the system, with the virtual UTC it was seen at.
         on_pause: called after each pause, so that somebody can look.
     """
 
@@ -83,7 +83,7 @@ class Stage:
         self,
         seed: int,
         journal: str | Path | None,
-        on_event: Callable[[Event], object],
+        on_event: Callable[[int, Event], object],
         on_pause: Callable[[], object],
     ) -> None:
         self._on_pause = on_pause
@@ -91,6 +91,12 @@ class Stage:
         self.journal: Journal = open_journal(
             journal, engine_id="DEM", incarnation="DEMO", created_ts=START_NS
         )
+        if self.journal.last_seq:
+            self.journal.close()
+            raise JournalSchemaError(
+                f"{self.journal.name}: this journal holds {self.journal.last_seq} facts already;"
+                " the demo begins at the beginning: name a new file"
+            )
         self.spot = PaperVenue(ALPHA, "main", Exchange(_spot_config(), [SPOT]), _balances())
         self.perp = PaperVenue(DELTA, "hedge", Exchange(_perp_config(), [PERP]))
         self.system = ExecutionSystem(
@@ -99,7 +105,7 @@ class Stage:
             dispatcher=self.clock,
             engine_id="DEM",
         )
-        self.system.subscribe(on_event)
+        self.system.subscribe(lambda event: on_event(self.clock.time_ns(), event))
         self.tickets: dict[str, Ticket] = {}
         self.refused: list[tuple[str, str]] = []
         self.system.start()
@@ -114,7 +120,9 @@ class Stage:
         """When alpha's trading day ends."""
         return START_NS + _CLOSE_NS
 
-    def _play(self, venue: PaperVenue, instrument: Instrument, draw: IntegerDraw) -> PaperMarketDriver:
+    def _play(
+        self, venue: PaperVenue, instrument: Instrument, draw: IntegerDraw
+    ) -> PaperMarketDriver:
         path = MarketPath(
             instrument, draw, _START_PX, levels=8, lots_max=1_500 if instrument is SPOT else 1_200,
             gap_every=40, gap_ticks=120,
@@ -125,7 +133,7 @@ class Stage:
         self.clock.spawn(driver.run())
         return driver
 
-    # --- what scenes do ------------------------------------------------------------------------------
+    # --- what scenes do --------------------------------------------------------------------------
 
     def submit(self, order: SubmitOrder) -> Ticket | None:
         """Submit an order; a refusal before anything was written is part of the story."""
@@ -199,7 +207,7 @@ class Stage:
         ts = self.clock.time_ns()
         self.system.report(DELTA, "hedge", LinkDown(ts, "the line broke"))
 
-    # --- the end -------------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------
 
     def marks(self) -> dict[tuple[str, str], Decimal]:
         """A price for everything held: the middle of the market."""
@@ -226,7 +234,7 @@ class Stage:
 
 def _spot_config() -> ExchangeConfig:
     return ExchangeConfig(
-        fees=FeePlan(maker=Decimal("0.0005"), taker=Decimal("0.001"), currency=FeeCurrency.RECEIVED),
+        fees=_fees("0.0005", "0.001"),
         latency_out_ns=15 * _MS,
         latency_in_ns=15 * _MS,
         calendar=SessionCalendar(closes=(START_NS + _CLOSE_NS,)),
@@ -236,11 +244,15 @@ def _spot_config() -> ExchangeConfig:
 
 def _perp_config() -> ExchangeConfig:
     return ExchangeConfig(
-        fees=FeePlan(maker=Decimal("-0.0001"), taker=Decimal("0.0005"), currency=FeeCurrency.RECEIVED),
+        fees=_fees("-0.0001", "0.0005"),
         latency_out_ns=40 * _MS,
         latency_in_ns=40 * _MS,
         capabilities=_slower(visibility_ms=80),
     )
+
+
+def _fees(maker: str, taker: str) -> FeePlan:
+    return FeePlan(maker=Decimal(maker), taker=Decimal(taker), currency=FeeCurrency.RECEIVED)
 
 
 def _slower(visibility_ms: int) -> Capabilities:

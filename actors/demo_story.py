@@ -50,9 +50,7 @@ def _opening(stage: Stage) -> None:
     stage.submit(market(_BTC, "BUY", "0.25", intent_id="open-1", tags=tags))
     stage.submit(market(_BTC, "BUY", cash_qty=1500, intent_id="open-cash", tags=tags))
     stage.submit(limit(_BTC, "BUY", "0.1", stage.bid(SPOT), intent_id="open-rest", tags=tags))
-    stage.submit(
-        limit(_BTC, "BUY", "0.1", stage.ask(SPOT, 4), intent_id="open-take", tags=tags)
-    )
+    stage.submit(limit(_BTC, "BUY", "0.1", stage.ask(SPOT, 4), intent_id="open-take", tags=tags))
     stage.submit(market(_PERP, "SELL", 1500, intent_id="hedge-1", tags=tags))
     stage.pause(1.5)
 
@@ -64,15 +62,41 @@ def _strict(stage: Stage) -> None:
     stage.submit(
         limit(_BTC, "BUY", depth * 3, ask, time_in_force="IOC", intent_id="ioc-1", tags=tags)
     )
-    stage.submit(limit(_BTC, "BUY", 9, ask, time_in_force="FOK", intent_id="fok-big", tags=tags))
     stage.submit(
-        limit(_BTC, "BUY", "0.01", stage.ask(SPOT, 8), time_in_force="FOK", intent_id="fok-ok", tags=tags)
+        limit(_BTC, "BUY", "1.5", ask, time_in_force="FOK", intent_id="fok-big", tags=tags)
     )
     stage.submit(
-        limit(_BTC, "BUY", "0.05", stage.bid(SPOT, -6), post_only=True, intent_id="maker-ok", tags=tags)
+        limit(
+            _BTC,
+            "BUY",
+            "0.01",
+            stage.ask(SPOT, 8),
+            time_in_force="FOK",
+            intent_id="fok-ok",
+            tags=tags,
+        )
     )
     stage.submit(
-        limit(_BTC, "BUY", "0.05", stage.ask(SPOT, 20), post_only=True, intent_id="maker-cross", tags=tags)
+        limit(
+            _BTC,
+            "BUY",
+            "0.05",
+            stage.bid(SPOT, -6),
+            post_only=True,
+            intent_id="maker-ok",
+            tags=tags,
+        )
+    )
+    stage.submit(
+        limit(
+            _BTC,
+            "BUY",
+            "0.05",
+            stage.ask(SPOT, 20),
+            post_only=True,
+            intent_id="maker-cross",
+            tags=tags,
+        )
     )
     stage.pause(1)
 
@@ -99,18 +123,34 @@ def _triggers(stage: Stage) -> None:
             _BTC, "SELL", "0.05", bid - 8 * tick, bid - 14 * tick, reduce_only=True,
             intent_id="stop-limit-1", tags=tags,
         ),
-        take_profit(_BTC, "SELL", "0.05", ask + 6 * tick, reduce_only=True, intent_id="profit-1", tags=tags),
+        take_profit(
+            _BTC, "SELL", "0.05", ask + 6 * tick, reduce_only=True, intent_id="profit-1", tags=tags
+        ),
         take_profit_limit(
             _BTC, "SELL", "0.05", ask + 8 * tick, ask + 8 * tick, reduce_only=True,
             intent_id="profit-limit-1", tags=tags,
         ),
-        trailing_stop(_BTC, "SELL", "0.05", 10 * tick, reduce_only=True, intent_id="trail-1", tags=tags),
+        trailing_stop(
+            _BTC, "SELL", "0.05", 10 * tick, reduce_only=True, intent_id="trail-1", tags=tags
+        ),
     )  # fmt: skip
     for order in exits:
         stage.submit(order)
     far = stage.bid(PERP, -400)
-    stage.submit(stop(_PERP, "BUY", 1500, stage.ask(PERP, 60), reduce_only=True, intent_id="hedge-stop", tags=tags))
-    stage.submit(take_profit(_PERP, "BUY", 500, far, reduce_only=True, intent_id="hedge-profit", tags=tags))
+    stage.submit(
+        stop(
+            _PERP,
+            "BUY",
+            1500,
+            stage.ask(PERP, 60),
+            reduce_only=True,
+            intent_id="hedge-stop",
+            tags=tags,
+        )
+    )
+    stage.submit(
+        take_profit(_PERP, "BUY", 500, far, reduce_only=True, intent_id="hedge-profit", tags=tags)
+    )
     stage.pause(0.75)
     stage.wick(SPOT, -24)
     stage.pause(0.75)
@@ -119,7 +159,7 @@ def _triggers(stage: Stage) -> None:
 
 
 def _race(stage: Stage) -> None:
-    """The cancel leaves after the order and arrives after it has filled: refused, and the fill counts."""
+    """The cancel leaves after the order and comes when it has filled: refused, the fill counts."""
     tags = _tagged("race")
     stage.submit(limit(_BTC, "SELL", "0.02", stage.bid(SPOT, -30), intent_id="race-1", tags=tags))
     stage.clock.run_for(5_000_000)
@@ -140,7 +180,11 @@ def _refusals(stage: Stage) -> None:
     stage.submit(market("DOGE/USDT", "BUY", 1, intent_id="unknown", tags=tags))
     stage.submit(market(_BTC, "BUY", "0.3", intent_id="open-1", tags=tags))
     stage.submit(limit(_BTC, "BUY", 5, stage.bid(SPOT), intent_id="too-poor", tags=tags))
-    stage.submit(limit(_PERP, "BUY", "10", stage.ask(PERP, 50), post_only=True, intent_id="cross-2", tags=tags))
+    stage.submit(
+        limit(
+            _PERP, "BUY", "10", stage.ask(PERP, 50), post_only=True, intent_id="cross-2", tags=tags
+        )
+    )
     stage.submit(market(_BTC, "BUY", "0.25", intent_id="open-1", tags=_tagged("opening")))
     stage.pause(0.5)
 
@@ -155,7 +199,15 @@ def _clocks(stage: Stage) -> None:
         )
     )  # fmt: skip
     stage.submit(
-        limit(_BTC, "BUY", "0.02", stage.bid(SPOT, -160), time_in_force="DAY", intent_id="day-1", tags=tags)
+        limit(
+            _BTC,
+            "BUY",
+            "0.02",
+            stage.bid(SPOT, -160),
+            time_in_force="DAY",
+            intent_id="day-1",
+            tags=tags,
+        )
     )
     stage.pause(2.5)
 
@@ -176,8 +228,12 @@ def _flip(stage: Stage) -> None:
     tags = _tagged("flip")
     stage.submit(market(_PERP, "BUY", 2500, intent_id="flip-1", tags=tags))
     stage.pause(0.75)
-    stage.submit(limit(_PERP, "SELL", 300, stage.ask(PERP), post_only=True, intent_id="quote-1", tags=tags))
-    stage.submit(limit(_PERP, "BUY", 300, stage.bid(PERP), post_only=True, intent_id="quote-2", tags=tags))
+    stage.submit(
+        limit(_PERP, "SELL", 300, stage.ask(PERP), post_only=True, intent_id="quote-1", tags=tags)
+    )
+    stage.submit(
+        limit(_PERP, "BUY", 300, stage.bid(PERP), post_only=True, intent_id="quote-2", tags=tags)
+    )
     stage.pause(2)
     stage.submit(market(_PERP, "SELL", 5000, reduce_only=True, intent_id="flat-1", tags=tags))
     stage.pause(0.75)
@@ -186,8 +242,22 @@ def _flip(stage: Stage) -> None:
 def _evening(stage: Stage) -> None:
     tags = _tagged("evening")
     stage.submit(market(_BTC, "SELL", "0.1", reduce_only=True, intent_id="out-1", tags=tags))
-    stage.submit(limit(_BTC, "SELL", "0.1", stage.bid(SPOT, -2), reduce_only=True, intent_id="out-2", tags=tags))
-    stage.submit(limit(_BTC, "SELL", "0.2", stage.ask(SPOT, 30), time_in_force="DAY", intent_id="day-2", tags=tags))
+    stage.submit(
+        limit(
+            _BTC, "SELL", "0.1", stage.bid(SPOT, -2), reduce_only=True, intent_id="out-2", tags=tags
+        )
+    )
+    stage.submit(
+        limit(
+            _BTC,
+            "SELL",
+            "0.2",
+            stage.ask(SPOT, 900),
+            time_in_force="DAY",
+            intent_id="day-2",
+            tags=tags,
+        )
+    )
     while stage.clock.time_ns() < stage.day_ends_ns:
         stage.pause(1)
     stage.pause(0.5)
@@ -196,12 +266,12 @@ def _evening(stage: Stage) -> None:
 SCENES: Final = (
     Scene(
         "Opening",
-        "a market order, one sized in cash, a resting and a crossing limit; a short hedge at the other venue",
+        "market, sized in lots and in cash; limits that rest and cross; a hedge at the other venue",
         _opening,
     ),
     Scene(
         "Strict orders",
-        "IOC fills what is there and drops the rest; FOK fills all or nothing; post-only never takes",
+        "IOC fills what is there, drops the rest; FOK fills all or nothing; post-only never takes",
         _strict,
     ),
     Scene(
@@ -221,20 +291,19 @@ SCENES: Final = (
     ),
     Scene(
         "Refusals",
-        "ours, before anything is written; the venue's, after; and an intent submitted twice is one order",
+        "ours, before anything is written; the venue's, after; an intent sent twice is one order",
         _refusals,
     ),
     Scene("Clocks", "good till a moment, and good for the day", _clocks),
     Scene(
         "A broken line",
-        "delta's line breaks with orders on the way; alpha goes on; what happened is asked for, not assumed",
+        "delta's line breaks with orders there; alpha goes on; what happened is asked, not assumed",
         _broken_line,
     ),
     Scene(
         "Through zero",
-        "an inverse position flips from short to long, earns as a maker, and is closed by reduce-only",
+        "an inverse position flips from short to long, earns as maker, is closed by reduce-only",
         _flip,
     ),
     Scene("Evening", "the spot day ends: what was good for the day expires", _evening),
 )
-

@@ -24,7 +24,7 @@ from engine.messages import (
     SetBaseline,
     SubmitOrder,
 )
-from engine.values import OrderType, PositionSlot, Side, TimeInForce
+from engine.values import OrderType, PositionSlot, Side, TimeInForce, TriggerSource
 
 __all__ = ["admit", "check_statement", "check_types"]
 
@@ -135,19 +135,36 @@ def check_types(order: SubmitOrder) -> None:
         or type(order.order_qty) not in _AMOUNT
         or type(order.price) not in _AMOUNT
         or type(order.stop_px) not in _AMOUNT
+        or type(order.intent_id) is not str
+        or type(order.client_order_id) is not str
+        or type(order.ts) is not int
+        or order.ts >> 63
+        or order.attempt != 1
+        or (order.tags and not _are_tags(order.tags))
         or order.expire_ts is not None
         or order.cash_qty is not None
         or order.trail_offset is not None
-        or order.tags
-        or order.ts
-        or order.attempt != 1
-        or type(order.intent_id) is not str
-        or type(order.client_order_id) is not str
+        or order.trigger_source is not TriggerSource.LAST
+        or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check types
+        or type(order.reduce_only) is not bool
     ):
-        _check_each(order)
+        _check_each(order)  # something rare or something wrong
 
 
 _AMOUNT = frozenset({Decimal, type(None)})
+
+
+def _are_tags(tags: object) -> bool:
+    if type(tags) is not tuple:
+        return False
+    for pair in tags:
+        if type(pair) is not tuple or len(pair) != 2:
+            return False
+        if type(pair[0]) is not str or type(pair[1]) is not str:
+            return False
+    return True
+
+
 _ORDER_FIELDS = {field.name: field for field in msgspec.structs.fields(SubmitOrder)}
 
 

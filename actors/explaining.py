@@ -18,7 +18,7 @@ from engine.errors import InvalidOrder, UnknownOrder
 from engine.fold import Books, SlotKey
 from engine.journal import decode_record
 from engine.messages import AdoptOrder, Command, Denied, Fact, Filled, SubmitOrder
-from engine.order import Ledger, Order, avg_px, leaves_qty, public_state
+from engine.order import Order, avg_px, leaves_qty, public_state
 from engine.order_tables import TERMINAL
 from engine.policies.validation import check_order
 from engine.position_state import Position
@@ -195,7 +195,7 @@ class _Teller:
             venue_order_ids=order.venue_order_ids,
             terms=terms,
             introduced=self._introduced,
-            checks=_checks(books, order, ledger, self._moments),
+            checks=_checks(books, order, self._moments),
             moments=tuple(self._moments),
             fills=fills,
             state=public_state(order).value,
@@ -248,9 +248,7 @@ def _fees(fills: Iterable[Filled]) -> tuple[tuple[str, Decimal], ...]:
     return tuple(total.items())
 
 
-def _checks(
-    books: Books, order: Order, ledger: Ledger | None, moments: Iterable[Moment]
-) -> tuple[str, ...]:
+def _checks(books: Books, order: Order, moments: Iterable[Moment]) -> tuple[str, ...]:
     """What was checked before it left, as far as the journal tells."""
     terms = order.terms
     if any(moment.fact == Denied.__name__ for moment in moments):
@@ -258,7 +256,7 @@ def _checks(
     instrument = books.instruments.get((terms.venue, terms.instrument))
     if instrument is None:
         return (f"the rules of {terms.instrument} are not in the journal",)
-    rules = f"{instrument.symbol}: tick {instrument.tick_size}, lot {instrument.lot_size}"
+    rules = f"{instrument.symbol}: tick {instrument.tick_size:f}, lot {instrument.lot_size:f}"
     if terms.order_qty is None and terms.cash_qty is None:
         return (rules, "adopted without a known quantity: nothing to check")
     try:

@@ -225,14 +225,16 @@ class Lifecycle:
                     f"the journal has open orders at {order.terms.venue}/{order.terms.account}, and this system"
                     " has no such venue account: add it, so that they are not forgotten"
                 )
-            owner.hold_order(order, ledger).frozen = order.terms.client_order_id in recovered.books.frozen
+            owner.introduce(order, ledger).frozen = order.terms.client_order_id in recovered.books.frozen
             self._intents[order.terms.intent_id] = order.terms
             self._restarted += [(owner, report) for report in doubts(order, ts)]
         for name, reports in recovered.books.parked.items():
             for broker in self.brokers.values():
                 broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
         # A number may have been drawn and refused, and so stand behind no fact: time leaves room for those.
-        first = max(self.journal.next_seq, (ts - self.journal.created_ts) // _NUMBER_NS)
+        first = self.journal.next_seq
+        if first > 1:
+            first = max(first, (ts - self.journal.created_ts) // _NUMBER_NS)
         self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
         self._requests = itertools.count(first)
         self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())

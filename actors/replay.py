@@ -35,7 +35,7 @@ Progress = Callable[[int, int], object]
 
 
 class Interrupted(UserError):
-    """Somebody asked a replay to stop. What it had taken in is journalled; the same call goes on."""
+    """Somebody asked a replay to stop. What it had taken in is journalled; it can go on."""
 
 
 class Mark(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,6 +104,18 @@ def replay(
         Interrupted: ``stop`` said so.
     """
     source = open_source([Path(path) for path in paths], format, limit)
+    try:
+        return _replay(source, journal, progress, stop)
+    finally:
+        source.close()
+
+
+def _replay(
+    source: Source,
+    journal: str | Path | Journal | None,
+    progress: Progress | None,
+    stop: Callable[[], bool] | None,
+) -> Report:
     book = journal if isinstance(journal, Journal) else _open(journal)
     try:
         mark = _mark_of(book, source)
@@ -127,7 +139,7 @@ def _mark_of(journal: Journal, source: Source) -> Mark:
     if found is None:
         if journal.last_seq:
             raise JournalSchemaError(
-                f"{journal.name}: this journal holds {journal.last_seq} facts that are no replay."
+                f"{journal.name}: this journal holds {journal.last_seq} facts, and is no replay."
                 " Name a new file, so that they stay apart"
             )
         mark = Mark(source.name, source.fingerprint, 0, 0, 0, 0, 0)
@@ -138,17 +150,19 @@ def _mark_of(journal: Journal, source: Source) -> Mark:
     try:
         mark = _MARK.decode(found[1])
     except msgspec.MsgspecError as error:
-        raise JournalCorrupt(f"{journal.name}: the replay's watermark cannot be read: {error}") from None
+        what = f"{journal.name}: the replay's watermark cannot be read: {error}"
+        raise JournalCorrupt(what) from None
     if mark.fingerprint != source.fingerprint:
         raise JournalSchemaError(
-            f"{journal.name}: this journal holds the replay of {mark.name!a}, and {source.name!a} is another"
-            " recording (or other content, or another --limit). Name a new file for it"
+            f"{journal.name}: this journal holds the replay of {mark.name!a};"
+            f" {source.name!a} is another recording (or other content, or another limit)."
+            " Name a new file for it"
         )
     return mark
 
 
 def _show_past(source: Source, journal: Journal, judge: Oracle) -> None:
-    """Let the judge see what happened before this run: the journal's facts, through a fresh system."""
+    """Let the judge see what was before this run: the journal's facts, through a fresh system."""
     past = JournalSource(source.name, journal)
     with Feed(past.accounts, (), MemoryJournal(created_ts=0), 0, judge.on_event) as feed:
         for _ in _fed(feed, past.rows(), None):
@@ -179,9 +193,9 @@ class _Replay:
         """Feed everything, then judge."""
         began = time.perf_counter()
         source = self._source
-        rows = islice(source.rows(), self._begin.messages, None)
+        rows: Iterator[tuple[str, Step]] = islice(source.rows(), self._begin.messages, None)
         first = next(rows, None)
-        start_ns = 0 if first is None else first[1].message.ts
+        start_ns = 0 if first is None else _ts(first[1])
         if first is not None:
             rows = chain((first,), rows)
         with Feed(
@@ -242,6 +256,11 @@ class _Replay:
         )
 
 
+def _ts(step: Step) -> int:
+    ts: int = step.message.ts  # type: ignore[union-attr]  # every concrete message has one
+    return ts
+
+
 def _fed(
     feed: Feed,
     rows: Iterator[tuple[str, Step]],
@@ -263,12 +282,13 @@ def _fed(
         return waiting, at
 
     try:
-        for account, (row, message) in rows:
+        for account, step in rows:
+            row, message = step
             if waiting >= BATCH and row != at:
                 yield turn()
                 waiting = 0
             if not waiting:
-                feed.advance(message.ts)
+                feed.advance(_ts(step))
             post(account, message)
             waiting += 1
             at = row

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.errors import InvariantViolated
-from engine.fold import Books, digest, revive, tombstone
+from engine.fold import Books, SlotKey, digest, revive, tombstone
 from engine.invariants import check_ledger, check_order
 from engine.journal import decode_record
 from engine.messages import Filled
@@ -64,7 +64,7 @@ class FinalState:
         return self._orders.values()
 
     def by_state(self) -> dict[str, int]:
-        """How many orders stand in each public state; only states that occur, in the enum's order."""
+        """Orders by public state; only states that occur, in the enum's order."""
         counts = dict.fromkeys(OrderState, 0)
         for order, _ in self._orders.values():
             counts[public_state(order)] += 1
@@ -73,7 +73,9 @@ class FinalState:
     def fills(self) -> int:
         """How many executions are booked and stand."""
         return sum(
-            sum(1 for _ in ledger.live()) for _, ledger in self._orders.values() if ledger is not None
+            sum(1 for _ in ledger.live())
+            for _, ledger in self._orders.values()
+            if ledger is not None
         )
 
     def __len__(self) -> int:
@@ -139,20 +141,23 @@ def _fold_check(system: ExecutionSystem, state: FinalState) -> Check:
         return Check(name, checked, 0)
     bad: list[str] = []
     live = {order.client_order_id: (order, ledger) for order, ledger in state.items()}
-    for cid in sorted({**live, **books.orders}):
+    for cid in sorted([*live, *(cid for cid in books.orders if cid not in live)]):
         one, other = live.get(cid), books.orders.get(cid)
         if one is None or other is None:
             bad.append(f"order {cid!a} is only {'folded' if one is None else 'live'}")
         elif tombstone(*one) != tombstone(other, books.ledgers.get(cid)):
             bad.append(f"order {cid!a}: {one[0]} live, {other} folded")
-    held: dict[object, Position] = {
+    held: dict[SlotKey, Position] = {
         actor.position.key: actor.position
         for broker in system.brokers.values()
         for actor in broker.positions.values()
     }
-    for key, position in {**held, **books.positions}.items():
-        if held.get(key) != books.positions.get(position.key):
-            bad.append(f"position {position.key}: {held.get(key)} live, {position} folded")
+    keys = [*held, *(key for key in books.positions if key not in held)]
+    bad += [
+        f"position {key}: {held.get(key)} live, {books.positions.get(key)} folded"
+        for key in keys
+        if held.get(key) != books.positions.get(key)
+    ]
     return Check(name, checked, max(len(bad), 1), tuple(bad[:_EXAMPLES_MAX]))
 
 

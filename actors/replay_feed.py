@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from engine.errors import JournalError, UserError
 from engine.messages import Command, DefineInstrument, Event, Report
@@ -65,7 +65,7 @@ class _ReplaySystem(ExecutionSystem):
 
 
 class Counts:
-    """What the brokers counted, over all accounts; summed up over restarts by whoever keeps them."""
+    """What the brokers counted, over all accounts."""
 
     __slots__ = ("adopted", "duplicates", "failures", "late", "quarantined")
 
@@ -119,14 +119,14 @@ class Feed:
             name: self.system.brokers[key] for name, key in accounts.items()
         }
 
-    def __enter__(self) -> Feed:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
         if kind is None or issubclass(kind, UserError):
             self.close()
         else:
-            self.journal.close()  # what was committed is whole; the rest of the system is not trusted
+            self.journal.close()  # what was committed is whole; the rest is not trusted any more
 
     def advance(self, ts: int) -> None:
         """Let virtual time reach ``ts``; a time in the past does nothing."""

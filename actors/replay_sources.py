@@ -24,10 +24,11 @@ from engine.messages import (
     SetBaseline,
     SubmitOrder,
 )
-from engine.recordings import Check, Oracle, Recording, ReplayView, Step
+from engine.recordings import FORMATS, Check, Oracle, Recording, ReplayView, Step
 from engine.values import Instrument, exact
 
 from .journal import Journal, open_journal
+from .replay_checks import FinalState, books_digest
 from .replay_feed import AccountKey
 from .replay_io import open_recording
 
@@ -57,6 +58,10 @@ class Source(Protocol):
         """A fresh judge of one replay."""
         ...
 
+    def close(self) -> None:
+        """Let go of files."""
+        ...
+
 
 def open_source(paths: Sequence[Path], format: str | None, limit: int | None) -> Source:
     """Open what ``paths`` hold; ``limit``: only so many rows of it.
@@ -64,6 +69,9 @@ def open_source(paths: Sequence[Path], format: str | None, limit: int | None) ->
     Raises:
         RecordingError, JournalError: it cannot be read.
     """
+    if format is not None and format not in (*FORMATS, JOURNAL_FORMAT):
+        known = ", ".join((*FORMATS, JOURNAL_FORMAT))
+        raise RecordingError(f"unknown format {format[:40]!a}; known are {known}")
     if format == JOURNAL_FORMAT or (format is None and any(_is_sqlite(path) for path in paths)):
         if len(paths) != 1:
             names = ", ".join(path.name for path in paths)
@@ -103,6 +111,9 @@ class RecordingSource:
         """The recording's own oracle."""
         return self.recording.oracle()
 
+    def close(self) -> None:
+        """Nothing is kept open between two readings."""
+
 
 def _fingerprint(paths: Sequence[Path], limit: int | None) -> str:
     total = hashlib.sha256()
@@ -132,8 +143,11 @@ class JournalSource:
         self.fingerprint = f"{self._journal.engine_id}/{self._journal.incarnation}/{self._last}"
         self._owners: dict[str, str] = {}
         accounts: dict[str, AccountKey] = {}
+        whole = 0
         for record in self._journal.records(limit=self._last):
             fact = decode_record(record)
+            if not isinstance(fact, AdoptOrder | ReviveOrder):
+                whole = record.seq  # those two are one with the fact behind them
             owner: SubmitOrder | SetBaseline | CorrectPosition
             if isinstance(fact, SubmitOrder | SetBaseline | CorrectPosition):
                 owner = fact
@@ -144,8 +158,10 @@ class JournalSource:
             name = f"{owner.venue}/{owner.account}"
             accounts[name] = owner.venue, owner.account
             self._owners[record.entity] = name
+        self._last = whole
         if not accounts:
-            raise RecordingError(f"{name}: the journal holds no order, so there is nothing to replay")
+            journal.close()
+            raise RecordingError(f"{name}: the journal holds no order: there is nothing to replay")
         self.accounts: Mapping[str, AccountKey] = accounts
 
     def rows(self) -> Rows:
@@ -165,6 +181,10 @@ class JournalSource:
     def judge(self) -> Oracle:
         """The fold of the same facts is the oracle."""
         return _FoldOracle(self._fold)
+
+    def close(self) -> None:
+        """Close the journal."""
+        self._journal.close()
 
     def _fold(self) -> Books:
         books = Books()
@@ -191,9 +211,16 @@ class _FoldOracle:
             got = view.order(cid)
             if got is None:
                 bad.append(f"order {cid!a} is in the journal and not in its replay")
-            elif (got.state, got.cum_qty, got.cum_cost) != (order.state, order.cum_qty, order.cum_cost):
+            elif (got.state, got.cum_qty) != (order.state, order.cum_qty) or (
+                got.cum_cost != order.cum_cost
+            ):
                 bad.append(
                     f"order {cid!a}: {order.state.name} {order.cum_qty} folded,"
                     f" {got.state.name} {got.cum_qty} replayed"
                 )
-        return [Check("orders_as_folded", len(books.orders), len(bad), tuple(bad[:5]))]
+        checks = [Check("orders_as_folded", len(books.orders), len(bad), tuple(bad[:5]))]
+        if isinstance(view, FinalState):
+            folded = books_digest(books)
+            differs = () if folded == view.digest else (f"{folded} folded, {view.digest} replayed",)
+            checks.append(Check("digest_as_folded", 1, len(differs), differs))
+        return checks

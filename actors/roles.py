@@ -125,10 +125,6 @@ class BrokerRole(Actor):
         """What makes an execution unique."""
         raise NotImplementedError
 
-    def is_claimed(self, key: FillKey) -> bool:
-        """Whether an execution has its row."""
-        raise NotImplementedError
-
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         raise NotImplementedError

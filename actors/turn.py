@@ -25,7 +25,7 @@ from .runtime import Future, TurnDiscarded
 
 if TYPE_CHECKING:
     from .hub import Hub
-    from .journal import Journal
+    from .journal import FillKey, Journal
     from .runtime import Input
 
 __all__ = ["Mark", "Restorable", "Turn"]
@@ -126,6 +126,12 @@ class Turn:
     def record(self, ts: int, entity: str, fact: Fact) -> None:
         """Stage one fact for the journal."""
         self.batch.facts.append((ts, entity, type(fact).__name__, encode(fact)))
+
+    def is_claimed(self, key: FillKey) -> bool:
+        """Whether an execution has its row, on disk or in this turn; asked only in trouble."""
+        return self.journal.has_fill(*key) is not None or any(
+            row[:5] == key for row in self.batch.fills
+        )
 
     def mark(self) -> Mark:
         """Remember this point; :meth:`rollback` to it takes back everything staged since."""

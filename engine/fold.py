@@ -83,7 +83,8 @@ def tombstone(order: Order, ledger: Ledger | None) -> bytes:
     """Write an order down whole."""
     if ledger is None:
         return _ENCODER.encode(Tombstone(order))
-    return _ENCODER.encode(Tombstone(order, tuple(ledger.live()), ledger.void_ids()))
+    voids = tuple(sorted(ledger.void_ids()))  # the same bytes, read back in between or not
+    return _ENCODER.encode(Tombstone(order, tuple(ledger.live()), voids))
 
 
 def revive(body: bytes) -> tuple[Order, Ledger | None]:

@@ -1,7 +1,7 @@
-"""The executions of one order: what is booked, what was taken back, and by which key each is known.
+"""The executions of one order: what is booked, what was taken back, and by which key.
 
-The ledger stands beside the order, not in it: a live order must stay small, and most have few fills.
-It is the only mutable part of an order's state and changes only by :meth:`Ledger.apply`.
+The ledger stands beside the order, not in it: a live order must stay small, and most have few
+fills. It is the only mutable part of an order's state and changes only by :meth:`Ledger.apply`.
 """
 
 from __future__ import annotations

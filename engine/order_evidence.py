@@ -267,9 +267,10 @@ def _never_sized(order: Order) -> bool:
 
 
 def _filled_by_word(order: Order, m: OrderSnapshot) -> Step:
-    """The venue says it is filled, and never said of how much: what we saw of it is all we can know.
+    """The venue says it is filled, and never said of how much: what we saw is all we can know.
 
-    What it filled before we first saw it is in the slot's baseline; its position is not touched here.
+    What it filled before we first saw it is in the slot's baseline; its position is not touched
+    here.
     """
     cell = _TABLE[order.life, _T.COMPLETE]
     if order.life in ENDED or cell.target is order.life:

@@ -48,11 +48,12 @@ class PaperMarket:
     ``now_ns`` may be left out once a venue is connected: then its clock tells the time.
     """
 
-    __slots__ = ("_clock", "_due_ns", "_timer", "_timers", "_venues", "exchange")
+    __slots__ = ("_clock", "_due_ns", "_gone", "_timer", "_timers", "_venues", "exchange")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self._venues: list[Listener] = []
+        self._gone: dict[str, None] = {}  # accounts whose venue has closed
         self._clock: Clock | None = None
         self._timers: Timers | None = None
         self._timer: Timer | None = None
@@ -122,6 +123,8 @@ class PaperMarket:
         """Push every visible report into the sink of its account."""
         for venue in self._venues:
             venue.push(now_ns)
+        for account in self._gone:  # nobody hears it, and it must not stay due for ever
+            self.exchange.drain(account, now_ns)
         if self._timers is not None:
             self._wake_for_next_event(now_ns)
 
@@ -144,6 +147,7 @@ class PaperMarket:
         """A venue connected; one venue object per account at a time, the newest one."""
         self._venues = [other for other in self._venues if other.account != venue.account]
         self._venues.append(venue)
+        self._gone.pop(venue.account, None)
         self._clock = clock
         runs_by_itself = isinstance(clock, Timers) and not getattr(clock, "hand_driven", True)
         self._timers = clock if runs_by_itself and isinstance(clock, Timers) else None
@@ -151,6 +155,8 @@ class PaperMarket:
     def detach(self, venue: Listener) -> None:
         """A venue closed."""
         self._venues = [other for other in self._venues if other is not venue]
+        if all(other.account != venue.account for other in self._venues):
+            self._gone[venue.account] = None
         if not self._venues and self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -166,7 +166,7 @@ def test_an_amend_is_in_force_when_the_venue_says_so() -> None:
     assert (OrderState.PENDING_REPLACE, D(100), D(1)) == (asked.state, asked.price, asked.order_qty)
     assert D(2) == asked.exposure_qty
     system.sim.run_for(SECOND)
-    call, request, answer = venue.hanging[0]
+    _call, request, answer = venue.hanging[0]
     answer.set(venue._amend(request))
     system.sim.run_for(SECOND)
     view = system.order(ticket).get(timeout=1)
@@ -198,7 +198,7 @@ def test_amends_that_have_not_left_become_one() -> None:
     for price in ("99", "98", "97"):
         system.amend(ticket, price=D(price)).get(timeout=1)
     system.sim.run_for(SECOND)
-    call, request, answer = venue.hanging[0]
+    _call, request, answer = venue.hanging[0]
     answer.set(venue._amend(request))
     system.sim.run_for(SECOND)
     view = system.order(ticket).get(timeout=1)
@@ -232,7 +232,7 @@ def test_a_fill_before_its_acknowledgement_is_the_acknowledgement() -> None:
     system = simulated(venue)
     ticket = system.submit(order(qty="2"))
     system.sim.run_for(SECOND)
-    call, request, answer = venue.hanging[0]
+    _call, request, answer = venue.hanging[0]
     done = venue._place(request)
     venue.push(venue.fill(ticket.client_order_id, "x1", "1"))
     system.sim.run_for(SECOND)
@@ -250,7 +250,7 @@ def test_a_fill_under_the_venues_id_finds_its_order_once_that_is_known() -> None
     system = simulated(venue)
     ticket = system.submit(order(qty="2"))
     system.sim.run_for(SECOND)
-    call, request, answer = venue.hanging[0]
+    _call, request, answer = venue.hanging[0]
     done = venue._place(request)
     assert isinstance(done, Done)
     venue_id = venue.orders[ticket.client_order_id].venue_order_id

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from actors import Until, ExecutionSystem
+from actors import ExecutionSystem, Until
 from actors.hub import Hub, Subscription
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
 from engine.messages import Alarm, Event, EventsMissed, OrderAccepted, OrderPending
@@ -136,7 +136,7 @@ def test_a_thread_iterates_over_events_until_the_system_stops() -> None:
 
         thread = threading.Thread(target=read)
         thread.start()
-            for _ in range(5):
+        for _ in range(5):
             system.submit(order()).wait(10, Until.ACCEPTED)
     thread.join(10)
     assert ["OrderPending", "OrderAccepted"] * 5 == seen

@@ -83,14 +83,14 @@ def test_a_stopped_system_refuses_everything() -> None:
         lambda: system.cancel(ticket),
         lambda: system.amend(ticket, price=Decimal(98)),
         lambda: system.order(ticket),
-        lambda: system.orders(),
-        lambda: system.snapshot(),
-        lambda: system.portfolio(),
+        system.orders,
+        system.snapshot,
+        system.portfolio,
         lambda: system.watch(ticket.client_order_id),
         lambda: ticket.wait(1),
         lambda: system.settle(ticket, OrderState.CANCELLED, "why"),
         lambda: system.set_baseline("BTC/USDT", Decimal(1), None),
-        lambda: system.start(),
+        system.start,
     ):
         with pytest.raises(SystemStopped):
             call()
@@ -102,8 +102,8 @@ def test_a_system_that_was_not_started_refuses() -> None:
     for call in (
         lambda: system.submit(order()),
         lambda: system.cancel("x"),
-        lambda: system.orders(),
-        lambda: system.stop(),
+        system.orders,
+        system.stop,
     ):
         with pytest.raises(SystemStopped):
             call()
@@ -327,7 +327,7 @@ def test_a_blocking_call_in_a_callback_is_refused() -> None:
     with ExecutionSystem([paper()]) as system:
 
         def blocking(event: object) -> None:
-            for call in (lambda: system.orders().get(timeout=1), lambda: system.stop()):
+            for call in (lambda: system.orders().get(timeout=1), system.stop):
                 try:
                     call()
                 except BlockingCallError as error:

@@ -1,4 +1,7 @@
-"""An order's life: acks, ends, silence, evidence. Executions and requests have files of their own."""
+"""An order's life: acks, ends, silence, evidence.
+
+Executions and requests have files of their own.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ from tests.order_kit import CID, D, Held, at_venue, bust, fill, seen, terms
 S = VenueStatus
 
 
-# --- before it leaves -------------------------------------------------------------------------------
+# --- before it leaves -----------------------------------------------------------------------------
 
 
 def test_a_new_order_is_pending_and_one_we_adopt_was_sent() -> None:
@@ -76,11 +79,11 @@ def test_only_an_order_that_never_left_ends_by_our_own_word(
     """Sent is sent: after that our word is a contradiction, kept and asked about."""
     waiting = Held(sent=False)
     waiting.take(message)
-    assert state is waiting.state
+    assert state is waiting.state()
     assert is_settled(waiting.order)
     sent = at_venue()
     sent.take(message)
-    assert OrderState.ACCEPTED is sent.state
+    assert OrderState.ACCEPTED is sent.state()
     assert (Verdict.QUARANTINE, "contradiction") == (sent.last.verdict, sent.last.anomaly)
     assert has_questions(sent.order)
 
@@ -94,7 +97,7 @@ def test_a_message_that_is_not_to_an_order_raises_and_changes_nothing() -> None:
     assert len(held.ledger) == 0
 
 
-# --- acks ----------------------------------------------------------------------------------------------
+# --- acks -----------------------------------------------------------------------------------------
 
 
 def test_a_second_ack_adds_nothing_but_an_id() -> None:
@@ -120,31 +123,31 @@ def test_a_quantity_told_late_completes_an_order_that_had_filled() -> None:
     """A cash-sized order has no quantity until the venue says one; then arithmetic decides."""
     held = Held(terms(None, kind=OrderType.MARKET, price=None, cash="1000"))
     held.take(fill("E1", "4"))
-    assert (OrderState.PARTIAL, None) == (held.state, leaves_qty(held.order))
+    assert (OrderState.PARTIAL, None) == (held.state(), leaves_qty(held.order))
     assert exposure_qty(held.order) is None
     held.take(Accepted(CID, 12, "v1", D(4)))
-    assert (OrderState.FILLED, D(0)) == (held.state, leaves_qty(held.order))
+    assert (OrderState.FILLED, D(0)) == (held.state(), leaves_qty(held.order))
 
 
 def test_a_quantity_told_after_the_end_gives_what_it_would_have_given_before() -> None:
     """End, fills and quantity come to FILLED in any order."""
     held = Held(terms(None, kind=OrderType.MARKET, price=None, cash="1000"))
     held.take(fill("E1", "4"), Cancelled(CID, 11), Accepted(CID, 12, "v1", D(4)))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
 
 
 def test_a_suspended_order_works_again_when_it_resumes_fills_or_is_seen_working() -> None:
     """What fills works; a look that is newer than the suspension counts as well."""
     for again in (Resumed(CID, 9), fill("E1", "4", ts=9), seen(S.WORKING, 9)):
         held = at_venue(None, Suspended(CID, 5))
-        assert OrderState.SUSPENDED is held.state
+        assert OrderState.SUSPENDED is held.state()
         held.take(Accepted(CID, 6))
-        assert OrderState.SUSPENDED is held.state, "an ack says nothing about working"
+        assert OrderState.SUSPENDED is held.state(), "an ack says nothing about working"
         held.take(again)
         assert Life.ACCEPTED is held.order.life
 
 
-# --- stops ------------------------------------------------------------------------------------------------
+# --- stops ----------------------------------------------------------------------------------------
 
 STOPS = [
     terms(kind=OrderType.STOP, price=None, stop_px="90"),
@@ -155,7 +158,7 @@ STOPS = [
 
 @pytest.mark.parametrize("submit", STOPS, ids=lambda t: t.order_type.name)
 def test_a_fill_proves_that_a_stop_was_elected(submit: object) -> None:
-    """Also for a trailing stop, which has no stop_px, by a revision, and next to an inferred fill."""
+    """Also a trailing stop without stop_px, by a revision, and next to an inferred fill."""
     assert isinstance(submit, type(terms()))
     for first in (
         fill("E1"),
@@ -163,7 +166,7 @@ def test_a_fill_proves_that_a_stop_was_elected(submit: object) -> None:
         fill("I1", total="4", inferred=True),
     ):
         held = at_venue(submit, first)
-        assert (Life.TRIGGERED, OrderState.PARTIAL) == (held.order.life, held.state)
+        assert (Life.TRIGGERED, OrderState.PARTIAL) == (held.order.life, held.state())
     reopened = at_venue(submit, fill("E1", "10"), bust("E1"))
     assert Life.TRIGGERED is reopened.order.life
 
@@ -172,7 +175,7 @@ def test_a_triggered_stop_stays_triggered_through_doubt_and_a_false_end() -> Non
     """What has filled was elected, whatever the last look called it."""
     submit = STOPS[0]
     held = at_venue(submit, fill("E1"), OrderNotFound(CID, 21, 20))
-    assert OrderState.IN_DOUBT is held.state
+    assert OrderState.IN_DOUBT is held.state()
     held.take(seen(S.WORKING, 30))
     assert Life.TRIGGERED is held.order.life
     held.take(Cancelled(CID, 40), seen(S.WORKING, 50))
@@ -190,22 +193,25 @@ def test_a_false_end_comes_back_in_the_state_that_was_seen() -> None:
 def test_triggered_is_said_once() -> None:
     """A second election adds nothing but the child's id."""
     held = at_venue(STOPS[0], Triggered(CID, 5, "child"))
-    assert OrderState.TRIGGERED is held.state
+    assert OrderState.TRIGGERED is held.state()
     held.take(Triggered(CID, 6, "child"))
     assert not held.last.changed
 
 
-# --- ends --------------------------------------------------------------------------------------------------
+# --- ends -----------------------------------------------------------------------------------------
 
 
 def test_a_cancelled_order_settles_when_executions_explain_the_venues_total() -> None:
-    """It is kept, asked about and counted until then, and no longer: this was 'unverified' for ever."""
+    """It is kept, asked about and counted until then, and no longer.
+
+    This was 'unverified' for ever.
+    """
     held = at_venue(None, fill("E1", "4"), Cancelled(CID, 11, cum_qty=D(7)))
-    assert (OrderState.CANCELLED, D(3)) == (held.state, exposure_qty(held.order))
+    assert (OrderState.CANCELLED, D(3)) == (held.state(), exposure_qty(held.order))
     assert has_questions(held.order)
     assert not is_settled(held.order)
     held.take(fill("E2", "3", ts=8))
-    assert (OrderState.CANCELLED, D(0)) == (held.state, exposure_qty(held.order))
+    assert (OrderState.CANCELLED, D(0)) == (held.state(), exposure_qty(held.order))
     assert is_settled(held.order)
     assert not has_questions(held.order)
 
@@ -214,16 +220,19 @@ def test_the_first_end_stands_and_a_later_one_brings_at_most_a_claim() -> None:
     """Two ends are one end; a total that only the second states still counts."""
     held = at_venue(None, Expired(CID, 5))
     held.take(Cancelled(CID, 6, cum_qty=D(2)))
-    assert (OrderState.EXPIRED, D(2)) == (held.state, exposure_qty(held.order))
+    assert (OrderState.EXPIRED, D(2)) == (held.state(), exposure_qty(held.order))
     held.take(Cancelled(CID, 7, cum_qty=D(2)))
     assert not held.last.changed
 
 
 def test_an_end_of_a_denied_order_is_kept_with_its_total() -> None:
-    """We never sent it, so this is a contradiction; what the venue claims to have filled still counts."""
+    """We never sent it, so this is a contradiction.
+
+    What the venue claims to have filled still counts.
+    """
     held = Held(sent=False)
     held.take(Denied(CID, 2, "RISK"), Cancelled(CID, 5, cum_qty=D(2)))
-    assert (OrderState.DENIED, D(2)) == (held.state, exposure_qty(held.order))
+    assert (OrderState.DENIED, D(2)) == (held.state(), exposure_qty(held.order))
     assert Verdict.QUARANTINE is held.last.verdict
 
 
@@ -231,62 +240,65 @@ def test_a_refusal_of_a_filled_order_is_kept_and_stands_once_the_fill_is_busted(
     """Fill and refusal contradict each other; the outcome must not depend on which came first."""
     refused_late = at_venue(None, fill("E1", "10"), Rejected(CID, 12))
     assert (OrderState.FILLED, Verdict.QUARANTINE) == (
-        refused_late.state,
+        refused_late.state(),
         refused_late.last.verdict,
     )
     refused_late.take(bust("E1"))
     filled_late = at_venue(None, Rejected(CID, 12), fill("E1", "10"), bust("E1"))
-    assert OrderState.REJECTED is refused_late.state is filled_late.state
+    assert OrderState.REJECTED is refused_late.state() is filled_late.state()
 
 
 def test_an_answer_older_than_the_last_fact_ends_nothing_and_is_asked_again() -> None:
     """A look sent before the last fact may be right; the next one will tell."""
     held = at_venue(None, fill("E1", "4", ts=20))
     held.take(seen(S.CANCELLED, 15, cum="0"))
-    assert OrderState.PARTIAL is held.state
+    assert OrderState.PARTIAL is held.state()
     assert has_questions(held.order)
     held.take(Cancelled(CID, 17, source=Source.QUERY, sent_ts=15))
-    assert OrderState.PARTIAL is held.state
+    assert OrderState.PARTIAL is held.state()
     held.take(seen(S.CANCELLED, 25))
-    assert OrderState.CANCELLED is held.state
+    assert OrderState.CANCELLED is held.state()
     assert is_settled(held.order)
 
 
 def test_done_for_day_ends_only_when_it_is_final() -> None:
     """A halt of the day changes nothing (DESIGN 3.7)."""
     held = at_venue(None, DoneForDay(CID, 5, final=False))
-    assert OrderState.ACCEPTED is held.state
+    assert OrderState.ACCEPTED is held.state()
     held.take(DoneForDay(CID, 6, final=True))
-    assert OrderState.EXPIRED is held.state
+    assert OrderState.EXPIRED is held.state()
 
 
-# --- silence -----------------------------------------------------------------------------------------------
+# --- silence --------------------------------------------------------------------------------------
 
 
 def test_silence_is_doubt_of_existence_only_while_there_is_no_trace() -> None:
     """An id or a total proves that it was placed, so what is open is its fate."""
     held = Held()
     held.take(OutcomeUnknown(CID, 5))
-    assert (OrderState.IN_DOUBT, Doubt.EXISTENCE) == (held.state, held.order.doubt)
+    assert (OrderState.IN_DOUBT, Doubt.EXISTENCE) == (held.state(), held.order.doubt)
     traced = Held()
     traced.take(seen(S.UNKNOWN, 3, venue_id="v1"), OutcomeUnknown(CID, 5))
     assert Doubt.FATE is traced.order.doubt
 
 
 def test_being_found_at_all_turns_doubt_of_existence_into_doubt_of_fate() -> None:
-    """A word we do not know still proves that the order exists: it can no longer have never arrived."""
+    """A word we do not know still proves that the order exists.
+
+    It can no longer have never arrived.
+    """
     held = Held()
     held.take(OutcomeUnknown(CID, 5), seen(S.UNKNOWN, 9))
     assert Doubt.FATE is held.order.doubt
     held.take(NeverArrived(CID, 20, "lookups"))
-    assert (OrderState.IN_DOUBT, Verdict.QUARANTINE) == (held.state, held.last.verdict)
+    assert (OrderState.IN_DOUBT, Verdict.QUARANTINE) == (held.state(), held.last.verdict)
 
 
 def test_proven_absence_ends_a_doubt_of_existence_and_nothing_else() -> None:
     """A trace of any kind contradicts the proof: the order stays and a person is called."""
     held = Held()
     held.take(OutcomeUnknown(CID, 5), CancelOrder(CID, "c1", 6), NeverArrived(CID, 20, "proof"))
-    assert OrderState.REJECTED is held.state
+    assert OrderState.REJECTED is held.state()
     assert is_settled(held.order)
     for contradicted in (
         at_venue(),
@@ -294,21 +306,21 @@ def test_proven_absence_ends_a_doubt_of_existence_and_nothing_else() -> None:
         at_venue(None, OrderNotFound(CID, 6, 5)),
         at_venue(None, fill("E1", "10")),
     ):
-        state = contradicted.state
+        state = contradicted.state()
         contradicted.take(NeverArrived(CID, 20, "proof"))
-        assert (state, Verdict.QUARANTINE) == (contradicted.state, contradicted.last.verdict)
+        assert (state, Verdict.QUARANTINE) == (contradicted.state(), contradicted.last.verdict)
 
 
 def test_a_query_that_does_not_show_a_working_order_opens_its_fate_and_a_list_only_asks() -> None:
     """Absence never ends an order, and a list may leave one out."""
     listed = at_venue(None, OrderNotFound(CID, 6, 5, Source.LIST))
-    assert OrderState.ACCEPTED is listed.state
+    assert OrderState.ACCEPTED is listed.state()
     assert has_questions(listed.order)
     older = at_venue(None, OrderNotFound(CID, 6, 2))
-    assert OrderState.ACCEPTED is older.state
+    assert OrderState.ACCEPTED is older.state()
     assert not has_questions(older.order)
     held = at_venue(None, OrderNotFound(CID, 6, 5))
-    assert (OrderState.IN_DOUBT, Doubt.FATE) == (held.state, held.order.doubt)
+    assert (OrderState.IN_DOUBT, Doubt.FATE) == (held.state(), held.order.doubt)
     assert D(10) == exposure_qty(held.order)
 
 
@@ -317,16 +329,16 @@ def test_a_repeated_ack_does_not_end_a_doubt_of_fate_and_an_answer_does() -> Non
     held = at_venue(None, OrderNotFound(CID, 6, 5))
     held.take(Accepted(CID, 7, "v1"), Accepted(CID, 8, "v1", source=Source.QUERY, sent_ts=4))
     held.take(seen(S.WORKING, 5))
-    assert OrderState.IN_DOUBT is held.state
+    assert OrderState.IN_DOUBT is held.state()
     held.take(Accepted(CID, 9, "v1", source=Source.QUERY, sent_ts=8))
-    assert OrderState.ACCEPTED is held.state
+    assert OrderState.ACCEPTED is held.state()
 
 
 def test_an_end_ends_a_doubt_however_old_the_question() -> None:
     """A doubt is no fact, so there is nothing that the answer could contradict."""
     held = at_venue(None, OrderNotFound(CID, 6, 5))
     held.take(seen(S.CANCELLED, 4))
-    assert OrderState.CANCELLED is held.state
+    assert OrderState.CANCELLED is held.state()
 
 
 def test_an_id_found_with_other_terms_is_not_bound_to_an_order_in_doubt() -> None:
@@ -338,18 +350,21 @@ def test_an_id_found_with_other_terms_is_not_bound_to_an_order_in_doubt() -> Non
     ):
         held = Held()
         held.take(OutcomeUnknown(CID, 5, detail="duplicate id"), other)
-        assert (OrderState.IN_DOUBT, "identity_mismatch") == (held.state, held.last.anomaly)
+        assert (OrderState.IN_DOUBT, "identity_mismatch") == (held.state(), held.last.anomaly)
         assert () == held.order.venue_order_ids
     fits = Held()
     fits.take(OutcomeUnknown(CID, 5), seen(S.WORKING, 9, qty="10", side=Side.BUY, instrument="X"))
-    assert OrderState.ACCEPTED is fits.state
+    assert OrderState.ACCEPTED is fits.state()
 
 
-# --- snapshots --------------------------------------------------------------------------------------------
+# --- snapshots ------------------------------------------------------------------------------------
 
 
 def test_a_total_above_ours_is_a_claim_at_once_however_old() -> None:
-    """A total once stated is true for good (but for busts): it counts as exposure and is fetched."""
+    """A total once stated is true for good (but for busts).
+
+    It counts as exposure and is fetched.
+    """
     held = at_venue(None, fill("E1", "4", ts=20))
     held.take(seen(S.WORKING, 15, cum="7", source=Source.LIST))
     assert D(7) == held.order.claim_qty
@@ -362,9 +377,9 @@ def test_filled_by_a_snapshot_waits_for_the_executions() -> None:
     """A status word fills nothing; without a total, the whole quantity is claimed."""
     held = at_venue()
     held.take(seen(S.FILLED, 9))
-    assert (OrderState.ACCEPTED, D(10)) == (held.state, held.order.claim_qty)
+    assert (OrderState.ACCEPTED, D(10)) == (held.state(), held.order.claim_qty)
     held.take(fill("E1", "10"))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
     assert is_settled(held.order)
 
 
@@ -374,7 +389,7 @@ def test_filled_by_a_snapshot_tells_the_quantity_of_a_cash_sized_order() -> None
         held = at_venue(terms(None, kind=OrderType.MARKET, price=None, cash="1000"))
         story = [fill("E1", "4"), seen(S.FILLED, 20, cum="4")]
         held.take(*(story if first else reversed(story)))
-        assert (OrderState.FILLED, D(4)) == (held.state, held.order.order_qty)
+        assert (OrderState.FILLED, D(4)) == (held.state(), held.order.order_qty)
         assert is_settled(held.order)
 
 
@@ -386,11 +401,14 @@ def test_filled_with_a_quantity_told_for_the_first_time_claims_all_of_it() -> No
 
 
 def test_a_quantity_told_by_any_snapshot_completes_what_had_filled() -> None:
-    """Also one whose status moves nothing: this left a complete order working, an invariant broken."""
+    """Also one whose status moves nothing.
+
+    This left a complete order working, an invariant broken.
+    """
     for status in (S.WORKING, S.UNKNOWN, S.PENDING):
         held = at_venue(terms(None), fill("E1", "5"))
         held.take(seen(status, 20, qty="5"))
-        assert OrderState.FILLED is held.state
+        assert OrderState.FILLED is held.state()
 
 
 def test_a_newer_answer_that_agrees_ends_the_question() -> None:
@@ -413,9 +431,9 @@ def test_a_newer_look_that_shows_an_ended_order_working_makes_the_end_false() ->
     """ib_async#191. A second look has to agree, because queries may lag behind the stream."""
     held = at_venue(None, Cancelled(CID, 5))
     held.take(seen(S.WORKING, 4), seen(S.WORKING, 5))
-    assert OrderState.CANCELLED is held.state, "not newer"
+    assert OrderState.CANCELLED is held.state(), "not newer"
     held.take(seen(S.WORKING, 9))
-    assert (OrderState.ACCEPTED, "false_end") == (held.state, held.last.anomaly)
+    assert (OrderState.ACCEPTED, "false_end") == (held.state(), held.last.anomaly)
     assert held.order.end is None
     assert has_questions(held.order)
     lagged = held.take(seen(S.CANCELLED, 20))
@@ -426,12 +444,15 @@ def test_a_newer_list_that_shows_an_ended_order_only_makes_us_ask() -> None:
     """Evidence is ranked: a list does not outrank the stream's end."""
     held = at_venue(None, Cancelled(CID, 5))
     held.take(seen(S.WORKING, 9, source=Source.LIST))
-    assert OrderState.CANCELLED is held.state
+    assert OrderState.CANCELLED is held.state()
     assert has_questions(held.order)
 
 
 def test_a_claim_falls_only_with_a_bust() -> None:
-    """A lower total is a slow list, unless an execution was taken back; then the newest total counts."""
+    """A lower total is a slow list, unless an execution was taken back.
+
+    Then the newest total counts.
+    """
     slow = at_venue(None, Cancelled(CID, 5, cum_qty=D(7)))
     slow.take(seen(S.CANCELLED, 9, cum="4"))
     assert D(7) == exposure_qty(slow.order)
@@ -450,7 +471,7 @@ def test_numbers_that_cannot_be_are_quarantined() -> None:
         assert ("malformed_report", D(0)) == (held.last.anomaly, held.order.claim_qty)
 
 
-# --- a person --------------------------------------------------------------------------------------------
+# --- a person -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -462,7 +483,7 @@ def test_a_person_settles_what_nobody_can_prove(state: OrderState) -> None:
     held = Held()
     held.take(OutcomeUnknown(CID, 5), CancelOrder(CID, "c1", 6), OutcomeUnknown(CID, 7, "c1"))
     held.take(SettleOrder(CID, 9, state, "asked the venue by phone"))
-    assert state is held.state
+    assert state is held.state()
     assert not has_questions(held.order)
     assert not is_in_flight(held.order)
     assert is_open(held.order) == (state is OrderState.ACCEPTED)
@@ -472,7 +493,7 @@ def test_a_person_ends_the_question_about_a_contradiction() -> None:
     """Refused and filled: whatever is said of it, nothing more is asked."""
     held = at_venue(None, fill("E1", "10"), Rejected(CID, 12))
     held.take(SettleOrder(CID, 20, OrderState.CANCELLED, "filled, I have the confirmation"))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
     assert is_settled(held.order)
 
 

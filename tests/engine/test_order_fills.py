@@ -32,7 +32,7 @@ def kinds(held: Held) -> list[tuple[BookingKind, str]]:
     return [(booking.kind, booking.fill.exec_id) for booking in held.last.bookings]
 
 
-# --- once, in any state -----------------------------------------------------------------------------
+# --- once, in any state ---------------------------------------------------------------------------
 
 
 def test_a_fill_is_booked_once() -> None:
@@ -47,7 +47,7 @@ def test_a_fill_before_the_ack_implies_it() -> None:
     """FIX XCH.A.1.c: the ack that follows is stale."""
     held = Held()
     held.take(fill("E1"), Accepted(CID, 11, "v1"))
-    assert (OrderState.PARTIAL, ("v1",)) == (held.state, held.order.venue_order_ids)
+    assert (OrderState.PARTIAL, ("v1",)) == (held.state(), held.order.venue_order_ids)
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -56,12 +56,16 @@ def test_a_late_fill_is_booked_and_the_end_stands_until_it_is_complete(
 ) -> None:
     """DESIGN 3.7: flagged, leaves stay 0, FILLED only when nothing is missing."""
     held = at_venue(None, end)
-    ended = held.state
+    ended = held.state()
     held.take(fill("E1", "4"))
-    assert (ended, "late_fill", Verdict.LATE) == (held.state, held.last.anomaly, held.last.verdict)
+    assert (ended, "late_fill", Verdict.LATE) == (
+        held.state(),
+        held.last.anomaly,
+        held.last.verdict,
+    )
     assert (D(4), D(0)) == (held.order.cum_qty, leaves_qty(held.order))
     held.take(fill("E2", "6"))
-    assert (OrderState.FILLED, "late_fill") == (held.state, held.last.anomaly)
+    assert (OrderState.FILLED, "late_fill") == (held.state(), held.last.anomaly)
     assert is_settled(held.order)
 
 
@@ -73,20 +77,20 @@ def test_a_fill_of_an_order_that_was_refused_makes_us_ask(word: Rejected | Denie
     assert (D(4), "late_fill") == (held.order.cum_qty, held.last.anomaly)
     assert has_questions(held.order)
     held.take(fill("E2", "6"))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
 
 
 def test_a_fill_of_an_order_not_known_as_sent_is_booked_and_flagged() -> None:
     """It did leave, whatever we thought."""
     held = Held(sent=False)
     held.take(fill("E1", "4"))
-    assert (OrderState.PARTIAL, "late_fill") == (held.state, held.last.anomaly)
+    assert (OrderState.PARTIAL, "late_fill") == (held.state(), held.last.anomaly)
 
 
 def test_an_overfill_is_booked_whole_and_flagged() -> None:
     """The position needs it; leaves are 0, never negative."""
     held = at_venue(None, fill("E1", "8"), fill("E2", "5"))
-    assert (OrderState.FILLED, "overfill") == (held.state, held.last.anomaly)
+    assert (OrderState.FILLED, "overfill") == (held.state(), held.last.anomaly)
     held.take(fill("E3", "1"))
     assert (D(14), D(0), "overfill") == (
         held.order.cum_qty,
@@ -99,11 +103,11 @@ def test_a_fill_ends_a_doubt_of_existence_and_not_one_of_fate() -> None:
     """It was placed, then; where it is now the fill does not say."""
     held = Held()
     held.take(OutcomeUnknown(CID, 5), fill("E1"))
-    assert (OrderState.PARTIAL, None) == (held.state, held.order.doubt)
+    assert (OrderState.PARTIAL, None) == (held.state(), held.order.doubt)
     fate = at_venue(None, OrderNotFound(CID, 6, 5), fill("E1"))
-    assert (OrderState.IN_DOUBT, Doubt.FATE) == (fate.state, fate.order.doubt)
+    assert (OrderState.IN_DOUBT, Doubt.FATE) == (fate.state(), fate.order.doubt)
     fate.take(fill("E2", "6"))
-    assert OrderState.FILLED is fate.state
+    assert OrderState.FILLED is fate.state()
 
 
 def test_a_fill_with_other_numbers_under_a_known_id_is_kept_as_a_contradiction() -> None:
@@ -119,7 +123,7 @@ def test_time_does_not_run_backwards_with_late_deliveries() -> None:
     assert 50 == held.order.ts
 
 
-# --- fees, claims, ids ------------------------------------------------------------------------------
+# --- fees, claims, ids ----------------------------------------------------------------------------
 
 
 def test_a_fee_told_later_is_booked_as_a_fee_and_once() -> None:
@@ -146,7 +150,7 @@ def test_a_repetition_may_bring_a_total_or_an_id() -> None:
     assert D(4) == held.order.cum_qty
 
 
-# --- revisions --------------------------------------------------------------------------------------
+# --- revisions ------------------------------------------------------------------------------------
 
 
 def test_a_revision_takes_the_place_of_its_predecessor() -> None:
@@ -179,18 +183,18 @@ def test_a_restated_execution_of_an_ended_order_is_not_a_late_fill() -> None:
     assert ("", D(4), OrderState.CANCELLED) == (
         held.last.anomaly,
         held.order.cum_qty,
-        held.state,
+        held.state(),
     )
 
 
-# --- busts and corrections --------------------------------------------------------------------------
+# --- busts and corrections ------------------------------------------------------------------------
 
 
 def test_a_bust_reopens_the_quantity_where_no_end_stands_and_asks() -> None:
     """Whether the venue works what it gave back is for it to say (DESIGN 3.7)."""
     held = at_venue(None, fill("E1", "10"), bust("E1"))
     assert (OrderState.ACCEPTED, D(10), "reopened") == (
-        held.state,
+        held.state(),
         leaves_qty(held.order),
         held.last.anomaly,
     )
@@ -203,7 +207,7 @@ def test_a_bust_after_an_end_leaves_the_end() -> None:
     """Only the quantity moves."""
     held = at_venue(None, fill("E1", "10"), Cancelled(CID, 11), bust("E1"))
     assert (OrderState.CANCELLED, D(0), D(0)) == (
-        held.state,
+        held.state(),
         held.order.cum_qty,
         leaves_qty(held.order),
     )
@@ -218,8 +222,8 @@ def test_a_bust_before_its_fill_voids_it_on_arrival_and_proves_the_placement() -
     early.take(fill("E1"))
     assert "void_fill" == early.last.anomaly
     late.take(fill("E1"), bust("E1"))
-    assert (OrderState.ACCEPTED, D(0)) == (early.state, early.order.cum_qty)
-    assert (OrderState.ACCEPTED, D(0)) == (late.state, late.order.cum_qty)
+    assert (OrderState.ACCEPTED, D(0)) == (early.state(), early.order.cum_qty)
+    assert (OrderState.ACCEPTED, D(0)) == (late.state(), late.order.cum_qty)
     early.take(NeverArrived(CID, 50, "lookups"))
     assert Verdict.QUARANTINE is early.last.verdict
 
@@ -252,7 +256,7 @@ def test_a_correction_is_a_bust_and_a_fill_in_one_in_either_order(early: bool) -
     story = [fill("T1", "10"), correct("T1", "T2", "8", "101")]
     held = at_venue(None, *(reversed(story) if early else story))
     assert (OrderState.PARTIAL, D(8), D(808)) == (
-        held.state,
+        held.state(),
         held.order.cum_qty,
         held.order.cum_cost,
     )
@@ -295,7 +299,7 @@ def test_a_correction_keeps_what_it_does_not_say() -> None:
     assert D(0) == held.order.cum_qty
 
 
-# --- combos -----------------------------------------------------------------------------------------
+# --- combos ---------------------------------------------------------------------------------------
 
 
 def test_legs_feed_positions_and_the_combo_feeds_the_order() -> None:
@@ -329,23 +333,23 @@ def test_a_leg_proves_that_its_order_was_placed() -> None:
     leg = fill("L1", "1", feeds=Feeds.POSITION, instrument="LEG1", venue_id="v9")
     sent = Held()
     sent.take(leg)
-    assert (OrderState.ACCEPTED, ("v9",)) == (sent.state, sent.order.venue_order_ids)
+    assert (OrderState.ACCEPTED, ("v9",)) == (sent.state(), sent.order.venue_order_ids)
     doubted = Held()
     doubted.take(OutcomeUnknown(CID, 5), leg, NeverArrived(CID, 50, "lookups"))
-    assert (OrderState.ACCEPTED, Verdict.QUARANTINE) == (doubted.state, doubted.last.verdict)
+    assert (OrderState.ACCEPTED, Verdict.QUARANTINE) == (doubted.state(), doubted.last.verdict)
 
 
 def test_a_leg_after_the_end_is_no_late_fill_and_one_of_a_denied_order_is() -> None:
     """Legs are often told after the combo's own execution; of an order never sent they are not."""
     leg = fill("L1", "1", feeds=Feeds.POSITION, instrument="LEG1")
     done = at_venue(None, fill("C1", "10", feeds=Feeds.ORDER), leg)
-    assert ("", OrderState.FILLED) == (done.last.anomaly, done.state)
+    assert ("", OrderState.FILLED) == (done.last.anomaly, done.state())
     denied = Held(sent=False)
     denied.take(Denied(CID, 2, "RISK"), leg)
     assert ("late_fill", Life.DENIED) == (denied.last.anomaly, denied.order.life)
 
 
-# --- inferred fills ---------------------------------------------------------------------------------
+# --- inferred fills -------------------------------------------------------------------------------
 
 
 def test_an_inferred_fill_makes_room_for_the_real_ones() -> None:
@@ -385,12 +389,15 @@ def test_an_inference_without_a_total_covers_the_claim_and_nothing_else() -> Non
     assert D(5) == held.order.cum_qty
 
 
-# --- splits -----------------------------------------------------------------------------------------
+# --- splits ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", ["2", "3", "7", "0.1", "1.5"])
 def test_a_split_rescales_fills_and_sums_alike(ratio: str) -> None:
-    """100/3 has no exact decimal: the sum over fills is the sum, and a later bust takes back exactly that."""
+    """100/3 has no exact decimal.
+
+    The sum over fills is the sum, and a later bust takes back exactly that.
+    """
     held = at_venue(None, fill("E1", "3", "100"), fill("E2", "4", "100.01"))
     with exact():
         held.take(Restated(CID, 20, D(10) * D(ratio), ratio=D(ratio)))  # judged by check_ledger
@@ -402,10 +409,10 @@ def test_a_split_rescales_fills_and_sums_alike(ratio: str) -> None:
 def test_a_split_of_a_filled_order_leaves_it_filled() -> None:
     """Both sides of the comparison are rescaled."""
     held = at_venue(None, fill("E1", "10"), Restated(CID, 20, D(20), ratio=D(2)))
-    assert (OrderState.FILLED, D(20)) == (held.state, held.order.cum_qty)
+    assert (OrderState.FILLED, D(20)) == (held.state(), held.order.cum_qty)
 
 
-# --- the ledger -------------------------------------------------------------------------------------
+# --- the ledger -----------------------------------------------------------------------------------
 
 
 def test_bookings_can_be_taken_back_in_their_old_places() -> None:

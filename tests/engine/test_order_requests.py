@@ -18,7 +18,6 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.order import Doubt, exposure_qty, has_questions, is_settled, leaves_qty
-from engine.statechart import Verdict
 from engine.values import OrderState, OrderType
 from tests.order_kit import CID, D, Held, at_venue, bust, fill, seen, terms
 
@@ -49,21 +48,23 @@ def reqs(held: Held) -> list[str]:
     return [out.req_id for out in held.order.requests]
 
 
-# --- asking -----------------------------------------------------------------------------------------
+# --- asking ---------------------------------------------------------------------------------------
 
 
 def test_a_request_names_the_venues_latest_id_and_changes_no_term() -> None:
     """Old terms stay in force until the venue confirms."""
     held = at_venue(None, amend("a1", "12", "101"))
-    assert Amend(CID, "a1", "X", D(12), D(101), None, "v1") == held.last.request
+    asked: object = held.last.request
+    assert Amend(CID, "a1", "X", D(12), D(101), None, "v1") == asked
     assert (OrderState.PENDING_REPLACE, D(10), D(100)) == (
-        held.state,
+        held.state(),
         held.order.order_qty,
         held.order.price,
     )
     held.take(cancel())
-    assert Cancel(CID, "c1", "X", "v1") == held.last.request
-    assert OrderState.PENDING_CANCEL is held.state
+    asked = held.last.request
+    assert Cancel(CID, "c1", "X", "v1") == asked
+    assert OrderState.PENDING_CANCEL is held.state()
 
 
 def test_the_same_request_again_is_not_sent_again() -> None:
@@ -83,7 +84,7 @@ def test_a_terminal_order_sends_nothing_but_an_amend_that_reopens_it() -> None:
     held.take(amend("a2", "15"))
     assert isinstance(held.last.request, Amend)
     ended = at_venue(None, Cancelled(CID, 5), fill("E1", "10"), amend("a1", "15"))
-    assert OrderState.FILLED is ended.state
+    assert OrderState.FILLED is ended.state()
     assert ended.last.refused
 
 
@@ -91,7 +92,7 @@ def test_a_partial_fill_never_clears_a_request() -> None:
     """FIX B.1.b, C.3: the overlay stays, quantities move."""
     held = at_venue(None, cancel(), amend("a1", "12"), fill("E1"))
     assert (OrderState.PENDING_CANCEL, ["c1", "a1"], D(4)) == (
-        held.state,
+        held.state(),
         reqs(held),
         held.order.cum_qty,
     )
@@ -102,20 +103,20 @@ def test_exposure_takes_the_largest_of_all_outstanding_terms() -> None:
     held = at_venue(None, amend("a1", "15"), amend("a2", "12"), fill("E1"))
     assert (D(6), D(11)) == (leaves_qty(held.order), exposure_qty(held.order))
     held.take(fill("E2", "6"))
-    assert (OrderState.FILLED, D(5)) == (held.state, exposure_qty(held.order))
+    assert (OrderState.FILLED, D(5)) == (held.state(), exposure_qty(held.order))
     assert not is_settled(held.order)
     held.take(ReplaceRefused(CID, 20, "a1"), ReplaceRefused(CID, 20, "a2"))
     assert D(0) == exposure_qty(held.order)
     assert is_settled(held.order)
 
 
-# --- answers ----------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------
 
 
 def test_a_refusal_derives_the_state_from_the_facts_and_a_refused_cancel_is_looked_into() -> None:
     """passivbot#514: refused may mean filled, so it proves nothing."""
     held = at_venue(None, cancel(), fill("E1"), CancelRefused(CID, 12, "c1", "too late"))
-    assert (OrderState.PARTIAL, True) == (held.state, has_questions(held.order))
+    assert (OrderState.PARTIAL, True) == (held.state(), has_questions(held.order))
     held.take(CancelRefused(CID, 13, "c1"))
     assert not held.last.changed
 
@@ -124,38 +125,38 @@ def test_each_request_is_answered_by_its_own_id() -> None:
     """D.2.a, X.13: another one stays outstanding."""
     held = at_venue(None, cancel("c1"), cancel("c2"), amend("a1", "12"))
     held.take(CancelRefused(CID, 12, "c1"))
-    assert (OrderState.PENDING_CANCEL, ["c2", "a1"]) == (held.state, reqs(held))
+    assert (OrderState.PENDING_CANCEL, ["c2", "a1"]) == (held.state(), reqs(held))
     held.take(CancelRefused(CID, 12, "c2"))
-    assert OrderState.PENDING_REPLACE is held.state
+    assert OrderState.PENDING_REPLACE is held.state()
     held.take(replaced("a1", "12"))
-    assert (OrderState.ACCEPTED, D(12)) == (held.state, held.order.order_qty)
+    assert (OrderState.ACCEPTED, D(12)) == (held.state(), held.order.order_qty)
 
 
 def test_an_end_answers_all_requests() -> None:
     """Nothing is left to ask for."""
     held = at_venue(None, cancel(), amend("a1", "12"), Cancelled(CID, 12, "c1"))
-    assert (OrderState.CANCELLED, []) == (held.state, reqs(held))
+    assert (OrderState.CANCELLED, []) == (held.state(), reqs(held))
 
 
 def test_replaced_to_what_is_filled_or_less_completes() -> None:
     """FIX C.3.b: stop executing; below cum the venue's granted total stands and nothing is left."""
     for qty in ("4", "3"):
         held = at_venue(None, fill("E1", "4"), amend("a1", qty), replaced("a1", qty))
-        assert (OrderState.FILLED, D(0)) == (held.state, leaves_qty(held.order))
+        assert (OrderState.FILLED, D(0)) == (held.state(), leaves_qty(held.order))
 
 
 def test_a_filled_order_is_reopened_by_a_larger_quantity() -> None:
     """FIX C.1.c."""
     held = at_venue(None, fill("E1", "10"), amend("a1", "15"), replaced("a1", "15"))
-    assert (OrderState.PARTIAL, D(5)) == (held.state, leaves_qty(held.order))
+    assert (OrderState.PARTIAL, D(5)) == (held.state(), leaves_qty(held.order))
 
 
 def test_an_answer_after_an_end_changes_no_terms_also_of_a_filled_order() -> None:
     """A late Replaced of an order that was cancelled, then completed, broke an invariant."""
     held = at_venue(None, amend("a1", "15"), Cancelled(CID, 12), fill("E1", "10"))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
     held.take(replaced("a1", "15"), replaced(None, "15"), Restated(CID, 20, D(15)))
-    assert (OrderState.FILLED, D(10)) == (held.state, held.order.order_qty)
+    assert (OrderState.FILLED, D(10)) == (held.state(), held.order.order_qty)
 
 
 def test_a_repeated_answer_does_not_bring_back_older_terms() -> None:
@@ -183,11 +184,11 @@ def test_the_order_of_two_answers_matters_and_the_last_one_counts() -> None:
 def test_an_answer_to_our_amend_ends_a_doubt_of_fate_and_a_repeated_one_does_not() -> None:
     """It could only be given by a venue that works the order."""
     held = at_venue(None, amend("a1", "12"), OrderNotFound(CID, 30, 29))
-    assert OrderState.IN_DOUBT is held.state
+    assert OrderState.IN_DOUBT is held.state()
     held.take(replaced("a1", "12", ts=31))
-    assert OrderState.ACCEPTED is held.state
+    assert OrderState.ACCEPTED is held.state()
     held.take(OrderNotFound(CID, 40, 39), replaced("a1", "12", ts=31))
-    assert (OrderState.IN_DOUBT, Doubt.FATE) == (held.state, held.order.doubt)
+    assert (OrderState.IN_DOUBT, Doubt.FATE) == (held.state(), held.order.doubt)
 
 
 def test_a_restatement_is_not_asked_for_and_counts() -> None:
@@ -197,28 +198,28 @@ def test_a_restatement_is_not_asked_for_and_counts() -> None:
     held.take(Restated(CID, 12, D(8)))
     assert not held.last.changed
     held.take(Restated(CID, 13, D(4)))
-    assert OrderState.FILLED is held.state
+    assert OrderState.FILLED is held.state()
 
 
 def test_a_total_of_nothing_leaves_nothing_and_claims_no_completion() -> None:
     """Reduced to 0 before any fill: nothing can fill, and it is not filled."""
     held = at_venue(None, Restated(CID, 12, D(0)))
-    assert (OrderState.ACCEPTED, D(0)) == (held.state, leaves_qty(held.order))
+    assert (OrderState.ACCEPTED, D(0)) == (held.state(), leaves_qty(held.order))
     busted = at_venue(None, fill("E1", "4"), Restated(CID, 12, D(0)), bust("E1"))
-    assert (OrderState.ACCEPTED, D(0)) == (busted.state, exposure_qty(busted.order))
+    assert (OrderState.ACCEPTED, D(0)) == (busted.state(), exposure_qty(busted.order))
 
 
-# --- unknown outcomes -------------------------------------------------------------------------------
+# --- unknown outcomes -----------------------------------------------------------------------------
 
 
 def test_a_request_of_unknown_outcome_shows_as_doubt_and_is_asked_about() -> None:
     """Silence about a cancel is neither a cancel nor a refusal."""
     held = at_venue(None, cancel(), OutcomeUnknown(CID, 12, "c1"))
-    assert (OrderState.IN_DOUBT, True) == (held.state, has_questions(held.order))
+    assert (OrderState.IN_DOUBT, True) == (held.state(), has_questions(held.order))
     held.take(OutcomeUnknown(CID, 13, "c1"))
     assert not held.last.changed
     held.take(RequestPending(CID, 14, "c1"))
-    assert OrderState.PENDING_CANCEL is held.state, "the venue has it: it is in sight again"
+    assert OrderState.PENDING_CANCEL is held.state(), "the venue has it: it is in sight again"
 
 
 def test_an_amend_of_unknown_outcome_blocks_amends_and_never_the_cancel() -> None:
@@ -237,7 +238,7 @@ def test_an_amend_of_unknown_outcome_is_answered_by_a_newer_look_at_its_terms() 
     assert D(10) == held.order.order_qty, "asked before it became unknown"
     held.take(seen(S.WORKING, 20, qty="12", price="101"))
     assert (OrderState.ACCEPTED, D(12), D(101)) == (
-        held.state,
+        held.state(),
         held.order.order_qty,
         held.order.price,
     )
@@ -250,7 +251,7 @@ def test_old_terms_prove_nothing_about_an_amend_of_unknown_outcome() -> None:
     """It may be on its way; how long is for reconcile to say."""
     held = at_venue(None, amend("a1", "12"), OutcomeUnknown(CID, 12, "a1"))
     held.take(seen(S.WORKING, 20, qty="10", price="100"))
-    assert (OrderState.IN_DOUBT, ["a1"]) == (held.state, reqs(held))
+    assert (OrderState.IN_DOUBT, ["a1"]) == (held.state(), reqs(held))
 
 
 def test_terms_that_nobody_asked_for_are_taken_over_and_looked_at_again() -> None:
@@ -268,9 +269,9 @@ def test_terms_that_nobody_asked_for_are_taken_over_and_looked_at_again() -> Non
 def test_a_newer_look_at_a_larger_quantity_reopens_a_filled_order() -> None:
     """The raise we lost sight of took effect."""
     held = at_venue(None, fill("E1", "10"), amend("a1", "15"), OutcomeUnknown(CID, 12, "a1"))
-    assert (OrderState.FILLED, D(5), ["a1"]) == (held.state, exposure_qty(held.order), reqs(held))
+    assert (OrderState.FILLED, D(5), ["a1"]) == (held.state(), exposure_qty(held.order), reqs(held))
     held.take(seen(S.WORKING, 20, qty="15", cum="10"))
-    assert (OrderState.PARTIAL, D(5), []) == (held.state, leaves_qty(held.order), reqs(held))
+    assert (OrderState.PARTIAL, D(5), []) == (held.state(), leaves_qty(held.order), reqs(held))
 
 
 def test_a_market_orders_shown_price_and_a_moving_trail_are_no_new_terms() -> None:
@@ -284,10 +285,13 @@ def test_a_market_orders_shown_price_and_a_moving_trail_are_no_new_terms() -> No
 
 
 def test_a_filled_order_waits_for_no_cancel() -> None:
-    """Once it is done nothing is left to cancel: silence, or a look that shows it done, ends the request."""
+    """Once it is done nothing is left to cancel.
+
+    Silence, or a look that shows it done, ends the request.
+    """
     for last in (OutcomeUnknown(CID, 30, "c1"), seen(S.FILLED, 40, cum="10")):
         held = at_venue(None, cancel(), OutcomeUnknown(CID, 12, "c1"), fill("E1", "10"))
-        assert (OrderState.FILLED, ["c1"]) == (held.state, reqs(held))
+        assert (OrderState.FILLED, ["c1"]) == (held.state(), reqs(held))
         held.take(last)
         assert [] == reqs(held)
 

@@ -1,4 +1,7 @@
-"""The three tables: total, equal to transitions' machine on every cell, and kept to the rules of the design."""
+"""The three tables.
+
+Total, equal to transitions' machine on every cell, and kept to the rules of the design.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def test_the_dict_that_runs_equals_a_transitions_machine_on_every_cell(
 def test_every_cell_has_a_verdict_and_a_reason_where_it_surprises(
     chart: Statechart[Any, Any],
 ) -> None:
-    """Nothing is dropped: the table is total, and says why it books late or keeps a contradiction."""
+    """Nothing is dropped.
+
+    The table is total, and says why it books late or keeps a contradiction.
+    """
     assert len(chart.states) * len(chart.triggers) == len(chart.table)
     for cell in chart.table.values():
         assert cell.verdict in Verdict
@@ -50,7 +56,10 @@ def test_every_cell_has_a_verdict_and_a_reason_where_it_surprises(
 
 
 def test_the_tables_have_the_sizes_the_design_counts() -> None:
-    """Eleven states of life, three of requests, five of links; a new one must be thought through here."""
+    """Eleven states of life, three of requests, five of links.
+
+    A new one must be thought through here.
+    """
     assert (11, 17) == (len(LIFE.states), len(LIFE.triggers))
     assert (3, 5) == (len(REQUEST.states), len(REQUEST.triggers))
     assert (5, 7) == (len(LINK.states), len(LINK.triggers))
@@ -66,7 +75,10 @@ def test_a_fill_is_booked_in_every_state_and_never_quarantined() -> None:
 
 
 def test_an_end_stands_against_every_late_word_but_newer_evidence() -> None:
-    """After an end only a completing fill or REVIVE moves the state; a stale ack resurrects nothing."""
+    """After an end only a completing fill or REVIVE moves the state.
+
+    A stale ack resurrects nothing.
+    """
     for state in ENDED:
         moving = {t for t in LifeTrigger if LIFE.table[state, t].target is not state}
         assert {LifeTrigger.COMPLETE, LifeTrigger.REVIVE} == moving

@@ -1,7 +1,10 @@
-"""A dumb second model of an order: facts and intentions in plain dicts, everything else derived at each look.
+"""A dumb second model of an order.
 
-Written from the rules (reference: FIX order states 3, "facts and intentions kept apart"), not from the engine's tables:
-there is no transition in it. It knows plain orders only: no stops, snapshots, legs or inferred fills.
+Facts and intentions in plain dicts, everything else derived at each look.
+
+Written from the rules (reference: FIX order states 3, "facts and intentions kept apart"), not from
+the engine's tables: there is no transition in it. It knows plain orders only: no stops, snapshots,
+legs or inferred fills.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ class Twin:
         self.cancels: dict[str, bool] = {}  # request -> of unknown outcome
         self.replaces: dict[str, tuple[bool, Decimal]] = {}
 
-    # --- what follows from the facts ---------------------------------------------------------------------------------
+    # --- what follows from the facts --------------------------------------------------------------
 
     @property
     def cum(self) -> Decimal:
@@ -90,7 +93,7 @@ class Twin:
             return "PARTIAL"
         return "ACCEPTED" if self.known else "SUBMITTED"
 
-    # --- facts -------------------------------------------------------------------------------------------------------
+    # --- facts ------------------------------------------------------------------------------------
 
     def take(self, m: Message) -> None:
         """Note one message."""

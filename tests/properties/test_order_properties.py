@@ -156,12 +156,15 @@ def test_every_message_leaves_the_order_as_the_dumb_twin_says(story: list[Messag
                 assert average is None
 
 
-# --- convergence -----------------------------------------------------------------------------------------------------
+# --- convergence ----------------------------------------------------------------------------------
 
 
 @st.composite
 def facts(draw: st.DrawFn) -> list[Message]:
-    """Consistent facts about one order, as a venue knows them: at most one end, one history of each execution."""
+    """Consistent facts about one order, as a venue knows them.
+
+    At most one end, one history of each execution.
+    """
     found: list[Message] = []
     if draw(st.booleans()):
         found.append(Accepted(CID, 2, "v1"))
@@ -201,7 +204,10 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Message], list[Message], list[Mess
 
 
 def outcome(held: Held) -> tuple[object, ...]:
-    """What must not depend on the order of delivery. ``unverified`` may: it says that we ask, not what is so."""
+    """What must not depend on the order of delivery.
+
+    ``unverified`` may: it says that we ask, not what is so.
+    """
     order = held.order
     return (
         public_state(order), order.cum_qty, order.cum_cost, leaves_qty(order), order.order_qty,
@@ -223,7 +229,10 @@ def outcome(held: Held) -> tuple[object, ...]:
 def test_facts_of_a_venue_come_to_the_same_in_any_order_and_number(
     drawn: tuple[list[Message], list[Message], list[Message]], kind: OrderType
 ) -> None:
-    """Acks, executions, revisions, corrections, busts and an end: any permutation, with repetitions, converges."""
+    """Acks, executions, revisions, corrections, busts and an end.
+
+    Any permutation, with repetitions, converges.
+    """
     results = []
     with exact():
         for way in drawn:
@@ -235,7 +244,10 @@ def test_facts_of_a_venue_come_to_the_same_in_any_order_and_number(
 
 @given(st.data(), st.integers(0, 14))
 def test_an_inferred_fill_and_executions_never_add_up(data: st.DataObject, total: int) -> None:
-    """An inference up to a total, among executions in any order: what is booked is the larger of the two."""
+    """An inference up to a total, among executions in any order.
+
+    What is booked is the larger of the two.
+    """
     real = data.draw(st.lists(st.sampled_from(["E1", "E2", "E3", "E4"]), unique=True))
     guess = fill("I1", str(max(total, 1)), "100", total=str(total), inferred=True)
     way = data.draw(st.permutations([guess, *map(trade, real), *map(trade, real)]))
@@ -250,7 +262,7 @@ def test_an_inferred_fill_and_executions_never_add_up(data: st.DataObject, total
 def test_a_claim_is_exposure_until_executions_explain_it(
     real: list[str], data: st.DataObject
 ) -> None:
-    """A cancelled order whose venue states a total settles exactly when its executions have come, wherever the end came."""
+    """A cancelled order settles exactly when executions explain its total, in any order."""
     total = sum((D(TRADES[one][0]) for one in real), Decimal(0))
     end = Cancelled(CID, 15, cum_qty=total)
     way = data.draw(st.permutations([end, *map(trade, real)]))
@@ -264,7 +276,7 @@ def test_a_claim_is_exposure_until_executions_explain_it(
     assert is_settled(held.order)
 
 
-# --- laws ------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------
 
 LEGS = st.sampled_from(
     [
@@ -285,7 +297,7 @@ WILD = st.lists(
 
 @given(WILD, st.sampled_from(list(OrderType)), st.booleans())
 def test_no_story_breaks_an_invariant(story: list[Message], kind: OrderType, cash: bool) -> None:
-    """Sums, ends and words hold after each step, for every kind of order, also one of unknown quantity."""
+    """Sums, ends and words hold after each step, also of an order of unknown quantity."""
     held = Held(terms(None if cash else "10", kind=kind, cash="1000" if cash else None))
     with exact():
         for message in story:
@@ -360,7 +372,10 @@ def test_numbers_that_cannot_be_are_kept_and_change_no_quantity(
 
 @given(STORIES)
 def test_a_step_touches_neither_the_order_nor_the_ledger_it_was_given(story: list[Message]) -> None:
-    """A step is pure: what it was given stands until its result is taken over, so a raise leaves no trace."""
+    """A step is pure.
+
+    What it was given stands until its result is taken over, so a raise leaves no trace.
+    """
     order, ledger = mark_sent(begin(terms())), Ledger()
     with exact():
         for message in story:
