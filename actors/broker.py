@@ -30,6 +30,7 @@ from engine.messages import (
     SetBaseline,
     SettleOrder,
     SubmitOrder,
+    Withdrawn,
 )
 from engine.order import Booking, Ledger, Order, Step
 from engine.order_events import events_of, head, submitted
@@ -173,6 +174,9 @@ class BrokerActor(BrokerRole):
             return
         if self.intake.parked:
             self.intake.unpark(actor)
+        if not order.reduce_only and turn.waited_ns() > self.session.limits.entry_send_by_ns:
+            self.deliver(actor, Withdrawn(cid, turn.time_ns(), reason="not_sent", expired=True))
+            return
         turn.effects.append((self.lane.send, Place(order), order.reduce_only))
 
     def _command(self, command: CancelOrder | AmendOrder | SettleOrder) -> OrderView:

@@ -179,6 +179,7 @@ class Lifecycle:
             self._journal_failed,
             self._journal_works,
             self.dispatcher.time_ns,
+            self.dispatcher.monotonic_ns,
             lambda: self.dispatcher.urgent(self.dispatcher.resume),
         )
         self.dispatcher.turn = self._definitions.turn = turn

@@ -163,7 +163,7 @@ def _mark_of(journal: Journal, source: Source) -> Mark:
 
 def _show_past(source: Source, journal: Journal, judge: Oracle) -> None:
     """Let the judge see what was before this run: the journal's facts, through a fresh system."""
-    past = JournalSource(source.name, journal)
+    past = JournalSource(source.name, journal, accounts=source.accounts.values())
     with Feed(past.accounts, (), MemoryJournal(created_ts=0), 0, judge.on_event) as feed:
         for _ in _fed(feed, past.rows(), None):
             pass

@@ -6,7 +6,7 @@ Both come down to the same: accounts, instruments, and messages in order.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
@@ -78,8 +78,16 @@ def open_source(paths: Sequence[Path], format: str | None, limit: int | None) ->
             raise RecordingError(f"a journal is replayed alone, not together with others: {names}")
         if limit is not None and limit < 1:
             raise RecordingError(f"the limit of facts must be above 0, was {limit}")
-        return JournalSource(paths[0].name, open_journal(paths[0], read_only=True), limit)
+        source = JournalSource(paths[0].name, open_journal(paths[0], read_only=True), limit)
+        if not source.accounts:
+            source.close()
+            raise RecordingError(f"{source.name}: the journal holds no order: nothing to replay")
+        return source
     return RecordingSource(paths, format, limit)
+
+
+def _door(key: AccountKey) -> str:
+    return f"{key[0]}/{key[1]}"
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -135,14 +143,20 @@ class JournalSource:
 
     format = JOURNAL_FORMAT
 
-    def __init__(self, name: str, journal: Journal, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        journal: Journal,
+        limit: int | None = None,
+        accounts: Iterable[AccountKey] = (),
+    ) -> None:
         self.name = name
         self.instruments: tuple[Instrument, ...] = ()  # they are defined by facts, in their order
         self._journal = journal
         self._last = self._journal.last_seq if limit is None else min(limit, self._journal.last_seq)
         self.fingerprint = f"{self._journal.engine_id}/{self._journal.incarnation}/{self._last}"
         self._owners: dict[str, str] = {}
-        accounts: dict[str, AccountKey] = {}
+        found: dict[str, AccountKey] = {_door(key): key for key in accounts}
         whole = 0
         for record in self._journal.records(limit=self._last):
             fact = decode_record(record)
@@ -155,14 +169,11 @@ class JournalSource:
                 owner = fact.terms
             else:
                 continue
-            name = f"{owner.venue}/{owner.account}"
-            accounts[name] = owner.venue, owner.account
-            self._owners[record.entity] = name
+            key = owner.venue, owner.account
+            self._owners[record.entity] = _door(key)
+            found[_door(key)] = key
         self._last = whole
-        if not accounts:
-            journal.close()
-            raise RecordingError(f"{name}: the journal holds no order: there is nothing to replay")
-        self.accounts: Mapping[str, AccountKey] = accounts
+        self.accounts: Mapping[str, AccountKey] = found
 
     def rows(self) -> Rows:
         """Every fact that came from outside."""

@@ -69,7 +69,7 @@ class Turn:
 
     __slots__ = (
         "_again_now",
-        "_failing",
+        "_monotonic_ns",
         "_on_failure",
         "_on_recovery",
         "batch",
@@ -78,6 +78,7 @@ class Turn:
         "effects",
         "events",
         "facts_written",
+        "failing_since_ns",
         "first_words",
         "hub",
         "journal",
@@ -95,6 +96,7 @@ class Turn:
         on_failure: Callable[[JournalError, list[Input]], None],
         on_recovery: Callable[[], None],
         time_ns: Callable[[], int],
+        monotonic_ns: Callable[[], int],
         again_now: Callable[[], None],
     ) -> None:
         self.journal = journal
@@ -115,10 +117,12 @@ class Turn:
         self.first_words: list[Callable[[], None]] = []
         self.running = False
         self.facts_written = 0
-        self._failing = False
+        #: Since when the journal cannot be written (monotonic); None while it can.
+        self.failing_since_ns: int | None = None
         self._on_failure = on_failure
         self._on_recovery = on_recovery
         self.time_ns = time_ns
+        self._monotonic_ns = monotonic_ns
         self._again_now = again_now  # resume without the pause that a failing disk needs
 
     # --- staging -----------------------------------------------------------------------------------------------------
@@ -165,6 +169,11 @@ class Turn:
         else:
             self.hub.publish([event])
 
+    def waited_ns(self) -> int:
+        """How long this turn's inputs have waited for a journal that failed; 0 while it works."""
+        since = self.failing_since_ns
+        return 0 if since is None else self._monotonic_ns() - since
+
     # --- TurnHooks ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -204,15 +213,16 @@ class Turn:
                 raise TurnDiscarded(str(error)) from error
             except JournalError as error:
                 self._discard()
-                self._failing = True
+                if self.failing_since_ns is None:
+                    self.failing_since_ns = self._monotonic_ns()
                 self._on_failure(error, inputs)
                 raise TurnDiscarded(str(error)) from error
             self.facts_written += len(batch.facts)
             batch.clear()
             self.checkpoint = None
             self.first_words.clear()
-            if self._failing:
-                self._failing = False
+            if self.failing_since_ns is not None:
+                self.failing_since_ns = None
                 self._on_recovery()
         self.undo.clear()
         for actor in done:

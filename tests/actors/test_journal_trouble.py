@@ -211,3 +211,19 @@ def test_an_orders_silence_is_noticed_after_a_discarded_turn() -> None:
     system.sim.run_for(10 * SECOND)
     assert "OrderInDoubt" in system.kinds(two.client_order_id)
     system.stop()
+
+
+def test_an_entry_that_waited_too_long_for_the_disk_does_not_leave() -> None:
+    """An entry's send-by time runs while the journal fails; an exit has none and leaves."""
+    disk, venue = Memory(), ScriptedVenue()
+    system = started(disk, venue)
+    disk.fill()
+    entry = system.submit(order())
+    exit_ = system.submit(order(reduce_only=True))
+    system.sim.run_for(60 * SECOND)
+    disk.free()
+    system.sim.run_for(SECOND)
+
+    assert OrderState.EXPIRED is system.order(entry).get(timeout=1).state
+    assert OrderState.EXPIRED is not system.order(exit_).get(timeout=1).state
+    assert 1 == venue.count("place")
