@@ -1,6 +1,7 @@
 """Orderwright running: actors, dispatchers, journals, venues, and the system that composes them.
 
-``from actors import ExecutionSystem`` is where users begin; ``engine`` has the vocabulary they speak.
+``from actors import ExecutionSystem`` is where users begin; ``engine`` has the vocabulary they
+speak.
 """
 
 from .portfolio import Portfolio, PositionView, Snapshot

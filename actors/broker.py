@@ -1,9 +1,11 @@
 """The broker actor: one owner of one (venue, account).
 
-It introduces and supervises the order and position actors of its account, routes every report to the order it is about,
-and hands what orders ask for to its lane. It decides who gets a message; what a message means is decided in ``engine``.
+It introduces and supervises the order and position actors of its account, routes every report to
+the order it is about, and hands what orders ask for to its lane. It decides who gets a message;
+what a message means is decided in ``engine``.
 
-A report about an order we do not hold is never dropped; :mod:`actors.intake` says what becomes of it.
+A report about an order we do not hold is never dropped; :mod:`actors.intake` says what becomes of
+it.
 """
 
 from __future__ import annotations
@@ -26,15 +28,14 @@ from engine.messages import (
     OrderReport,
     Place,
     Report,
-    Request,
     SetBaseline,
     SettleOrder,
     SubmitOrder,
     Withdrawn,
 )
-from engine.order import Booking, Ledger, Order, Step
-from engine.order_events import events_of, head, submitted
-from engine.order_steps import begin, mark_sent, mark_unsent
+from engine.order import Ledger, Order, Step
+from engine.order_events import events_of, head
+from engine.order_steps import begin
 from engine.order_tables import TERMINAL, Life
 from engine.policies.validation import check_amend
 from engine.position_state import Position, new_position
@@ -47,6 +48,7 @@ from .broker_calls import BrokerCalls
 from .broker_link import BrokerLink, GapAnswered
 from .broker_trouble import BrokerTrouble
 from .broker_words import Ask, Counters, ExecutionElsewhere, UnknownInstrument, WaitFor
+from .executions import Executions
 from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
@@ -55,7 +57,7 @@ from .roles import BrokerRole, OrderRole
 from .tickets import Waiters
 
 if TYPE_CHECKING:
-    from .journal import FillKey, Journal
+    from .journal import Journal
     from .runtime import Dispatcher
     from .turn import Turn
     from .venues.port import Venue
@@ -101,6 +103,7 @@ class BrokerActor(BrokerRole):
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
         self.intake = Intake(self)
         self.trouble = BrokerTrouble(self)
+        self.executions = Executions(self.name, self.account, turn)
         self.waiters = Waiters()
         self.counters = Counters()
         self._on_retired = on_retired
@@ -133,12 +136,14 @@ class BrokerActor(BrokerRole):
             try:
                 return handler(message)
             except BaseException:
-                self.turn.rollback(mark)  # a failed message leaves no trace; supervision decides the rest
+                self.turn.rollback(
+                    mark
+                )  # a failed message leaves no trace; supervision decides the rest
                 raise
         self.counters.reports += 1
         return self.report(message)
 
-    # --- commands ----------------------------------------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def _asked(self, ask: Ask) -> None:
         """Do a command and answer it; a user's mistake is an answer, not a failure of ours."""
@@ -158,7 +163,10 @@ class BrokerActor(BrokerRole):
             self.turn.reply(ask.future, answer)
 
     def _submit(self, order: SubmitOrder) -> None:
-        """Introduce an order of ours: journalled, then sent. Known already: nothing happens twice."""
+        """Introduce an order of ours: journalled, then sent.
+
+        Known already: nothing happens twice.
+        """
         cid = order.client_order_id
         if cid in self.orders:
             self.calls.introduced_again(self.orders[cid], order)
@@ -181,19 +189,27 @@ class BrokerActor(BrokerRole):
 
     def _command(self, command: CancelOrder | AmendOrder | SettleOrder) -> OrderView:
         """A cancel, an amend or a settlement of an order we hold, or of a closed one."""
-        actor = self.orders.get(command.client_order_id) or self.intake.revive(command.client_order_id)
+        actor = self.orders.get(command.client_order_id) or self.intake.revive(
+            command.client_order_id
+        )
         if actor is None:
             raise UnknownOrder(
-                f"no order {command.client_order_id!r} at {self.name}/{self.account}, live or closed"
+                f"no order {command.client_order_id!r} at {self.name}/{self.account},"
+                " live or closed"
             )
         if actor.frozen and isinstance(command, AmendOrder):
-            raise UserError(f"order {command.client_order_id!r} is frozen after a failure: it takes cancels only")
+            raise UserError(
+                f"order {command.client_order_id!r} is frozen after a failure:"
+                " it takes cancels only"
+            )
         if isinstance(command, AmendOrder):
             instrument = self.instruments[actor.order.terms.instrument]
             check_amend(command, instrument, self.capabilities)
         out = self.deliver(actor, command)
         if out is None:
-            raise UserError(f"{type(command).__name__} of {command.client_order_id!r} failed; see the alarm")
+            raise UserError(
+                f"{type(command).__name__} of {command.client_order_id!r} failed; see the alarm"
+            )
         if out.refused and isinstance(command, AmendOrder):
             raise UserError(f"amend of {command.client_order_id!r} was not sent: {out.refused}")
         return view_order(out.order)
@@ -214,10 +230,12 @@ class BrokerActor(BrokerRole):
         elif not self.waiters.answer_now(wait.until, order, wait.future, self.turn):
             self.waiters.add(wait.client_order_id, wait.until, wait.future)
 
-    # --- reports -----------------------------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------
 
     def report(self, report: OrderReport) -> None:
-        """Take a report to the order it is about; see the module's docstring for the ones we do not hold."""
+        """Take a report to the order it is about; see the module's docstring for the ones we do
+        not hold.
+        """
         actor = self.orders.get(report.client_order_id)
         if actor is None:
             actor = self.intake.find(report)
@@ -227,7 +245,10 @@ class BrokerActor(BrokerRole):
         self.deliver(actor, report)
 
     def deliver(self, actor: OrderRole, message: Any) -> Step | None:
-        """Have an order take a message now. Its failure leaves no trace of the step and does not touch the turn."""
+        """Have an order take a message now.
+
+        Its failure leaves no trace of the step and does not touch the turn.
+        """
         mark = self.turn.mark()
         try:
             out: Step = actor.on_receive(message)
@@ -237,7 +258,8 @@ class BrokerActor(BrokerRole):
             if not isinstance(message, Report):
                 raise  # the asker's mistake
             if isinstance(error, UnknownInstrument):
-                self.intake.park(message, f"undefined:{self.name}:{actor.actor_urn}")  # type: ignore[arg-type]
+                where = f"undefined:{self.name}:{actor.actor_urn}"
+                self.intake.park(message, where)  # type: ignore[arg-type]
             else:
                 self.trouble.failed(actor, message, error)
         except ExecutionElsewhere as error:
@@ -249,7 +271,7 @@ class BrokerActor(BrokerRole):
             self.trouble.failed(actor, message, error)
         return None
 
-    # --- what orders call --------------------------------------------------------------------------------------------
+    # --- what orders call -------------------------------------------------------------------------
 
     def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
         """The slot an execution feeds."""
@@ -267,24 +289,6 @@ class BrokerActor(BrokerRole):
             self.positions[symbol, slot] = actor
         return actor
 
-    def claim_execution(self, terms: SubmitOrder, booking: Booking, ledger: Ledger | None) -> None:
-        """Stage the unique row that keeps an execution from being booked twice, even on another order."""
-        if ledger is not None and booking.exec_id in ledger:
-            return  # a correction in place: the row is there
-        key = self.execution_key(terms, booking.fill, booking.exec_id)
-        turn = self.turn
-        owner = turn.refused_execution.get(key) if turn.refused_execution else None
-        if owner is not None and (owner != terms.client_order_id or turn.is_claimed(key)):
-            raise ExecutionElsewhere(
-                f"execution {booking.exec_id!r} is booked on order {owner!r} already; it was not booked again"
-            )
-        turn.batch.fills.append((*key, terms.client_order_id))
-
-    def execution_key(self, terms: SubmitOrder, fill: Filled, exec_id: str) -> FillKey:
-        """What makes an execution unique: venues number trades per symbol, and give both sides one number."""
-        side = terms.side if fill.side is None else fill.side
-        return self.name, self.account, fill.instrument or terms.instrument, side.value, exec_id
-
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         self.counters.duplicates += 1
@@ -292,7 +296,9 @@ class BrokerActor(BrokerRole):
             self.turn.events.extend(events_of(actor.order, out, message))
 
     def stepped(self, actor: OrderRole, before: Order, out: Step, message: Any) -> None:
-        """Stage what follows from a step: requests, retirement, questions to the venue, waiting tickets."""
+        """Stage what follows from a step: requests, retirement, questions to the venue, waiting
+        tickets.
+        """
         order = out.order
         request = out.request
         if request is not None:
@@ -308,7 +314,7 @@ class BrokerActor(BrokerRole):
             if self.intake.parked:
                 new = order.venue_order_ids[len(before.venue_order_ids) :]
                 self.intake.unpark_venue_ids(self.orders[cid], new)
-        if out.anomaly == "late_fill" or out.anomaly == "overfill":
+        if out.anomaly in ("late_fill", "overfill"):
             self.counters.late += 1
         if out.verdict is Verdict.QUARANTINE:
             self.counters.quarantined += 1
@@ -327,23 +333,14 @@ class BrokerActor(BrokerRole):
             self.waiters.stepped(order, self.turn)
 
     def sent(self, place: Place) -> None:
-        """The lane hands a placement to the wire: no fact of its own, the journalled intent says as much."""
+        """The lane hands a placement to the wire."""
         actor = self.orders.get(place.order.client_order_id)
         if actor is not None:
-            actor.order = mark_sent(actor.order)
+            actor.note_sent()
             if self.waiters.any:
                 self.waiters.sent(actor.order)
-            if self.turn.hub.active:
-                self.turn.tell(submitted(actor.order, self.dispatcher.time_ns()))
 
-    def unsent(self, request: Request) -> None:
-        """A venue throttled a placement: a definite no, so it waits to leave again and may still be withdrawn."""
-        if type(request) is Place:
-            actor = self.orders.get(request.order.client_order_id)
-            if actor is not None:
-                actor.order = mark_unsent(actor.order)
-
-    # --- coming and going --------------------------------------------------------------------------------------------
+    # --- coming and going -------------------------------------------------------------------------
 
     def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderRole:
         """Hold an order from now on; taken back if the turn is discarded."""
@@ -394,7 +391,7 @@ class BrokerActor(BrokerRole):
         body = self.journal.closed_order(cid)
         return None if body is None else revive(body)[0]
 
-    # --- trouble -----------------------------------------------------------------------------------------------------
+    # --- trouble ----------------------------------------------------------------------------------
 
     def alarm(self, kind: str, detail: str, entity: str = "") -> None:
         """Stage an alarm: a person should see this."""

@@ -1,8 +1,10 @@
-"""How a broker turns what its lane learnt into reports, and how it asks the venue about what it does not know.
+"""How a broker turns what its lane learnt into reports, and how it asks the venue about what it
+does not know.
 
-Every ending of a call becomes reports of the same vocabulary the stream speaks, so an order cannot tell (and need not
-know) which way a fact came. Silence becomes a question, never an answer: :meth:`BrokerCalls.look_into` asks about one
-order; :mod:`actors.broker_link` asks about everything, after every gap.
+Every ending of a call becomes reports of the same vocabulary the stream speaks, so an order cannot
+tell (and need not know) which way a fact came. Silence becomes a question, never an answer:
+:meth:`BrokerCalls.look_into` asks about one order; :mod:`actors.broker_link` asks about everything,
+after every gap.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from engine.messages import (
     Report,
     SubmitOrder,
 )
-from engine.order import Order, exposure_qty
+from engine.order import Order, exposure_qty, has_questions
 from engine.order_tables import Life
 from engine.reconcile import Inquiry, absence_proven, requests_settled
 from engine.values import Side, Source
@@ -39,6 +41,7 @@ from .roles import BrokerRole, OrderRole
 
 __all__ = ["BrokerCalls"]
 
+
 class BrokerCalls:
     """The half of a broker that talks with its lane. Lives and dies with it, on the same thread."""
 
@@ -46,11 +49,12 @@ class BrokerCalls:
         self.broker = broker
         self.ack_timeout_ns = ack_timeout_ns
         self._inquiries: dict[str, Inquiry] = {}
-        #: (order, request id or None for the placement) -> when the lane sent it; insertion order is time order.
+        #: (order, request id or None for the placement) -> when the lane sent it; insertion order
+        #: is time order.
         self._unanswered: dict[tuple[str, str | None], int] = {}
         self._watching = False
 
-    # --- calls that ended --------------------------------------------------------------------------------------------
+    # --- calls that ended -------------------------------------------------------------------------
 
     def ended(self, call: CallEnded) -> None:
         """Report what the ending of a call says."""
@@ -67,7 +71,9 @@ class BrokerCalls:
         if isinstance(outcome, Throttled):
             return  # it will leave again
         if isinstance(request, QueryOrder):
-            self._answered(request, Answer((), False, call.sent_ts))  # no answer: it will be asked again
+            self._answered(
+                request, Answer((), False, call.sent_ts)
+            )  # no answer: it will be asked again
             return
         cid, ts = request.client_order_id, broker.dispatcher.time_ns()
         req_id = None if isinstance(request, Place) else request.req_id
@@ -82,7 +88,9 @@ class BrokerCalls:
             broker.report(report)
 
     def _watch(self, request: Place | Cancel | Amend | QueryOrder) -> None:
-        """The venue took a request without saying its effect: if that does not come, silence has to be noticed."""
+        """The venue took a request without saying its effect: if that does not come, silence has
+        to be noticed.
+        """
         if isinstance(request, QueryOrder):
             return
         cid = request.client_order_id
@@ -125,10 +133,12 @@ class BrokerCalls:
             wait = max(oldest + self.ack_timeout_ns - now, 1)
             self.broker.dispatcher.call_later(wait, self._look_for_silence)
 
-    # --- questions about one order -----------------------------------------------------------------------------------
+    # --- questions about one order ----------------------------------------------------------------
 
     def look_into(self, actor: OrderRole, _: None) -> None:
-        """Ask the venue about an order that is in doubt, unverified, or behind the venue's total."""
+        """Ask the venue about an order that is in doubt, unverified, or behind the venue's
+        total.
+        """
         cid = actor.order.terms.client_order_id
         inquiry = self._inquiries.get(cid)
         if inquiry is None:
@@ -141,7 +151,7 @@ class BrokerCalls:
 
     def _ask(self, cid: str, inquiry: Inquiry) -> None:
         actor = self.broker.orders.get(cid)
-        if actor is None or not _has_questions(actor.order):
+        if actor is None or not has_questions(actor.order):
             inquiry.waiting = False
             self._inquiries.pop(cid, None)
             return
@@ -151,8 +161,8 @@ class BrokerCalls:
             inquiry.escalated = True
             self.broker.alarm(
                 "unresolved",
-                f"asked {inquiry.asked} times and still not known: it keeps its exposure, and entries of"
-                f" {order.terms.instrument} stop until it is settled",
+                f"asked {inquiry.asked} times and still not known: it keeps its exposure, and"
+                f" entries of {order.terms.instrument} stop until it is settled",
                 cid,
             )
         if order.claim_qty > order.cum_qty:
@@ -167,7 +177,7 @@ class BrokerCalls:
 
     def ask_after_gap(self, actor: OrderRole, *, is_missing: bool) -> None:
         """A list that does not show an order proves nothing; a query by id may."""
-        if is_missing or _has_questions(actor.order):
+        if is_missing or has_questions(actor.order):
             cid = actor.order.terms.client_order_id
             self._inquiries.setdefault(cid, Inquiry()).waiting = True
             self._query(actor.order)
@@ -187,7 +197,7 @@ class BrokerCalls:
             if answer.complete:
                 self._not_found(cid, inquiry, answer.sent_ts)
         actor = broker.orders.get(cid)
-        if actor is None or not _has_questions(actor.order):
+        if actor is None or not has_questions(actor.order):
             self._inquiries.pop(cid, None)
         else:
             broker.turn.effects.append((self.look_into, actor, None))
@@ -197,7 +207,9 @@ class BrokerCalls:
         actor = self.broker.orders.get(cid)
         if actor is not None and actor.order.requests:
             ts = self.broker.dispatcher.time_ns()
-            for report in requests_settled(actor.order, self.broker.capabilities, snapshot, sent_ts, ts):
+            for report in requests_settled(
+                actor.order, self.broker.capabilities, snapshot, sent_ts, ts
+            ):
                 self.broker.report(report)
 
     def _not_found(self, cid: str, inquiry: Inquiry, sent_ts: int) -> None:
@@ -223,7 +235,7 @@ class BrokerCalls:
         return [
             cid
             for cid, inquiry in self._inquiries.items()
-            if inquiry.escalated and cid in orders and _has_questions(orders[cid].order)
+            if inquiry.escalated and cid in orders and has_questions(orders[cid].order)
         ]
 
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
@@ -234,11 +246,16 @@ class BrokerCalls:
             if self.broker.orders[cid].order.terms.instrument == order.instrument:
                 if self._is_exit(order):
                     return None
-                return "hand_over", f"order {cid} of {order.instrument} is not settled: entries of it stop"
+                return (
+                    "hand_over",
+                    f"order {cid} of {order.instrument} is not settled: entries of it stop",
+                )
         return None
 
     def _is_exit(self, order: SubmitOrder) -> bool:
-        """Whether it can only lower what is held, even if all that is in doubt on its side fills too."""
+        """Whether it can only lower what is held, even if all that is in doubt on its side fills
+        too.
+        """
         held = self.broker.positions.get((order.instrument, order.slot))
         if held is None or order.order_qty is None:
             return False
@@ -248,31 +265,30 @@ class BrokerCalls:
         left = abs(qty)
         for actor in self.broker.orders.values():
             terms = actor.order.terms
-            if (terms.instrument, terms.slot, terms.side) == (order.instrument, order.slot, order.side):
-                if terms.client_order_id != order.client_order_id and _has_questions(actor.order):
+            if (terms.instrument, terms.slot, terms.side) == (
+                order.instrument,
+                order.slot,
+                order.side,
+            ):
+                if terms.client_order_id != order.client_order_id and has_questions(actor.order):
                     left -= exposure_qty(actor.order) or left
         return order.order_qty <= left
 
     def introduced_again(self, actor: OrderRole, order: SubmitOrder) -> None:
-        """A command for an order we hold already: adopted before its own introduction came, or a repeat.
+        """A command for an order we hold already: adopted before its own introduction came, or a
+        repeat.
 
         Nothing is sent. An adopted order learns the quantity nobody had told us.
         """
         self.broker.counters.duplicates += 1
         held = actor.order
-        if held.order_qty is None and order.order_qty is not None and held.terms.intent_id != order.intent_id:
+        if (
+            held.order_qty is None
+            and order.order_qty is not None
+            and held.terms.intent_id != order.intent_id
+        ):
             told = Accepted(order.client_order_id, order.ts, None, order.order_qty, Source.LIST)
             self.broker.deliver(actor, told)
-
-
-def _has_questions(order: Order) -> bool:
-    """Whether something about an order has to be asked."""
-    return (
-        order.unverified
-        or order.life is Life.IN_DOUBT
-        or order.claim_qty > order.cum_qty
-        or any(out.unknown for out in order.requests)
-    )
 
 
 def _refused(

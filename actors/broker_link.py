@@ -1,8 +1,9 @@
 """A broker's session with its venue: connecting, losing the link, and explaining what a gap hid.
 
-Every (re)connect is a gap: open orders and executions are asked for, and entries leave again when the answers are booked.
-A venue that raises, hangs or says nothing is a session that is down: it is tried again, and nobody else waits for it.
-What a turn decides here happens after its commit, so that a discarded turn leaves nothing half done.
+Every (re)connect is a gap: open orders and executions are asked for, and entries leave again when
+the answers are booked. A venue that raises, hangs or says nothing is a session that is down: it is
+tried again, and nobody else waits for it. What a turn decides here happens after its commit, so
+that a discarded turn leaves nothing half done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from .roles import BrokerRole
 __all__ = ["BrokerLink", "GapAnswered"]
 
 _SECOND = 1_000_000_000
-#: How far back executions are read again, beyond the last one known: venues publish some late and out of order.
+#: How far back executions are read again, beyond the last one known: venues publish some late and
+#: out of order.
 OVERLAP_NS = 600 * _SECOND
 #: Waits before connecting or asking again; the last repeats.
 RETRY_NS = (_SECOND // 4, _SECOND, 5 * _SECOND, 15 * _SECOND)
@@ -65,7 +67,7 @@ class BrokerLink:
         self._has_instruments = False
         self._timers: dict[str, Timer] = {}  # by what they guard: "connect", "lists"
 
-    # --- connecting --------------------------------------------------------------------------------------------------
+    # --- connecting -------------------------------------------------------------------------------
 
     def connect(self) -> None:
         """Open the venue's session after this turn; if that fails, try again later."""
@@ -105,7 +107,9 @@ class BrokerLink:
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
 
     async def ask_instruments(self) -> None:
-        """Have the venue name its instruments; what it does not tell now is asked again when its link stands."""
+        """Have the venue name its instruments; what it does not tell now is asked again when its
+        link stands.
+        """
         broker = self.broker
         try:
             answer = await broker.venue.instruments()
@@ -168,7 +172,7 @@ class BrokerLink:
             broker.dispatcher.call_later(_wait(self._failures), self.connect)
             self._failures += 1
 
-    # --- gaps --------------------------------------------------------------------------------------------------------
+    # --- gaps -------------------------------------------------------------------------------------
 
     def fetch_executions(self) -> None:
         """Ask for executions, unless that is under way."""
@@ -176,7 +180,9 @@ class BrokerLink:
             self.reconcile(whole=False)
 
     def reconcile(self, *, whole: bool) -> None:
-        """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries leave again."""
+        """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries
+        leave again.
+        """
         self.broker.turn.effects.append((self._ask_now, whole, None))
 
     def _ask_now(self, whole: bool, _: None) -> None:
@@ -196,7 +202,9 @@ class BrokerLink:
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
     async def _ask_venue(self, whole: bool, question: int) -> None:
-        """Open orders first, then executions: an order that fills between shows in one of the two."""
+        """Open orders first, then executions: an order that fills between shows in one of the
+        two.
+        """
         broker = self.broker
         sent = broker.dispatcher.time_ns()
         open_orders: Answer[OrderSnapshot] = Answer((), False, sent)
@@ -264,7 +272,7 @@ class BrokerLink:
     def _pump(self, _: None, __: None) -> None:
         self.broker.lane.pump()
 
-    # --- the end -----------------------------------------------------------------------------------------------------
+    # --- the end ----------------------------------------------------------------------------------
 
     def begin_close(self) -> None:
         """No entry leaves any more; what protects still does. Outside turns."""
@@ -274,7 +282,9 @@ class BrokerLink:
         self.broker.session.on(SessionTrigger.CLOSE)
 
     async def close(self) -> None:
-        """End the session; what has not left never leaves, open orders at the venue stay as they are."""
+        """End the session; what has not left never leaves, open orders at the venue stay as they
+        are.
+        """
         self.broker.lane.withdraw_unsent()
         self.broker.session.on(SessionTrigger.DRAINED)
         try:

@@ -1,4 +1,6 @@
-"""What a broker does when a step of an order fails, and when a cancel cannot be written before it leaves."""
+"""What a broker does when a step of an order fails, and when a cancel cannot be written before it
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,7 @@ class BrokerTrouble:
         broker, turn = self.broker, self.broker.turn
         terms = actor.order.terms
         cid = terms.client_order_id
-        if type(message) is Filled and turn.is_claimed(
-            broker.execution_key(terms, message, message.exec_id)
-        ):
+        if type(message) is Filled and turn.is_claimed(broker.executions.key(terms, message)):
             broker.counters.duplicates += 1  # it failed before and was booked then
             return
         logger.error("an order step failed", exc_info=error, extra={"client_order_id": cid})
@@ -47,15 +47,17 @@ class BrokerTrouble:
         turn.record(message.ts, cid, message)
         if type(message) is Filled:
             booking = Booking(BookingKind.BOOK, message, message.exec_id)
-            broker.claim_execution(terms, booking, actor.ledger)
+            broker.executions.claim(terms, booking, actor.ledger)
             slot = broker.position_of(terms, message)
             slot.on_receive(BookExecution(terms, booking, message.ts))
         broker.alarm("order_failed", f"{type(error).__name__}: {error}", cid)
 
     def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
-        """While the journal fails: let a cancel leave, keep it in memory, and write it first when that works again.
+        """While the journal fails: let a cancel leave, keep it in memory, and write it first when
+        that works again.
 
-        Called between turns. A cancel only lowers exposure, so it may go before it is written (DESIGN 5).
+        Called between turns. A cancel only lowers exposure, so it may go before it is written
+        (DESIGN 5).
         """
         broker = self.broker
         actor = broker.orders.get(command.client_order_id)
@@ -71,7 +73,9 @@ class BrokerTrouble:
         future.set(view_order(actor.order))
 
     def let_cancel_leave(self, command: CancelOrder) -> None:
-        """Send a cancel that cannot be written yet, once; its command will be written when that works again."""
+        """Send a cancel that cannot be written yet, once; its command will be written when that
+        works again.
+        """
         actor = self.broker.orders.get(command.client_order_id)
         if actor is None or actor.order.life in TERMINAL or command.req_id in self.left_early:
             return

@@ -13,7 +13,15 @@ from .tickets import Until
 if TYPE_CHECKING:
     from .turn import Turn
 
-__all__ = ["Ask", "Counters", "ExecutionElsewhere", "InTurn", "Thaw", "UnknownInstrument", "WaitFor"]
+__all__ = [
+    "Ask",
+    "Counters",
+    "ExecutionElsewhere",
+    "InTurn",
+    "Thaw",
+    "UnknownInstrument",
+    "WaitFor",
+]
 
 
 class Ask(NamedTuple):
@@ -32,7 +40,9 @@ class WaitFor(NamedTuple):
 
 
 class InTurn:
-    """A question of the facade, as a call: its answer leaves after the commit, and so does its failure."""
+    """A question of the facade, as a call: its answer leaves after the commit, and so does its
+    failure.
+    """
 
     __slots__ = ("fn", "future", "turn")
 
@@ -86,4 +96,3 @@ class Thaw:
     def restore(self, before: Freezable, extra: bool) -> None:
         """Take it back."""
         before.frozen = extra
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from decimal import Decimal
 
 from engine.messages import SubmitOrder
 from engine.values import OrderType, TimeInForce
@@ -16,6 +15,7 @@ from .cli_output import (
     decimal_text,
     print_json,
     print_table,
+    short_number,
     shown,
     time_text,
 )
@@ -74,14 +74,10 @@ def print_explanation(told: Explanation) -> None:
         )  # fmt: skip
         print_table("Fills", titles, fills)
     of = "" if told.order_qty is None else f" of {decimal_text(told.order_qty)}"
-    at = "" if told.avg_px is None else f" at {_rounded(told.avg_px)}"
+    at = "" if told.avg_px is None else f" at {short_number(told.avg_px)}"
     out.print(f"End: {shown(told.end)}; filled {decimal_text(told.cum_qty)}{of}{at}")
     for currency, amount in told.fees:
         out.print(f"     fees {decimal_text(amount)} {shown(currency)}")
-
-
-def _rounded(px: Decimal) -> str:
-    return decimal_text(Decimal(f"{px:.10g}")) or ""
 
 
 def _terms(terms: SubmitOrder) -> str:
@@ -127,7 +123,11 @@ def _effect(moment: Moment, currency: str) -> str:
     if moment.position_after is None:
         return ""
     before, after = decimal_text(moment.position_before), decimal_text(moment.position_after)
-    gain = f", P&L {_rounded(moment.realized_pnl)} {shown(currency)}" if moment.realized_pnl else ""
+    gain = (
+        f", P&L {short_number(moment.realized_pnl)} {shown(currency)}"
+        if moment.realized_pnl
+        else ""
+    )
     return f"position {before} -> {after}{gain}"
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "print_positions",
     "print_table",
     "progress_bar",
+    "short_number",
     "shown",
     "time_text",
 ]
@@ -160,9 +161,9 @@ def print_positions(positions: Sequence[PositionView]) -> None:
             held.instrument,
             held.slot.value,
             decimal_text(held.qty),
-            _short(held.avg_px),
-            f"{_short(held.realized_pnl)} {held.currency}",
-            ", ".join(f"{_short(amount)} {currency}" for currency, amount in held.fees),
+            short_number(held.avg_px),
+            f"{short_number(held.realized_pnl)} {held.currency}",
+            ", ".join(f"{short_number(amount)} {currency}" for currency, amount in held.fees),
         )
         for held in positions
     ]
@@ -177,7 +178,7 @@ def _middle(text: str) -> str:
     return text if len(text) <= 24 else f"{text[:10]}...{text[-10:]}"
 
 
-def _short(value: Decimal | None) -> str:
+def short_number(value: Decimal | None) -> str:
     """At most ten significant digits."""
     if value is None:
         return "-"

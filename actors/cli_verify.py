@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from engine.errors import JournalCorrupt
+from engine.recordings import Check
 
 from .cli_output import (
     CHECK_FAILED,
     HOLDS,
     check_rows,
     console,
-    error_line,
     print_checks,
     print_json,
     print_table,
@@ -63,10 +63,19 @@ def run(args: argparse.Namespace) -> int:
 def _cannot_be_opened(args: argparse.Namespace, error: JournalCorrupt) -> int:
     """It is a journal, and so damaged that it does not open."""
     if args.json:
-        found = [str(error)]
-        print_json({"journal": args.journal, "whole": False, "defects": found, "digest": None})
+        integrity = Check("integrity", 0, 1, (str(error),))
+        print_json(
+            {
+                "journal": args.journal,
+                "whole": False,
+                "checks": check_rows([integrity]),
+                "defects": [str(error)],
+                "digest": None,
+            }
+        )
     else:
-        error_line(str(error))
+        console().print(f"Journal {shown(args.journal)}\n{shown(error, 2000)}")
+        console().print("the journal is DAMAGED")
     return CHECK_FAILED
 
 

@@ -1,6 +1,7 @@
 """Instruments: what is known of each venue's, journalled when it is learnt or changes.
 
-Quantities mean nothing without them, so a definition is a fact like any other, and a discarded turn takes it back.
+Quantities mean nothing without them, so a definition is a fact like any other, and a discarded turn
+takes it back.
 """
 
 from __future__ import annotations

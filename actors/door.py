@@ -1,10 +1,12 @@
 """The door: what an adapter reports is made fit to be journalled, before anybody believes it.
 
-An adapter is foreign code. A number where a text belongs, half of a surrogate pair in a reason, a ``ts`` that is no 64-bit
-number: none of it may stop a broker, and none of it may lose the fact it came with, or be written down so that nobody can
-read it back. What can be repaired without guessing is repaired; the rest is an :class:`~engine.errors.InvalidValue`.
+An adapter is foreign code. A number where a text belongs, half of a surrogate pair in a reason, a
+``ts`` that is no 64-bit number: none of it may stop a broker, and none of it may lose the fact it
+came with, or be written down so that nobody can read it back. What can be repaired without guessing
+is repaired; the rest is an :class:`~engine.errors.InvalidValue`.
 
-Venues whose calls run inline live in this process and speak our vocabulary exactly; they do not pass here.
+Venues whose calls run inline live in this process and speak our vocabulary exactly; they do not
+pass here.
 """
 
 from __future__ import annotations
@@ -86,7 +88,9 @@ def _is_money(number: Decimal) -> bool:
 
 
 def _repaired(value: Any, wanted: Any) -> Any:
-    """The value in the type its field has, where that is no guess; a NaN says that a number is not known."""
+    """The value in the type its field has, where that is no guess; a NaN says that a number is not
+    known.
+    """
     kinds = get_args(wanted) or (wanted,)
     if type(None) in kinds and _is_nan(value):
         return None
@@ -122,7 +126,8 @@ def _number(text: str) -> Any:
 
 
 def check_types(order: SubmitOrder) -> None:
-    """Refuse an order whose fields have other types than they say; a "BUY" that is not :class:`Side` would sell.
+    """Refuse an order whose fields have other types than they say; a "BUY" that is not
+    :class:`Side` would sell.
 
     Raises:
         InvalidOrder: naming the field and the value; nothing has happened.
@@ -145,7 +150,7 @@ def check_types(order: SubmitOrder) -> None:
         or order.cash_qty is not None
         or order.trail_offset is not None
         or order.trigger_source is not TriggerSource.LAST
-        or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check types
+        or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check
         or type(order.reduce_only) is not bool
     ):
         _check_each(order)  # something rare or something wrong

@@ -1,10 +1,11 @@
 """Subscriptions: events out of the system, after their facts are journalled.
 
-A callback runs on the system's own thread, between turns: it must be quick and may submit, never block. If it raises, it
-is unsubscribed and an alarm says so. A :class:`Subscription` is an iterator for other threads or loops, with a bound and
-a stated policy for a reader that is too slow: ``"drop_oldest"`` (the reader gets an :class:`~engine.messages.EventsMissed`
-in place of what it lost) or ``"close"`` (the subscription ends with :class:`~engine.errors.SlowReader`). Publishing never
-waits for a reader, and nobody's slowness reaches the orders.
+A callback runs on the system's own thread, between turns: it must be quick and may submit, never
+block. If it raises, it is unsubscribed and an alarm says so. A :class:`Subscription` is an iterator
+for other threads or loops, with a bound and a stated policy for a reader that is too slow:
+``"drop_oldest"`` (the reader gets an :class:`~engine.messages.EventsMissed` in place of what it
+lost) or ``"close"`` (the subscription ends with :class:`~engine.errors.SlowReader`). Publishing
+never waits for a reader, and nobody's slowness reaches the orders.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
 from engine.messages import Alarm, Event, EventsMissed
@@ -39,7 +40,9 @@ class Hub:
         self._lock = threading.Lock()
         self.active = False  # whether anybody listens; the hot path makes no event for nobody
 
-    def add_callback(self, callback: Callback, kinds: tuple[type[Event], ...]) -> Callable[[], None]:
+    def add_callback(
+        self, callback: Callback, kinds: tuple[type[Event], ...]
+    ) -> Callable[[], None]:
         """Add a callback; returns what takes it out again."""
         entry = (callback, kinds)
         with self._lock:
@@ -73,7 +76,9 @@ class Hub:
                     continue
                 try:
                     callback(event)
-                except Exception as error:  # a subscriber's bug must not touch orders; it is told, not hidden
+                except (
+                    Exception
+                ) as error:  # a subscriber's bug must not touch orders; it is told, not hidden
                     self._drop_callback(callback, event, error)
                     break
         for subscription in self._subscriptions:
@@ -90,14 +95,19 @@ class Hub:
             self._callbacks = tuple(e for e in self._callbacks if e[0] is not callback)
             self.active = bool(self._callbacks or self._subscriptions)
         name = getattr(callback, "__qualname__", repr(callback))
-        detail = f"{name} raised {type(error).__name__} on {type(event).__name__} and was unsubscribed"
+        detail = (
+            f"{name} raised {type(error).__name__} on {type(event).__name__} and was unsubscribed"
+        )
         alarm = Alarm(getattr(event, "ts", 0), "subscriber_failed", detail)
         if self.active and not (isinstance(event, Alarm) and event.kind == "subscriber_failed"):
             self.publish([alarm])
 
 
 class Subscription:
-    """A bounded stream of events: iterate it in a thread, or ``async for`` it in a loop. Close it when done."""
+    """A bounded stream of events: iterate it in a thread, or ``async for`` it in a loop.
+
+    Close it when done.
+    """
 
     def __init__(
         self,
@@ -180,9 +190,13 @@ class Subscription:
             StopIteration: never; use iteration to be told of the end. At the end: EOFError.
         """
         if self._is_own_thread():
-            raise BlockingCallError("a subscription cannot be read on the system's own thread; use `async for`")
+            raise BlockingCallError(
+                "a subscription cannot be read on the system's own thread; use `async for`"
+            )
         with self._ready:
-            if not self._ready.wait_for(lambda: self._events or self._missed or self._ended, timeout):
+            if not self._ready.wait_for(
+                lambda: self._events or self._missed or self._ended, timeout
+            ):
                 raise AskTimeout(f"no event within {timeout} s")
             event = self._take()
         if event is None:
@@ -213,7 +227,7 @@ class Subscription:
                 self._waiting.append(future)
             await future
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -1,8 +1,9 @@
-"""Which order a report is about, when we do not hold it: the half of a broker that never drops a report.
+"""Which order a report is about, when we do not hold it: the half of a broker that never drops a
+report.
 
-In this order: an id of the venue that we know; the tombstone of a closed order, which is taken up again; adoption, where
-the report says enough to know what it is about; else it is parked: journalled under its id, shown as an alarm, and applied
-when the order is introduced.
+In this order: an id of the venue that we know; the tombstone of a closed order, which is taken up
+again; adoption, where the report says enough to know what it is about; else it is parked:
+journalled under its id, shown as an alarm, and applied when the order is introduced.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Intake:
         self.parked: dict[str, tuple[OrderReport, ...]] = {}
 
     def find(self, report: OrderReport) -> OrderRole | None:
+        """The order a report is about, taken up or over if need be; None: it has to be parked."""
         venue_id = getattr(report, "venue_order_id", None)
         cid = report.client_order_id
         if venue_id is not None:
@@ -37,25 +39,33 @@ class Intake:
             if actor is not None:
                 return actor
         if venue_id is not None and not cid:
-            closed = self.broker.journal.closed_by_venue_id(self.broker.name, self.broker.account, venue_id)
+            closed = self.broker.journal.closed_by_venue_id(
+                self.broker.name, self.broker.account, venue_id
+            )
             if closed is not None:
                 return self._revive_body(closed)
-        return self._adopt(report, cid or f"{self.broker.name}:{venue_id}" if (cid or venue_id) else "")
+        return self._adopt(
+            report, cid or f"{self.broker.name}:{venue_id}" if (cid or venue_id) else ""
+        )
 
     def _adopt(self, report: OrderReport, cid: str) -> OrderRole | None:
         """Take over an order first seen mid-life, where the report says instrument and side."""
         if not cid or not isinstance(report, Filled | OrderSnapshot):
             return None
-        if not report.instrument or report.side is None or report.instrument not in self.broker.instruments:
+        if (
+            not report.instrument
+            or report.side is None
+            or report.instrument not in self.broker.instruments
+        ):
             return None
-        qty = price = None
+        qty = price = stop_px = None
         kind = OrderType.MARKET
         if isinstance(report, OrderSnapshot):
-            qty, price = report.order_qty, report.price
+            qty, price, stop_px = report.order_qty, report.price, report.stop_px
             kind = report.order_type or (OrderType.MARKET if price is None else OrderType.LIMIT)
         terms = SubmitOrder(
-            f"adopted:{cid}", self.broker.name, self.broker.account, report.instrument, report.side, kind, qty,
-            report.ts, cid, price,
+            f"adopted:{cid}", self.broker.name, self.broker.account, report.instrument,
+            report.side, kind, qty, report.ts, cid, price, stop_px,
         )  # fmt: skip
         fact = AdoptOrder(terms, report.ts, f"first seen by {type(report).__name__}")
         actor = self.broker.introduce(begin(fact))
@@ -68,7 +78,9 @@ class Intake:
         return actor
 
     def revive(self, cid: str) -> OrderRole | None:
-        """Take up a closed order again from its tombstone, so that a late fact finds it as it was."""
+        """Take up a closed order again from its tombstone, so that a late fact finds it as it
+        was.
+        """
         body = self.broker.journal.closed_order(cid)
         return None if body is None else self._revive_body(body)
 
@@ -81,12 +93,16 @@ class Intake:
 
     def park(self, report: OrderReport, entity: str = "") -> None:
         """Keep a report about an order nobody introduced; it is applied when somebody does."""
-        entity = entity or report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
+        entity = (
+            entity or report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
+        )
         self.broker.counters.parked += 1
         self.broker.counters.quarantined += 1
         self._put(entity, (*self.parked.get(entity, ()), report))
         self.broker.turn.record(report.ts, entity, report)
-        self.broker.alarm("unknown_order", f"{type(report).__name__} for an order we do not know", entity)
+        self.broker.alarm(
+            "unknown_order", f"{type(report).__name__} for an order we do not know", entity
+        )
 
     def unpark(self, actor: OrderRole) -> None:
         """Apply what came for an order before its introduction."""
@@ -99,10 +115,14 @@ class Intake:
             facts = self.broker.turn.batch.facts
             before = len(facts)
             self.broker.deliver(actor, report)
-            del facts[before:]  # it is in the journal already, before the introduction; the fold does the same
+            del facts[
+                before:
+            ]  # it is in the journal already, before the introduction; the fold does the same
 
     def unpark_venue_ids(self, actor: OrderRole, ids: tuple[str, ...]) -> None:
-        """Apply what came under an id of the venue before we knew whose it is: a fill before its acknowledgement."""
+        """Apply what came under an id of the venue before we knew whose it is: a fill before its
+        acknowledgement.
+        """
         for venue_id in ids:
             self._deliver_parked(f"venue:{venue_id}", actor)
 
@@ -116,7 +136,9 @@ class Intake:
                 self._deliver_parked(entity, actor)
 
     def _deliver_parked(self, entity: str, actor: OrderRole) -> None:
-        """Deliver as if it came now: the journal has it under another name, so it is written again under the order's."""
+        """Deliver as if it came now: the journal has it under another name, so it is written again
+        under the order's.
+        """
         reports = self.parked.get(entity)
         if reports is not None:
             self._put(entity, ())

@@ -1,8 +1,10 @@
-"""The lane: the one caller of a venue. It makes the calls its session lets leave, and tells the broker how they ended.
+"""The lane: the one caller of a venue.
 
-A call that raises, hangs past its timeout or is cancelled ended *unknown*: it may have had its effect. The lane decides
-nothing else. Session bookkeeping happens when a call ends, not in a turn, because a discarded turn must not end a call
-twice.
+It makes the calls its session lets leave, and tells the broker how they ended.
+
+A call that raises, hangs past its timeout or is cancelled ended *unknown*: it may have had its
+effect. The lane decides nothing else. Session bookkeeping happens when a call ends, not in a turn,
+because a discarded turn must not end a call twice.
 """
 
 from __future__ import annotations
@@ -133,7 +135,7 @@ class Lane:
                 self._overdue(late)
             self._wake_later(now)
 
-    # --- calls that leave --------------------------------------------------------------------------------------------
+    # --- calls that leave -------------------------------------------------------------------------
 
     def _start(self, call: Call) -> None:
         request = call.request
@@ -157,7 +159,10 @@ class Lane:
             awaited = coro.send(None)
         except StopIteration as stop:
             self._ended(call, stop.value, sent_ts)
-        except (Exception, CancelledError) as error:  # before its first wait, or not even a coroutine
+        except (
+            Exception,
+            CancelledError,
+        ) as error:  # before its first wait, or not even a coroutine
             self._ended(call, _raised(error), sent_ts)
         else:
             rest = _resumed(coro, awaited)
@@ -166,7 +171,9 @@ class Lane:
     async def _wait_for(
         self, call: Call, coro: Coroutine[Any, Any, Outcome | Answer[Any]], sent_ts: int
     ) -> None:
-        """Await one call; past its timeout it ended unknown, and what it says later comes as a late report."""
+        """Await one call; past its timeout it ended unknown, and what it says later comes as a
+        late report.
+        """
         open_calls: list[Call] = [call]
 
         def give_up() -> None:
@@ -195,7 +202,9 @@ class Lane:
         retry = 0
         if isinstance(outcome, Throttled):
             retry = outcome.retry_after_ns
-            self.broker.unsent(call.request)
+            actor = self.broker.orders.get(call.client_order_id)
+            if actor is not None and type(call.request) is Place:
+                actor.note_unsent()
         gone = self.session.ended(call.call_id, ending, self.dispatcher.monotonic_ns(), retry)
         if gone.withdrawn or gone.coalesced:
             self._never_leave(gone.withdrawn, gone.coalesced)
@@ -203,7 +212,7 @@ class Lane:
         if self.session.queued:
             self.pump()
 
-    # --- calls that never leave --------------------------------------------------------------------------------------
+    # --- calls that never leave -------------------------------------------------------------------
 
     def _never_leave(self, withdrawn: tuple[Call, ...], coalesced: tuple[Call, ...]) -> None:
         """Tell the orders of calls that were overtaken before they left."""
@@ -228,7 +237,11 @@ class Lane:
 
     def _too_late(self, request: Place | Cancel | Amend | QueryOrder) -> None:
         """The session is closed: the request never leaves, and its order has to know."""
-        cid, ts, reason = request.client_order_id, self.dispatcher.time_ns(), "the session is closed"
+        cid, ts, reason = (
+            request.client_order_id,
+            self.dispatcher.time_ns(),
+            "the session is closed",
+        )
         if type(request) is Place:
             self._tell(Withdrawn(cid, ts, reason=reason, expired=True))
         elif type(request) is Cancel:
@@ -262,11 +275,16 @@ class Lane:
         self._wake = None
         self.pump()
         now = self.dispatcher.monotonic_ns()
-        for late in self.session.overdue(now):  # the last one queued is not counted as queued any more
+        for late in self.session.overdue(
+            now
+        ):  # the last one queued is not counted as queued any more
             self._overdue(late)
         self._wake_later(now)
 
 
 def _raised(error: BaseException) -> Unknown:
-    """What an exception of an adapter means: nothing is known. Its text may hold a signed URL, so only the type is kept."""
+    """What an exception of an adapter means: nothing is known.
+
+    Its text may hold a signed URL, so only the type is kept.
+    """
     return Unknown(f"the adapter raised {type(error).__name__}")

@@ -1,4 +1,5 @@
-"""How a system comes and goes: composition, recovery, connecting, an orderly stop, and trouble with the journal.
+"""How a system comes and goes: composition, recovery, connecting, an orderly stop, and trouble
+with the journal.
 
 Users meet :class:`~actors.system.ExecutionSystem`; this is the half of it that they start and stop.
 """
@@ -20,15 +21,15 @@ from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
 from engine.position_state import Position
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
-from engine.views import view_order
 
 from .broker import BrokerActor
 from .broker_words import Ask, InTurn
+from .checkpoints import Checkpoints
 from .definitions import Definitions
 from .hub import Hub
 from .journal import Durability, Journal, open_journal
-from .portfolio import PositionView, Snapshot, positions_now, view_position
-from .recovery import Recovered, checkpoint, doubts, recover
+from .portfolio import PositionView, Snapshot, snapshot_of, views_of
+from .recovery import Recovered, doubts, recover
 from .runtime import (
     Dispatcher,
     Future,
@@ -48,7 +49,6 @@ __all__ = ["Lifecycle"]
 T = TypeVar("T")
 
 _SECOND = 1_000_000_000
-CHECKPOINT_FACTS = 50_000  # facts between checkpoints: a restart folds at most about a second's worth
 _NUMBER_NS = 100_000  # of a journal's life, for each number that a client order id can have
 INSTRUMENTS_NS = 5 * _SECOND  # how long a start waits for venues to name their instruments
 RETRY_NS = 200_000_000  # between two attempts to write a journal that failed
@@ -89,16 +89,13 @@ class Lifecycle:
         self._intents: dict[str, SubmitOrder] = {}
         self._lock = threading.Lock()
         self._requests = itertools.count(1)
-        self._checkpoint_keys: dict[str, None] = {}
-        self._checkpoint_at = 0
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
         self._definitions = Definitions(self.brokers)
-        self._elsewhere: list[Position] = []
         self._finished = False
         self._several = len(keys) > 1
         self._restarted: list[tuple[BrokerActor, OrderReport]] = []
 
-    # --- starting and stopping ---------------------------------------------------------------------------------------
+    # --- starting and stopping --------------------------------------------------------------------
 
     def __enter__(self) -> Self:
         self.start()
@@ -139,7 +136,8 @@ class Lifecycle:
         A venue that does not answer is left to reconnect; it does not hold up the others.
 
         Raises:
-            JournalError: the journal cannot be used (locked, corrupt, newer...); nothing was started.
+            JournalError: the journal cannot be used (locked, corrupt, newer...); nothing was
+            started.
         """
         if self._dispatcher is None:
             self._dispatcher = ThreadDispatcher("orderwright", retry_ns=RETRY_NS)
@@ -154,7 +152,9 @@ class Lifecycle:
 
     def _prepare(self) -> None:
         if self._running or self.brokers:
-            raise SystemStopped("a system is started once; make a new one on the same journal to go on")
+            raise SystemStopped(
+                "a system is started once; make a new one on the same journal to go on"
+            )
         spec = self._journal_spec
         self.journal: Journal = (
             open_journal(spec, self._durability, engine_id=self._engine_id)
@@ -189,13 +189,30 @@ class Lifecycle:
         self.dispatcher.on_crash = self.crashed
         for (name, symbol), instrument in recovered.books.instruments.items():
             self._definitions.of(name)[symbol] = instrument
+        self._add_brokers()
+        elsewhere: list[Position] = []
+        for position in recovered.books.positions.values():
+            at = self.brokers.get((position.venue, position.account))
+            if at is not None:
+                at.hold_position(position)
+            else:  # its account is not here now; its checkpoint row stays
+                elsewhere.append(position)
+        known = self.journal.checkpoints()
+        self._checkpoints = Checkpoints(
+            turn, known, self._definitions.known, self.brokers.values(), elsewhere
+        )
+        self._take_over(recovered)
+        turn.undo.clear()
+        self.recovered = recovered
+
+    def _add_brokers(self) -> None:
         for venue in self._venues:
             key = (venue.name, venue.account)
             limits = self._limits.get(key) if isinstance(self._limits, Mapping) else self._limits
             broker = BrokerActor(
                 venue,
                 self.dispatcher,
-                turn,
+                self.turn,
                 self.journal,
                 self._definitions.of(venue.name),
                 limits=limits,
@@ -206,15 +223,6 @@ class Lifecycle:
             )
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
-        for position in recovered.books.positions.values():
-            at = self.brokers.get((position.venue, position.account))
-            if at is not None:
-                at.hold_position(position)
-            else:
-                self._elsewhere.append(position)  # its account is not here now; its checkpoint row stays
-        self._take_over(recovered)
-        turn.undo.clear()
-        self.recovered = recovered
 
     def _take_over(self, recovered: Recovered) -> None:
         """Give every open order to its broker, and go on where the numbers stopped."""
@@ -223,22 +231,24 @@ class Lifecycle:
             owner = self.brokers.get((order.terms.venue, order.terms.account))
             if owner is None:
                 raise InvalidValue(
-                    f"the journal has open orders at {order.terms.venue}/{order.terms.account}, and this system"
-                    " has no such venue account: add it, so that they are not forgotten"
+                    f"the journal has open orders at {order.terms.venue}/{order.terms.account}, and"
+                    " this system has no such venue account: add it, so that they are not forgotten"
                 )
-            owner.introduce(order, ledger).frozen = order.terms.client_order_id in recovered.books.frozen
+            owner.introduce(order, ledger).frozen = (
+                order.terms.client_order_id in recovered.books.frozen
+            )
             self._intents[order.terms.intent_id] = order.terms
             self._restarted += [(owner, report) for report in doubts(order, ts)]
         for name, reports in recovered.books.parked.items():
             for broker in self.brokers.values():
                 broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
-        # A number may have been drawn and refused, and so stand behind no fact: time leaves room for those.
+        # A number may have been drawn and refused, and so stand behind no fact: time leaves room
+        # for those.
         first = self.journal.next_seq
         if first > 1:
             first = max(first, (ts - self.journal.created_ts) // _NUMBER_NS)
         self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
         self._requests = itertools.count(first)
-        self._checkpoint_keys = dict.fromkeys(self.journal.checkpoints())
 
     def _resume(self) -> None:
         """The first turn: what a restart made unknown, and the instruments we were given."""
@@ -247,7 +257,9 @@ class Lifecycle:
         self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:
-        """Learn instruments first, so that what a connect shows can be understood; a venue that hangs is not waited for."""
+        """Learn instruments first, so that what a connect shows can be understood; a venue that
+        hangs is not waited for.
+        """
         asking = [self._spawn(broker.link.ask_instruments()) for broker in self.brokers.values()]
         await all_within(self, asking, INSTRUMENTS_NS)
         await self.in_turn(self._connect)
@@ -257,11 +269,14 @@ class Lifecycle:
             broker.link.connect()
 
     def stop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
-        """Stop in order; returns the state everything was left in. A stopped system is not started again.
+        """Stop in order; returns the state everything was left in.
+
+        A stopped system is not started again.
 
         Args:
-            open_orders: ``"leave"`` them at the venue (a restart takes them up), or ``"cancel"`` and wait for the
-                confirmations; what is not confirmed within ``timeout`` seconds stays journalled as it is.
+            open_orders: ``"leave"`` them at the venue (a restart takes them up), or ``"cancel"``
+                and wait for the confirmations; what is not confirmed within ``timeout`` seconds
+                stays journalled as it is.
             timeout: seconds.
         """
         self._check_stop(open_orders)
@@ -289,11 +304,13 @@ class Lifecycle:
 
     def last_words(self) -> Snapshot:
         """Inside the last turn: have everything written down."""
-        self.turn.checkpoint = self._write_checkpoint
+        self._checkpoints.demand()
         return self.snapshot_now()
 
     def _finish(self) -> None:
-        """End the dispatcher (what had ended it before is raised here), and let go of everything else."""
+        """End the dispatcher (what had ended it before is raised here), and let go of everything
+        else.
+        """
         self._running = False
         self._finished = True
         try:
@@ -317,7 +334,10 @@ class Lifecycle:
         return self._dispatcher
 
     def crashed(self, _: BaseException) -> None:
-        """The dispatcher has ended: nobody will be answered any more. Its owner gets the exception from stop()."""
+        """The dispatcher has ended: nobody will be answered any more.
+
+        Its owner gets the exception from stop().
+        """
         self._running = False
         for broker in self.brokers.values():
             broker.waiters.fail_all(SystemStopped("the system has ended; stop() says why"))
@@ -335,51 +355,26 @@ class Lifecycle:
         self.dispatcher.call_soon(InTurn(self.turn, fn, future))
         return future
 
-    def _positions(self, marks: Mapping[tuple[str, str], Decimal] | None = None) -> tuple[PositionView, ...]:
-        marks = marks or {}
-        return tuple(
-            view_position(position, instrument, marks.get((broker.name, position.instrument)))
-            for broker in self.brokers.values()
-            for position, instrument in positions_now(broker, self.dispatcher.time_ns())
-        )
+    def _positions(
+        self, marks: Mapping[tuple[str, str], Decimal] | None = None
+    ) -> tuple[PositionView, ...]:
+        return views_of(self.brokers.values(), self.dispatcher.time_ns(), marks or {})
 
     def snapshot_now(self) -> Snapshot:
         """Everything as it is in memory; on the dispatcher's thread."""
-        return Snapshot(
-            ts=self.dispatcher.time_ns(),
-            orders=tuple(view_order(a.order) for b in self.brokers.values() for a in b.orders.values()),
-            positions=self._positions(),
-            sessions={f"{name}/{account}": b.session.state.value for (name, account), b in self.brokers.items()},
-            hand_over=tuple(cid for b in self.brokers.values() for cid in b.calls.hand_over()),
-            journal_error="" if self._journal_error is None else str(self._journal_error),
-            facts=self.turn.facts_written,
-            dead_letters=self.dispatcher.dead_letters.count,
-        )
+        error = "" if self._journal_error is None else str(self._journal_error)
+        brokers = list(self.brokers.values())
+        facts, dead = self.turn.facts_written, self.dispatcher.dead_letters.count
+        return snapshot_of(brokers, self.dispatcher.time_ns(), error, facts, dead)
 
     def _retired(self, terms: SubmitOrder) -> None:
         self._intents.pop(terms.intent_id, None)
-        if self.turn.facts_written - self._checkpoint_at >= CHECKPOINT_FACTS:
-            self._checkpoint_at = self.turn.facts_written
-            self.turn.checkpoint = self._write_checkpoint
-
-    def _write_checkpoint(self) -> None:
-        brokers = self.brokers.values()
-        parked = {name: reports for b in brokers for name, reports in b.intake.parked.items()}
-        checkpoint(
-            self.turn.batch,
-            self._checkpoint_keys,
-            self._definitions.all(),
-            [*self._elsewhere, *(actor.position for broker in brokers for actor in broker.positions.values())],
-            [actor for broker in brokers for actor in broker.orders.values()],
-            parked,
-        )
-        self.turn.effects.append((self._checkpointed, dict.fromkeys(self.turn.batch.checkpoints), None))
-
-    def _checkpointed(self, keys: dict[str, None], _: None) -> None:
-        self._checkpoint_keys = keys
+        self._checkpoints.look()
 
     def _journal_failed(self, error: JournalError, inputs: list[Input]) -> None:
-        """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn, which is discarded."""
+        """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn,
+        which is discarded.
+        """
         first = self._journal_error is None
         self._journal_error = error
         if first:
@@ -387,7 +382,9 @@ class Lifecycle:
         for actor, message, _ in inputs:
             if isinstance(actor, BrokerActor) and isinstance(message, Ask):
                 if isinstance(message.command, CancelOrder):
-                    self.dispatcher.urgent(functools.partial(actor.trouble.let_cancel_leave, message.command))
+                    self.dispatcher.urgent(
+                        functools.partial(actor.trouble.let_cancel_leave, message.command)
+                    )
 
     def _journal_works(self) -> None:
         self._journal_error = None

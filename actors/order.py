@@ -1,4 +1,7 @@
-"""The order actor: one order. It calls :func:`engine.order_steps.step`, records, sends. No arithmetic here."""
+"""The order actor: one order. It calls :func:`engine.order_steps.step`, records, sends.
+
+No arithmetic here.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Any
 from engine.invariants import check_step
 from engine.messages import Feeds, ReviveOrder
 from engine.order import BookingKind, Ledger, Order, Step, is_settled
-from engine.order_events import events_of
-from engine.order_steps import step
+from engine.order_events import events_of, submitted
+from engine.order_steps import mark_sent, mark_unsent, step
 from engine.order_tables import TERMINAL
 from engine.values import ZERO
 
@@ -21,7 +24,10 @@ _NO_FILLS = Ledger()
 
 
 class OrderActor(OrderRole):
-    """One order, supervised by its broker. ``order`` is assigned once a step, after everything that can fail."""
+    """One order, supervised by its broker.
+
+    ``order`` is assigned once a step, after everything that can fail.
+    """
 
     __slots__ = ("broker", "frozen", "ledger", "order", "revived")
 
@@ -30,7 +36,9 @@ class OrderActor(OrderRole):
         self.order = order
         self.ledger = ledger
         self.revived: bytes | None = None  # its tombstone, until a fact changes it
-        self.frozen = False  # a broken invariant: it still takes facts, and sends nothing but cancels
+        self.frozen = (
+            False  # a broken invariant: it still takes facts, and sends nothing but cancels
+        )
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -58,7 +66,7 @@ class OrderActor(OrderRole):
                         slot = broker.position_of(before.terms, fill)
                         slot.on_receive(BookExecution(before.terms, booking, order.ts))
                 if booking.kind is BookingKind.BOOK:
-                    broker.claim_execution(before.terms, booking, ledger)
+                    broker.executions.claim(before.terms, booking, ledger)
             if ledger is None:
                 ledger = self.ledger = Ledger()
             turn.undo.append((self, before, (bookings, ledger.entries(bookings))))
@@ -73,8 +81,20 @@ class OrderActor(OrderRole):
         if turn.hub.active:
             turn.events.extend(events_of(before, out, message))
         broker.stepped(self, before, out, message)
-        self.revived = None  # its fact is staged; a discarded turn drops this actor whole: nothing to take back
+        # its fact is staged; a discarded turn drops this actor whole: nothing to take back
+        self.revived = None
         return out
+
+    def note_sent(self) -> None:
+        """It was handed to the wire: no fact of its own, the journalled intent says as much."""
+        self.order = mark_sent(self.order)
+        turn = self.broker.turn
+        if turn.hub.active:
+            turn.tell(submitted(self.order, turn.time_ns()))
+
+    def note_unsent(self) -> None:
+        """Its placement was throttled, a definite no: it waits again, and may still be withdrawn."""
+        self.order = mark_unsent(self.order)
 
     def is_done(self) -> bool:
         """Ended and settled: it may leave memory."""

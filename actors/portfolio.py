@@ -1,7 +1,11 @@
-"""What is held, over all venues: views of positions and sums per currency. Currencies are never added to each other."""
+"""What is held, over all venues: views of positions and sums per currency.
+
+Currencies are never added to each other.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -14,7 +18,7 @@ from engine.position_state import Position
 from engine.position_tables import Exposure, PositionLife
 from engine.position_views import avg_px, exposure, realized_pnl, unrealized_pnl
 from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side
-from engine.views import OrderView
+from engine.views import OrderView, view_order
 
 from .roles import BrokerRole
 
@@ -24,14 +28,19 @@ __all__ = [
     "Snapshot",
     "portfolio_of",
     "positions_now",
+    "snapshot_of",
     "view_position",
+    "views_of",
 ]
 
 Amounts = tuple[tuple[str, Decimal], ...]
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One slot at one moment. ``qty`` is signed; P&L is in ``currency``, without fees; fees stand per currency."""
+    """One slot at one moment.
+
+    ``qty`` is signed; P&L is in ``currency``, without fees; fees stand per currency.
+    """
 
     venue: str
     account: str
@@ -50,7 +59,10 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
-    """All slots, and the sums per currency. ``unmarked`` names what had no mark: its unrealised P&L is missing."""
+    """All slots, and the sums per currency.
+
+    ``unmarked`` names what had no mark: its unrealised P&L is missing.
+    """
 
     positions: tuple[PositionView, ...]
     realized_pnl: Amounts
@@ -109,8 +121,10 @@ def positions_now(broker: BrokerRole, ts: int) -> list[tuple[Position, Instrumen
         if order.life in TERMINAL or order.life is Life.PENDING:
             continue
         held = broker.positions.get(key)
-        against = held is not None and held.position.qty and (
-            held.position.qty.is_signed() == (order.terms.side is Side.BUY)
+        against = (
+            held is not None
+            and held.position.qty
+            and (held.position.qty.is_signed() == (order.terms.side is Side.BUY))
         )
         if order.terms.reduce_only or against:
             if order.life is Life.TRIGGERED or not order.terms.order_type.has_trigger:
@@ -148,4 +162,31 @@ def portfolio_of(positions: tuple[PositionView, ...]) -> Portfolio:
         unrealized_pnl=unrealized,
         fees=fees,
         unmarked=tuple(unmarked),
+    )
+
+
+def views_of(
+    brokers: Iterable[BrokerRole], ts: int, marks: Mapping[tuple[str, str], Decimal]
+) -> tuple[PositionView, ...]:
+    """The views of every slot; ``marks`` by (venue, instrument) value what is held."""
+    return tuple(
+        view_position(position, instrument, marks.get((broker.name, position.instrument)))
+        for broker in brokers
+        for position, instrument in positions_now(broker, ts)
+    )
+
+
+def snapshot_of(
+    brokers: Sequence[BrokerRole], ts: int, journal_error: str, facts: int, dead_letters: int
+) -> Snapshot:
+    """Everything as it is in memory."""
+    return Snapshot(
+        ts=ts,
+        orders=tuple(view_order(a.order) for b in brokers for a in b.orders.values()),
+        positions=views_of(brokers, ts, {}),
+        sessions={f"{b.name}/{b.account}": b.session.state.value for b in brokers},
+        hand_over=tuple(cid for b in brokers for cid in b.calls.hand_over()),
+        journal_error=journal_error,
+        facts=facts,
+        dead_letters=dead_letters,
     )

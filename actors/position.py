@@ -1,4 +1,7 @@
-"""The position actor: one slot of one account. It calls the pure functions and stages what they return."""
+"""The position actor: one slot of one account.
+
+It calls the pure functions and stages what they return.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Restart: from a journal to actors, with everything as it was.
 
-The journal's checkpoint rows hold positions, instruments and open orders as of one sequence number; the facts after it
-are folded on top with the engine's own functions. Orders that were on the wire, or waiting to leave, are then of unknown
-outcome: nothing counts as not sent, and only the venue ends that doubt.
+The journal's checkpoint rows hold positions, instruments and open orders as of one sequence number;
+the facts after it are folded on top with the engine's own functions. Orders that were on the wire,
+or waiting to leave, are then of unknown outcome: nothing counts as not sent, and only the venue
+ends that doubt.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def recover(journal: Journal) -> Recovered:
 
 
 def _is_ours(key: str) -> bool:
-    """Whether a row is part of a checkpoint of state; others keep rows of their own (a replay's watermark)."""
+    """Whether a row is part of a checkpoint of state; others keep rows of their own (a replay's
+    watermark).
+    """
     return key.partition(":")[0] in ("order", "position", "instrument", "parked")
 
 

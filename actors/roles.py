@@ -1,7 +1,8 @@
 """What the parts of a broker know of each other.
 
-A broker is cut into files by concern (its calls, its link, its trouble, its intake), and each part needs the others. They
-meet here, in shapes that stand below all of them, so that no module needs itself.
+A broker is cut into files by concern (its calls, its link, its trouble, its intake), and each part
+needs the others. They meet here, in shapes that stand below all of them, so that no module needs
+itself.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from engine.messages import (
     OrderReport,
     Place,
     QueryOrder,
-    Request,
     SubmitOrder,
 )
-from engine.order import Booking, Ledger, Order, Step
+from engine.order import Ledger, Order, Step
 from engine.session import VenueSession
 from engine.values import Instrument, PositionSlot
 
 from .broker_words import Counters
-from .journal import FillKey, Journal
+from .executions import Executions
+from .journal import Journal
 from .position import PositionActor
 from .runtime import Actor, Dispatcher
 from .turn import Turn
@@ -44,6 +45,14 @@ class OrderRole(Actor):
     ledger: Ledger | None
     frozen: bool
     revived: bytes | None
+
+    def note_sent(self) -> None:
+        """Its placement was handed to the wire."""
+        raise NotImplementedError
+
+    def note_unsent(self) -> None:
+        """Its placement was throttled."""
+        raise NotImplementedError
 
     def is_done(self) -> bool:
         """Ended and settled: it may leave memory."""
@@ -64,6 +73,8 @@ class CallsRole(Protocol):
     """Who asks about one order."""
 
     def ask_after_gap(self, actor: OrderRole, *, is_missing: bool) -> None: ...
+
+    def hand_over(self) -> list[str]: ...
 
 
 class LinkRole(Protocol):
@@ -95,6 +106,7 @@ class BrokerRole(Actor):
     by_venue_id: dict[str, str]
     positions: dict[tuple[str, PositionSlot], PositionActor]
     counters: Counters
+    executions: Executions
     on_instruments: Callable[[Iterable[Instrument]], None]
 
     def report(self, report: OrderReport) -> None:
@@ -117,14 +129,6 @@ class BrokerRole(Actor):
         """The slot an execution feeds."""
         raise NotImplementedError
 
-    def claim_execution(self, terms: SubmitOrder, booking: Booking, ledger: Ledger | None) -> None:
-        """Stage the unique row of an execution."""
-        raise NotImplementedError
-
-    def execution_key(self, terms: SubmitOrder, fill: Filled, exec_id: str) -> FillKey:
-        """What makes an execution unique."""
-        raise NotImplementedError
-
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         raise NotImplementedError
@@ -135,10 +139,6 @@ class BrokerRole(Actor):
 
     def sent(self, place: Place) -> None:
         """A placement was handed to the wire."""
-        raise NotImplementedError
-
-    def unsent(self, request: Request) -> None:
-        """A venue throttled a placement."""
         raise NotImplementedError
 
     def alarm(self, kind: str, detail: str, entity: str = "") -> None:

@@ -1,7 +1,8 @@
-"""An orderly stop: what was accepted is handled, what flies may land, the sessions end, and the state is written down.
+"""An orderly stop: what was accepted is handled, what flies may land, the sessions end, and the
+state is written down.
 
-Every wait here has a bound and runs on a clock that goes on while the journal fails, so that neither a venue that hangs
-nor a full disk keeps a system from stopping.
+Every wait here has a bound and runs on a clock that goes on while the journal fails, so that
+neither a venue that hangs nor a full disk keeps a system from stopping.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ _CLOSE_NS = 1_000_000_000  # what a venue's close may take at least
 
 
 async def wind_down(system: Stoppable, open_orders: str, timeout_ns: int) -> Snapshot:
-    """Stop everything but the dispatcher; the snapshot says what is left and whether the journal took it."""
+    """Stop everything but the dispatcher; the snapshot says what is left and whether the journal
+    took it.
+    """
     clock = system.dispatcher
     until_ns = clock.monotonic_ns() + timeout_ns
     brokers = list(system.brokers.values())

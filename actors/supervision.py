@@ -1,8 +1,11 @@
-"""What a failure of a broker or of anything beside it leads to. Orders are supervised by their broker itself.
+"""What a failure of a broker or of anything beside it leads to.
 
-A broker that fails on a message is not stopped: stopping it would leave its orders unattended. Its step left no trace,
-the message is kept as a dead letter, a person is told, and entries of that account stop; cancels and exits go on. Too
-many failures in a window end the system, because then nothing it says can be trusted: the journal has everything.
+Orders are supervised by their broker itself.
+
+A broker that fails on a message is not stopped: stopping it would leave its orders unattended. Its
+step left no trace, the message is kept as a dead letter, a person is told, and entries of that
+account stop; cancels and exits go on. Too many failures in a window end the system, because then
+nothing it says can be trusted: the journal has everything.
 """
 
 from __future__ import annotations
@@ -35,10 +38,9 @@ def supervisor_for(dispatcher: Dispatcher) -> TableSupervisor:
             actor.session.set_mode(TradingMode.REDUCE_ONLY)
             actor.alarm(
                 "broker_failed",
-                f"{kind}: {type(error).__name__}: {error}; entries of this account stop, cancels and exits go on",
+                f"{kind}: {type(error).__name__}: {error}; entries of this account stop, cancels"
+                " and exits go on",
                 actor.actor_urn,
             )
 
-    return TableSupervisor(
-        dispatcher.monotonic_ns, {Decision.QUARANTINE: quarantine}, TABLE, k=10
-    )
+    return TableSupervisor(dispatcher.monotonic_ns, {Decision.QUARANTINE: quarantine}, TABLE, k=10)

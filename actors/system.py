@@ -1,9 +1,10 @@
 """The execution system: the facade users meet.
 
-``with ExecutionSystem([venue], journal="orders.db") as system:`` starts a thread of its own; ``async with`` runs it inside
-the caller's asyncio loop; a :class:`~actors.runtime.SimulatedDispatcher` runs it under virtual time. Everything public
-here may be called from any thread. What returns a future can be awaited, or waited for with ``.get(timeout=seconds)``.
-How it starts and stops is in :mod:`actors.lifecycle`.
+``with ExecutionSystem([venue], journal="orders.db") as system:`` starts a thread of its own;
+``async with`` runs it inside the caller's asyncio loop; a
+:class:`~actors.runtime.SimulatedDispatcher` runs it under virtual time. Everything public here may
+be called from any thread. What returns a future can be awaited, or waited for with
+``.get(timeout=seconds)``. How it starts and stops is in :mod:`actors.lifecycle`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from .hub import Overflow, Subscription
 from .lifecycle import Lifecycle
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
+from .stamping import difference, id_of, stamped
 from .tickets import Ticket, Until
 
 __all__ = ["ExecutionSystem"]
@@ -55,24 +57,25 @@ class ExecutionSystem(Lifecycle):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
-        venues: one :class:`~actors.venues.port.Venue` per (venue, account).
-        journal: a path, ``None`` for memory (nothing survives), or an open :class:`~actors.journal.Journal`.
-        durability: ``"process"`` survives a killed process, ``"power"`` a power cut.
-        engine_id: three characters of ``[0-9A-Z]``: the prefix of our client order ids.
-        dispatcher: where it runs; by default its own thread (``with``) or the running loop (``async with``).
-        instruments: rules to trade by, beyond those the venues tell and the journal knows.
-        limits: what each venue bears, for all or by (venue, account).
-        call_timeout: seconds after which an unanswered call is of unknown outcome.
-        ack_timeout: seconds after which a taken request without a word of its effect is of unknown outcome.
+        venues: one :class:`~actors.venues.port.Venue` per (venue, account). journal: a path,
+        ``None`` for memory (nothing survives), or an open :class:`~actors.journal.Journal`.
+        durability: ``"process"`` survives a killed process, ``"power"`` a power cut. engine_id:
+        three characters of ``[0-9A-Z]``: the prefix of our client order ids. dispatcher: where it
+        runs; by default its own thread (``with``) or the running loop (``async with``).
+        instruments: rules to trade by, beyond those the venues tell and the journal knows. limits:
+        what each venue bears, for all or by (venue, account). call_timeout: seconds after which an
+        unanswered call is of unknown outcome. ack_timeout: seconds after which a taken request
+        without a word of its effect is of unknown outcome.
     """
 
-    # --- commands ----------------------------------------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def submit(self, order: SubmitOrder) -> Ticket:
         """Submit an order. Returns at once; the ticket can be waited for or awaited.
 
-        ``venue`` and ``account`` may be left empty when there is only one. With an ``intent_id`` of the caller's own,
-        submitting the same terms again returns a ticket for the same order and sends nothing.
+        ``venue`` and ``account`` may be left empty when there is only one. With an ``intent_id`` of
+        the caller's own, submitting the same terms again returns a ticket for the same order and
+        sends nothing.
 
         Raises:
             InvalidOrder: it can not be submitted as asked; nothing was journalled or sent.
@@ -87,29 +90,35 @@ class ExecutionSystem(Lifecycle):
         if instrument is None:
             known = ", ".join(sorted(broker.instruments)[:8]) or "none"
             raise InvalidOrder(
-                f"instrument {order.instrument[:64]!a} is not known at {broker.name}; known are: {known}",
+                f"instrument {order.instrument[:64]!a} is not known at {broker.name};"
+                f" known are: {known}",
                 Reason.UNKNOWN_INSTRUMENT.name,
             )
         check_types(order)
         check_order(order, instrument, broker.capabilities)
         cid, ts = order.client_order_id, self.dispatcher.time_ns()
         if cid:
-            check_text(cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max))
+            check_text(
+                cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max)
+            )
         if order.intent_id or cid:
-            stamped, is_new = self._claim_intent(order, broker, ts)
+            written, is_new = self._claim_intent(order, broker, ts)
             if not is_new:
-                return Ticket(stamped.client_order_id, stamped.intent_id, self.watch)
+                return Ticket(written.client_order_id, written.intent_id, self.watch)
         else:
             with self._lock:
                 cid = self._ids.next()
-            stamped = _stamped(order, cid, broker, cid, ts)
+            written = stamped(order, cid, broker, cid, ts)
             if self._several:
-                self._intents[cid] = stamped  # so that its broker is known while it is queued
-        self.dispatcher.post(broker, stamped)
-        return Ticket(stamped.client_order_id, stamped.intent_id, self.watch)
+                self._intents[cid] = written  # so that its broker is known while it is queued
+        self.dispatcher.post(broker, written)
+        return Ticket(written.client_order_id, written.intent_id, self.watch)
 
-    def _claim_intent(self, order: SubmitOrder, broker: BrokerActor, ts: int) -> tuple[SubmitOrder, bool]:
-        """Reserve an intent id (a client order id of the caller's own serves as one): the order, and whether it is new.
+    def _claim_intent(
+        self, order: SubmitOrder, broker: BrokerActor, ts: int
+    ) -> tuple[SubmitOrder, bool]:
+        """Reserve an intent id (a client order id of the caller's own serves as one): the order,
+        and whether it is new.
 
         A number is drawn for new orders only: each stands behind a fact.
         """
@@ -117,19 +126,21 @@ class ExecutionSystem(Lifecycle):
         intent = order.intent_id or cid
         check_text(intent, "intent_id", ID_LENGTH_MAX)
         with self._lock:
-            known = self._intents.get(intent) or self._closed_terms(self.journal.closed_by_intent(intent))
+            known = self._intents.get(intent) or self._closed_terms(
+                self.journal.closed_by_intent(intent)
+            )
             if known is None and cid:
                 known = self._with_id(cid)
             if known is None:
-                stamped = _stamped(order, intent, broker, cid or self._ids.next(), ts)
-                self._intents[intent] = stamped
-                return stamped, True
-        asked = _stamped(order, intent, broker, cid or known.client_order_id, ts)
-        difference = _difference(known, asked)
-        if difference:
+                written = stamped(order, intent, broker, cid or self._ids.next(), ts)
+                self._intents[intent] = written
+                return written, True
+        asked = stamped(order, intent, broker, cid or known.client_order_id, ts)
+        differs = difference(known, asked)
+        if differs:
             raise DuplicateIntent(
                 f"intent {intent!a} is order {known.client_order_id!a} with other terms"
-                f" ({difference}); use a new intent id for a new order"
+                f" ({differs}); use a new intent id for a new order"
             )
         return known, False
 
@@ -149,11 +160,13 @@ class ExecutionSystem(Lifecycle):
         return None if body is None else revive(body)[0].terms
 
     def cancel(self, order: Ticket | str, reason: str = "") -> Future[OrderView]:
-        """Ask for the rest of an order to be cancelled; the future is the order once the request is journalled.
+        """Ask for the rest of an order to be cancelled; the future is the order once the request
+        is journalled.
 
-        An order that has ended is returned as it is. Cancelled is it only when its state says so: wait on its ticket.
+        An order that has ended is returned as it is. Cancelled is it only when its state says so:
+        wait on its ticket.
         """
-        cid = _id_of(order)
+        cid = id_of(order)
         self._check_accepting()
         ts = self.dispatcher.time_ns()
         if self._journal_error is not None:
@@ -161,7 +174,9 @@ class ExecutionSystem(Lifecycle):
         return self._ask(cid, CancelOrder(cid, self.req_id(), ts, reason))
 
     def _cancel_unjournalled(self, command: CancelOrder) -> Future[OrderView]:
-        """While the journal fails a cancel still leaves, kept in memory and written first when the journal works again."""
+        """While the journal fails a cancel still leaves, kept in memory and written first when the
+        journal works again.
+        """
         broker = self._owner(command.client_order_id)
         future: Future[OrderView] = Future(self.dispatcher)
         self.dispatcher.urgent(lambda: broker.trouble.cancel_unjournalled(command, future))
@@ -175,13 +190,14 @@ class ExecutionSystem(Lifecycle):
         price: Decimal | None = None,
         stop_px: Decimal | None = None,
     ) -> Future[OrderView]:
-        """Ask for new terms (``order_qty`` is the new total); they are in force when the venue has confirmed them.
+        """Ask for new terms (``order_qty`` is the new total); they are in force when the venue has
+        confirmed them.
 
         Raises:
             InvalidOrder: the new terms break a rule; the old stand.
             UnknownOrder: in the future, or at once when no venue account has it.
         """
-        cid = _id_of(order)
+        cid = id_of(order)
         self._check_running()
         broker = self._owner(cid)
         amend = AmendOrder(cid, self.req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
@@ -192,7 +208,7 @@ class ExecutionSystem(Lifecycle):
 
     def settle(self, order: Ticket | str, state: OrderState, statement: str) -> Future[OrderView]:
         """A person states what became of an order in doubt; recorded with the statement."""
-        cid = _id_of(order)
+        cid = id_of(order)
         return self._ask(cid, SettleOrder(cid, self.dispatcher.time_ns(), state, statement))
 
     def set_baseline(
@@ -213,7 +229,8 @@ class ExecutionSystem(Lifecycle):
         )
 
     def state_position(self, statement: SetBaseline | CorrectPosition) -> Future[None]:
-        """State a baseline or a typed correction of a slot (liquidation, settlement, split, funding...), journalled.
+        """State a baseline or a typed correction of a slot (liquidation, settlement, split,
+        funding...), journalled.
 
         A statement that does not fit is an InvalidValue in the future, and changes nothing.
         """
@@ -225,7 +242,8 @@ class ExecutionSystem(Lifecycle):
         return future
 
     def report(self, venue: str, account: str, report: OrderReport | LinkUp | LinkDown) -> None:
-        """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's statement.
+        """Hand in a report from outside a venue's own stream: a drop copy, a recording, a person's
+        statement.
 
         Raises:
             InvalidValue: it is no report, or has fields that cannot be understood.
@@ -234,10 +252,12 @@ class ExecutionSystem(Lifecycle):
         self.dispatcher.post(self._broker(venue, account), admit(report))
 
     def call_soon(self, fn: Callable[[], object]) -> None:
-        """Run ``fn()`` on the system's own thread, inside its next turn: where a paper market may be moved."""
+        """Run ``fn()`` on the system's own thread, inside its next turn: where a paper market may
+        be moved.
+        """
         self.dispatcher.call_soon(fn)
 
-    # --- questions ---------------------------------------------------------------------------------------------------
+    # --- questions --------------------------------------------------------------------------------
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
         """A future of an order, set when ``until`` is reached."""
@@ -249,7 +269,7 @@ class ExecutionSystem(Lifecycle):
 
     def order(self, order: Ticket | str) -> Future[OrderView]:
         """An order as it is now, live or closed; UnknownOrder in the future when there is none."""
-        cid = _id_of(order)
+        cid = id_of(order)
 
         def look() -> OrderView:
             for broker in self.brokers.values():
@@ -263,31 +283,43 @@ class ExecutionSystem(Lifecycle):
     def orders(self) -> Future[tuple[OrderView, ...]]:
         """All orders in memory: those that are open, on the wire, or not settled."""
         return self._asked(
-            lambda: tuple(view_order(a.order) for b in self.brokers.values() for a in b.orders.values())
+            lambda: tuple(
+                view_order(a.order) for b in self.brokers.values() for a in b.orders.values()
+            )
         )
 
     def snapshot(self) -> Future[Snapshot]:
-        """Everything at one moment: orders, positions, sessions, the hand-over list, the journal."""
+        """Everything at one moment: orders, positions, sessions, the hand-over list, the
+        journal.
+        """
         return self._asked(self.snapshot_now)
 
-    def portfolio(self, marks: Mapping[tuple[str, str], Decimal] | None = None) -> Future[Portfolio]:
-        """Positions of all venues and amounts per currency; ``marks`` by (venue, instrument) value what is held."""
+    def portfolio(
+        self, marks: Mapping[tuple[str, str], Decimal] | None = None
+    ) -> Future[Portfolio]:
+        """Positions of all venues and amounts per currency; ``marks`` by (venue, instrument) value
+        what is held.
+        """
         return self._asked(lambda: portfolio_of(self._positions(marks)))
 
     def state_digest(self) -> Future[str]:
         """One line that names the whole state, as the fold of the journal would."""
 
         def total() -> str:
-            stones = list(self.journal.closed_orders())
-            for broker in self.brokers.values():
-                for cid, actor in broker.orders.items():
-                    stones.append((cid, tombstone(actor.order, actor.ledger)))
-            return digest(stones, [p.position for b in self.brokers.values() for p in b.positions.values()])
+            brokers = self.brokers.values()
+            stones = [
+                (c, tombstone(a.order, a.ledger)) for b in brokers for c, a in b.orders.items()
+            ]
+            positions = [slot.position for b in brokers for slot in b.positions.values()]
+            return digest([*self.journal.closed_orders(), *stones], positions)
 
         return self._asked(total)
 
-    def subscribe(self, callback: Callable[[Event], object], *kinds: type[Event]) -> Callable[[], None]:
-        """Call ``callback(event)`` on the system's thread for each event of ``kinds`` (none = all), after its commit.
+    def subscribe(
+        self, callback: Callable[[Event], object], *kinds: type[Event]
+    ) -> Callable[[], None]:
+        """Call ``callback(event)`` on the system's thread for each event of ``kinds`` (none =
+        all), after its commit.
 
         Returns what ends it. A callback that raises is unsubscribed and an alarm says so.
         """
@@ -296,16 +328,20 @@ class ExecutionSystem(Lifecycle):
     def events(
         self, *kinds: type[Event], capacity: int = 10_000, overflow: Overflow = "drop_oldest"
     ) -> Subscription:
-        """A bounded stream of events to iterate (``for``) in a thread or (``async for``) in a loop; see :mod:`actors.hub`."""
+        """A bounded stream of events to iterate (``for``) in a thread or (``async for``) in a
+        loop; see :mod:`actors.hub`.
+        """
         return Subscription(self.hub, kinds, capacity, overflow, self.dispatcher.is_own_thread)
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------------
 
     def _check_running(self) -> None:
         if not self._running:
             raise SystemStopped("the system is not running; start it with `with` or start()")
         if self._journal_error is not None:
-            raise JournalUnavailable(f"entries halt until the journal works again: {self._journal_error}")
+            raise JournalUnavailable(
+                f"entries halt until the journal works again: {self._journal_error}"
+            )
 
     def _check_room(self) -> None:
         """Refuse before a number is drawn, so that each number stands behind a fact."""
@@ -320,7 +356,9 @@ class ExecutionSystem(Lifecycle):
             )
 
     def _check_accepting(self) -> None:
-        """Refuse what would wait for ever: nobody handles messages before the start or after the end."""
+        """Refuse what would wait for ever: nobody handles messages before the start or after the
+        end.
+        """
         if not self.brokers or not self.dispatcher.is_accepting():
             raise SystemStopped("the system is not running; start it with `with` or start()")
 
@@ -341,13 +379,16 @@ class ExecutionSystem(Lifecycle):
             have = ", ".join(f"{name}/{owner}" for name, owner in self.brokers)
             what = "is not known" if not found else "fits several"
             raise InvalidOrder(
-                f"venue {venue[:64]!a} with account {account[:64]!a} {what}; this system has {have}",
+                f"venue {venue[:64]!a} with account {account[:64]!a} {what};"
+                f" this system has {have}",
                 Reason.UNKNOWN_VENUE.name,
             )
         return found[0]
 
     def _owner(self, cid: str) -> BrokerActor:
-        """The broker that holds an order; for one still queued or closed, by its journal row or the only broker."""
+        """The broker that holds an order; for one still queued or closed, by its journal row or
+        the only broker.
+        """
         brokers = list(self.brokers.values())
         if len(brokers) == 1:
             return brokers[0]
@@ -368,31 +409,3 @@ class ExecutionSystem(Lifecycle):
         future: Future[OrderView] = Future(self.dispatcher)
         self.dispatcher.post(self._owner(cid), Ask(command, future))
         return future
-
-
-def _id_of(order: Ticket | str) -> str:
-    cid = order if isinstance(order, str) else order.client_order_id
-    if not cid.isascii():
-        check_text(cid, "client_order_id", len(cid) + 1)
-    return cid
-
-
-def _stamped(order: SubmitOrder, intent: str, broker: BrokerActor, cid: str, ts: int) -> SubmitOrder:
-    """The order as it is journalled; positional, because every order passes here."""
-    return SubmitOrder(
-        intent, broker.name, broker.account, order.instrument, order.side, order.order_type, order.order_qty,
-        order.ts or ts, cid, order.price, order.stop_px, order.trail_offset, order.trigger_source,
-        order.time_in_force, order.expire_ts, order.post_only, order.reduce_only, order.slot,
-        order.cash_qty, order.attempt, order.tags,
-    )  # fmt: skip
-
-
-_NOT_TERMS = frozenset({"ts", "attempt"})
-
-
-def _difference(one: SubmitOrder, other: SubmitOrder) -> str:
-    """Name the first term in which two orders differ."""
-    for field in one.__struct_fields__:
-        if field not in _NOT_TERMS and getattr(one, field) != getattr(other, field):
-            return f"{field} was {getattr(one, field)}, now {getattr(other, field)}"
-    return ""

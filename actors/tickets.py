@@ -1,7 +1,7 @@
 """Tickets: what a caller holds after submitting, and the waiters behind them.
 
-A ticket costs nothing until somebody waits; then one future is made and kept by the broker until the order is there.
-Waiting never changes anything, and a timeout says nothing about the order.
+A ticket costs nothing until somebody waits; then one future is made and kept by the broker until
+the order is there. Waiting never changes anything, and a timeout says nothing about the order.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Ticket:
         return f"<Ticket {self.client_order_id} intent={self.intent_id!r}>"
 
     def until(self, until: Until = Until.CLOSED) -> Future[OrderView]:
-        """A future of the order as it is once ``until`` is reached; may be awaited or asked with ``get(timeout=...)``."""
+        """A future of the order as it is once ``until`` is reached; may be awaited or asked with
+        ``get(timeout=...)``.
+        """
         return self._watch(self.client_order_id, until)
 
     def wait(self, timeout: float | None = None, until: Until = Until.CLOSED) -> OrderView:
@@ -108,7 +110,9 @@ class Waiters:
             turn.effects.append((self._answer, order, future))
 
     def sent(self, order: Order) -> None:
-        """An order has left: not a fact of its own, so those who wait for that are answered at once."""
+        """An order has left: not a fact of its own, so those who wait for that are answered at
+        once.
+        """
         for until, future in self._by_order.get(order.terms.client_order_id, ()):
             if until is Until.SUBMITTED:
                 self._answer(order, future)

@@ -1,8 +1,10 @@
-"""What a system does about trouble on its dispatcher: dead letters, a queue that is too long, a background failure.
+"""What a system does about trouble on its dispatcher: dead letters, a queue that is too long, a
+background failure.
 
-Nothing is logged and continued. A dead letter is counted, shown as an alarm, and journalled where it is a command or a
-report of ours. A queue of reports beyond its bound means we are behind the venues, so what we believe is stale: that is a
-gap, and a gap is reconciled. A timer or coroutine that raised is a bug in us: alarmed, and counted.
+Nothing is logged and continued. A dead letter is counted, shown as an alarm, and journalled where
+it is a command or a report of ours. A queue of reports beyond its bound means we are behind the
+venues, so what we believe is stale: that is a gap, and a gap is reconciled. A timer or coroutine
+that raised is a bug in us: alarmed, and counted.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
                 message.future.set_exception(SystemStopped("the system has stopped"))
         elif isinstance(message, Report) and dispatcher.in_turn():
             ts = getattr(message, "ts", dispatcher.time_ns())
-            turn.record(ts, f"dead:{actor_urn}", message)  # type: ignore[arg-type]  # a fact by its class
+            fact: Any = message  # a fact by its class
+            turn.record(ts, f"dead:{actor_urn}", fact)
         alarm = Alarm(dispatcher.time_ns(), "dead_letter", f"{kind} reached nobody", actor_urn)
         turn.tell(alarm)
 
@@ -40,7 +43,10 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
         for broker in brokers:
             broker.session.on(SessionTrigger.GAP)
             broker.link.reconcile(whole=True)
-            broker.alarm("queue_full", f"{dispatcher.queued()} messages wait: reconciling before entries go on")
+            broker.alarm(
+                "queue_full",
+                f"{dispatcher.queued()} messages wait: reconciling before entries go on",
+            )
 
     def background(what: object, error: BaseException) -> None:
         name = getattr(what, "__qualname__", type(what).__name__)

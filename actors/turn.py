@@ -1,11 +1,12 @@
 """The turn: what a burst of messages changed, written down once, then let out.
 
-While messages are handled, everything they want goes on lists here: facts for the journal, requests for lanes, events
-for subscribers, replies. :meth:`Turn.finish` commits the facts in one transaction and only then lets the rest leave, so
-nothing is visible outside that is not written. If the commit fails, the changes are undone and the inputs stay queued.
+While messages are handled, everything they want goes on lists here: facts for the journal, requests
+for lanes, events for subscribers, replies. :meth:`Turn.finish` commits the facts in one transaction
+and only then lets the rest leave, so nothing is visible outside that is not written. If the commit
+fails, the changes are undone and the inputs stay queued.
 
-Lists instead of objects, because this is the hot path; :meth:`mark` and :meth:`rollback` make one failing step vanish
-without a trace while the rest of the turn stands.
+Lists instead of objects, because this is the hot path; :meth:`mark` and :meth:`rollback` make one
+failing step vanish without a trace while the rest of the turn stands.
 """
 
 from __future__ import annotations
@@ -107,13 +108,17 @@ class Turn:
         self.effects: list[tuple[Callable[..., object], Any, Any]] = []
         self.events: list[Event] = []
         self.replies: list[tuple[Future[Any], Any, BaseException | None]] = []
-        #: Execution keys that the journal refused because another order booked them: (key) -> that order.
+        #: Execution keys that the journal refused because another order booked them: (key) -> that
+        #: order.
         self.refused_execution: dict[tuple[str, str, str, str, str], str] = {}
-        #: Orders that ended in this turn; those that are done at its end get their closed row and leave memory.
+        #: Orders that ended in this turn; those that are done at its end get their closed row and
+        #: leave memory.
         self.closing: dict[str, ClosingOrder] = {}
-        #: Called once, just before a commit, when a checkpoint is due: it stages rows of everything as it then is.
+        #: Called once, just before a commit, when a checkpoint is due: it stages rows of everything
+        #: as it then is.
         self.checkpoint: Callable[[], None] | None = None
-        #: Run at the beginning of every turn until one is committed: what left while nothing could be written.
+        #: Run at the beginning of every turn until one is committed: what left while nothing could
+        #: be written.
         self.first_words: list[Callable[[], None]] = []
         self.running = False
         self.facts_written = 0
@@ -125,7 +130,7 @@ class Turn:
         self._monotonic_ns = monotonic_ns
         self._again_now = again_now  # resume without the pause that a failing disk needs
 
-    # --- staging -----------------------------------------------------------------------------------------------------
+    # --- staging ----------------------------------------------------------------------------------
 
     def record(self, ts: int, entity: str, fact: Fact) -> None:
         """Stage one fact for the journal."""
@@ -151,7 +156,9 @@ class Turn:
         )
 
     def rollback(self, mark: Mark) -> None:
-        """Undo and forget everything staged after ``mark``; replies stand, an asker is told of the failure."""
+        """Undo and forget everything staged after ``mark``; replies stand, an asker is told of the
+        failure.
+        """
         batch, undo = self.batch, self.undo
         while len(undo) > mark[4]:
             entity, before, extra = undo.pop()
@@ -163,7 +170,9 @@ class Turn:
         del self.events[mark[6] :]
 
     def tell(self, event: Event) -> None:
-        """Publish an event that has no fact of its own: with the turn that runs, or at once between turns."""
+        """Publish an event that has no fact of its own: with the turn that runs, or at once
+        between turns.
+        """
         if self.running:
             self.events.append(event)
         else:
@@ -174,10 +183,12 @@ class Turn:
         since = self.failing_since_ns
         return 0 if since is None else self._monotonic_ns() - since
 
-    # --- TurnHooks ---------------------------------------------------------------------------------------------------
+    # --- TurnHooks --------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Write first what left while the journal failed; a finished or discarded turn left everything else empty."""
+        """Write first what left while the journal failed; a finished or discarded turn left
+        everything else empty.
+        """
         self.running = True
         for say in self.first_words:
             say()
@@ -194,59 +205,67 @@ class Turn:
         """Commit, then let the effects leave.
 
         Raises:
-            TurnDiscarded: the journal could not be written, or refused an execution that another order has booked.
-                Everything is as before the turn; the inputs are handled again.
+            TurnDiscarded: the journal could not be written, or refused an execution that another
+            order has booked. Everything is as before the turn; the inputs are handled again.
         """
-        batch = self.batch
-        done: list[ClosingOrder] = []
-        if self.closing:
-            done = self._close()
+        done = self._close() if self.closing else ()
         if self.checkpoint is not None:
             self.checkpoint()
-        if batch:
-            try:
-                self.journal.append(batch)
-            except DuplicateExecution as error:
-                self._discard()
-                self.refused_execution[error.key] = error.owner
-                self._again_now()
-                raise TurnDiscarded(str(error)) from error
-            except JournalError as error:
-                self._discard()
-                if self.failing_since_ns is None:
-                    self.failing_since_ns = self._monotonic_ns()
-                self._on_failure(error, inputs)
-                raise TurnDiscarded(str(error)) from error
-            self.facts_written += len(batch.facts)
-            batch.clear()
-            self.checkpoint = None
-            self.first_words.clear()
-            if self.failing_since_ns is not None:
-                self.failing_since_ns = None
-                self._on_recovery()
+        if self.batch:
+            self._commit(inputs)
         self.undo.clear()
         for actor in done:
             actor.broker.retire(actor)
         if self.refused_execution:
             self.refused_execution.clear()
         if self.effects:
-            effects, self.effects = self.effects, []
-            for run, one, two in effects:
-                try:
-                    run(one, two)
-                except Exception as error:  # what is written stands; one effect's failure must not stop the others
-                    self._effect_failed(run, error)
+            self._let_out()
         self.running = False
         if self.events:
             events, self.events = self.events, []
             self.hub.publish(events)
         if self.replies:
-            replies, self.replies = self.replies, []
-            for future, value, exc in replies:
-                if exc is None:
-                    future.set(value)
-                else:
-                    future.set_exception(exc)
+            self._answer()
+
+    def _commit(self, inputs: list[Input]) -> None:
+        batch = self.batch
+        try:
+            self.journal.append(batch)
+        except DuplicateExecution as error:
+            self._discard()
+            self.refused_execution[error.key] = error.owner
+            self._again_now()
+            raise TurnDiscarded(str(error)) from error
+        except JournalError as error:
+            self._discard()
+            if self.failing_since_ns is None:
+                self.failing_since_ns = self._monotonic_ns()
+            self._on_failure(error, inputs)
+            raise TurnDiscarded(str(error)) from error
+        self.facts_written += len(batch.facts)
+        batch.clear()
+        self.checkpoint = None
+        self.first_words.clear()
+        if self.failing_since_ns is not None:
+            self.failing_since_ns = None
+            self._on_recovery()
+
+    def _let_out(self) -> None:
+        """Run the effects. What is written stands: the failure of one must not stop the others."""
+        effects, self.effects = self.effects, []
+        for run, one, two in effects:
+            try:
+                run(one, two)
+            except Exception as error:  # alarmed, not swallowed
+                self._effect_failed(run, error)
+
+    def _answer(self) -> None:
+        replies, self.replies = self.replies, []
+        for future, value, exc in replies:
+            if exc is None:
+                future.set(value)
+            else:
+                future.set_exception(exc)
 
     def _effect_failed(self, run: Callable[..., object], error: Exception) -> None:
         logger.error("an effect failed after its commit", exc_info=error)
@@ -255,7 +274,9 @@ class Turn:
         self.events.append(Alarm(self.time_ns(), "effect_failed", detail))
 
     def _close(self) -> list[ClosingOrder]:
-        """Stage the closed rows; an order that was closed before and now is not any more loses its row."""
+        """Stage the closed rows; an order that was closed before and now is not any more loses its
+        row.
+        """
         done: list[ClosingOrder] = []
         batch = self.batch
         for cid, actor in self.closing.items():

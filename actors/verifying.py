@@ -85,7 +85,6 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
     )
 
 
-
 def _is_done(order: Order) -> bool:
     return order.life in TERMINAL and is_settled(order)
 

@@ -1,9 +1,11 @@
-"""The vocabulary of Orderwright: what is traded, what one asks for, what venues say, what became true.
+"""The vocabulary of Orderwright: what is traded, what one asks for, what venues say, what became
+true.
 
-``engine`` decides and is pure: no thread, clock, file or socket. Read, in this order: :mod:`engine.messages` (every word),
-:mod:`engine.order` and :mod:`engine.order_tables` (an order's three regions), :mod:`engine.order_steps` (what each message
-does), :mod:`engine.position` (slots and P&L), :mod:`engine.session` (what leaves next), :mod:`engine.fold` (state from
-facts). The system that runs all this is ``actors``.
+``engine`` decides and is pure: no thread, clock, file or socket. Read, in this order:
+:mod:`engine.messages` (every word), :mod:`engine.order` and :mod:`engine.order_tables` (an order's
+three regions), :mod:`engine.order_steps` (what each message does), :mod:`engine.position` (slots
+and P&L), :mod:`engine.session` (what leaves next), :mod:`engine.fold` (state from facts). The
+system that runs all this is ``actors``.
 """
 
 from .capabilities import Capabilities, IdScope, ReduceOnlyRule

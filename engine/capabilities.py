@@ -1,6 +1,7 @@
 """What a venue can do, as data. The engine chooses by it and never by a venue's name.
 
-A capability that is not known is stated as the weakest value: assuming more than a venue proves loses money.
+A capability that is not known is stated as the weakest value: assuming more than a venue proves
+loses money.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     client_id_length_max: int = 18
     client_id_scope: IdScope = IdScope.NONE
     client_id_window_ns: int = 0
-    lookup_by_client_id: bool = False  # and it also finds closed orders, for as long as doubt may last
+    lookup_by_client_id: bool = (
+        False  # and it also finds closed orders, for as long as doubt may last
+    )
     lists_trigger_orders: bool = False  # open_orders shows every book the venue keeps
     executions_complete: bool = False  # executions(since) shows every execution of the account
     visibility_lag_ns: int = 1_000_000_000  # how long a fact may stay invisible to queries

@@ -1,8 +1,9 @@
 """Every error of the engine, on one page, sorted by who can act on it.
 
-Answers are not exceptions: our refusal of an order is the event ``OrderDenied``, the venue's is the report
-``Rejected``, its silence is the report ``OutcomeUnknown``. Exceptions are for callers' mistakes, for a journal that
-cannot be trusted, and for bugs in us. Each says what was wrong, shows the offending value, and says what remains true.
+Answers are not exceptions: our refusal of an order is the event ``OrderDenied``, the venue's is the
+report ``Rejected``, its silence is the report ``OutcomeUnknown``. Exceptions are for callers'
+mistakes, for a journal that cannot be trusted, and for bugs in us. Each says what was wrong, shows
+the offending value, and says what remains true.
 """
 
 from __future__ import annotations
@@ -34,19 +35,26 @@ class EngineError(Exception):
     """Root of everything this project raises on purpose."""
 
 
-# --- the caller can act ----------------------------------------------------------------------------------------------
+# --- the caller can act ---------------------------------------------------------------------------
 
 
 class UserError(EngineError):
-    """The caller gave us something we cannot use. Nothing was changed; correct the input and call again."""
+    """The caller gave us something we cannot use.
+
+    Nothing was changed; correct the input and call again.
+    """
 
 
 class InvalidValue(UserError, ValueError):
-    """A value breaks a rule of its type (not finite, a float for money, an impossible instrument)."""
+    """A value breaks a rule of its type (not finite, a float for money, an impossible
+    instrument).
+    """
 
 
 class InvalidOrder(UserError, ValueError):
-    """An order can not be submitted as asked (zero, negative, off-tick, unknown instrument...). Nothing was journalled.
+    """An order can not be submitted as asked (zero, negative, off-tick, unknown instrument...).
+
+    Nothing was journalled.
 
     ``reason`` is the closed :class:`engine.messages.DenyReason` value, for programs.
     """
@@ -57,7 +65,10 @@ class InvalidOrder(UserError, ValueError):
 
 
 class DuplicateIntent(UserError):
-    """The same intent id was used before with other terms. The first order stands; nothing was sent for this one."""
+    """The same intent id was used before with other terms.
+
+    The first order stands; nothing was sent for this one.
+    """
 
 
 class UnknownOrder(UserError, KeyError):
@@ -68,7 +79,10 @@ class UnknownOrder(UserError, KeyError):
 
 
 class RecordingError(UserError):
-    """A recording cannot be read: wrong format, torn, mixed or empty. Names file, line and the offending text."""
+    """A recording cannot be read: wrong format, torn, mixed or empty.
+
+    Names file, line and the offending text.
+    """
 
 
 class SystemStopped(UserError):
@@ -76,7 +90,9 @@ class SystemStopped(UserError):
 
 
 class BlockingCallError(UserError):
-    """A blocking call was made on the dispatcher's own thread or loop, where it would wait for itself; use ``await``."""
+    """A blocking call was made on the dispatcher's own thread or loop, where it would wait for
+    itself; use ``await``.
+    """
 
 
 class AskTimeout(UserError, TimeoutError):
@@ -88,10 +104,13 @@ class SlowReader(UserError):
 
 
 class MailboxFull(UserError):
-    """A bounded queue for commands is full. The command was not accepted; slow down and repeat it."""
+    """A bounded queue for commands is full.
+
+    The command was not accepted; slow down and repeat it.
+    """
 
 
-# --- the journal -----------------------------------------------------------------------------------------------------
+# --- the journal ----------------------------------------------------------------------------------
 
 
 class JournalError(EngineError):
@@ -103,7 +122,10 @@ class JournalLocked(JournalError):
 
 
 class JournalCorrupt(JournalError):
-    """A record is torn or altered. Names the file, the sequence number and what does not agree; nothing was changed."""
+    """A record is torn or altered.
+
+    Names the file, the sequence number and what does not agree; nothing was changed.
+    """
 
 
 class JournalSchemaError(JournalError):
@@ -111,15 +133,24 @@ class JournalSchemaError(JournalError):
 
 
 class JournalUnavailable(JournalError):
-    """A write failed (disk full, read-only, I/O error). The turn was discarded whole; entries halt until it works."""
+    """A write failed (disk full, read-only, I/O error).
+
+    The turn was discarded whole; entries halt until it works.
+    """
 
 
-# --- bugs in us ------------------------------------------------------------------------------------------------------
+# --- bugs in us -----------------------------------------------------------------------------------
 
 
 class StatechartError(EngineError):
-    """A transition table is not total or not well-formed. Raised at import, so it can never reach production."""
+    """A transition table is not total or not well-formed.
+
+    Raised at import, so it can never reach production.
+    """
 
 
 class InvariantViolated(EngineError):
-    """A rule that always holds does not. Worded positively, with the values: ``Invariant: leaves_qty >= 0, was -1``."""
+    """A rule that always holds does not.
+
+    Worded positively, with the values: ``Invariant: leaves_qty >= 0, was -1``.
+    """

@@ -1,4 +1,6 @@
-"""Client order ids in sequence, made fast: only the last two digits of the intent number change from one to the next."""
+"""Client order ids in sequence, made fast: only the last two digits of the intent number change
+from one to the next.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ _FIRST_ATTEMPT: Final = "01"
 
 
 class ClientOrderIds:
-    """The ids of one engine and journal incarnation, from ``start`` on. Not thread-safe: its owner holds a lock."""
+    """The ids of one engine and journal incarnation, from ``start`` on.
+
+    Not thread-safe: its owner holds a lock.
+    """
 
     __slots__ = ("_engine", "_incarnation", "_number", "_prefix", "_prefix_of")
 

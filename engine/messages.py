@@ -7,9 +7,10 @@ Four kinds, and no word in two of them:
 * **Requests** go to a venue (:class:`Place`).
 * **Events** are what became true (:class:`OrderFilled`).
 
-Messages are frozen and carry ids, never references. ``ts`` is UTC nanoseconds given by the sender; ``None`` means
-"not known" and nothing else. Quantities are unsigned totals; direction is ``side``. A command or report that changed
-an entity is a *fact* and is journalled as it stands, so fields are only ever added, with defaults.
+Messages are frozen and carry ids, never references. ``ts`` is UTC nanoseconds given by the sender;
+``None`` means "not known" and nothing else. Quantities are unsigned totals; direction is ``side``.
+A command or report that changed an entity is a *fact* and is journalled as it stands, so fields are
+only ever added, with defaults.
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ Tags: TypeAlias = tuple[tuple[str, str], ...]
 class Message(
     msgspec.Struct, frozen=True, tag=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """Root of the vocabulary. ``gc=False`` is safe because a message holds ids and values, so no cycle."""
+    """Root of the vocabulary.
+
+    ``gc=False`` is safe because a message holds ids and values, so no cycle.
+    """
 
 
-# === Commands ========================================================================================================
+# === Commands =====================================================================================
 
 
 class Command(Message, frozen=True, gc=False, omit_defaults=True):
@@ -53,9 +57,10 @@ class Command(Message, frozen=True, gc=False, omit_defaults=True):
 class SubmitOrder(Command, frozen=True, gc=False, omit_defaults=True):
     """An intent to trade, with every static term of the order.
 
-    ``intent_id`` is the caller's idempotency key: the same id with the same terms is the same order, with other terms
-    an error. ``client_order_id`` is filled in by the system before journalling. ``order_qty`` is in lots of the
-    instrument (contracts, shares, base units); exactly one of ``order_qty`` and ``cash_qty`` (quote currency) is given.
+    ``intent_id`` is the caller's idempotency key: the same id with the same terms is the same
+    order, with other terms an error. ``client_order_id`` is filled in by the system before
+    journalling. ``order_qty`` is in lots of the instrument (contracts, shares, base units); exactly
+    one of ``order_qty`` and ``cash_qty`` (quote currency) is given.
     """
 
     intent_id: str
@@ -102,9 +107,11 @@ class AmendOrder(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class SettleOrder(Command, frozen=True, gc=False, omit_defaults=True):
-    """A person states what became of an order in doubt; recorded as OPERATOR evidence with its ``statement``.
+    """A person states what became of an order in doubt; recorded as OPERATOR evidence with its
+    ``statement``.
 
-    ``state`` is one of ACCEPTED, CANCELLED, EXPIRED, REJECTED. Fills are stated as :class:`Filled`, not here.
+    ``state`` is one of ACCEPTED, CANCELLED, EXPIRED, REJECTED. Fills are stated as :class:`Filled`,
+    not here.
     """
 
     client_order_id: str
@@ -114,7 +121,9 @@ class SettleOrder(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class AdoptOrder(Command, frozen=True, gc=False, omit_defaults=True):
-    """Take over an order first seen mid-life; ``terms`` hold what is known (``order_qty`` None where it is not)."""
+    """Take over an order first seen mid-life; ``terms`` hold what is known (``order_qty`` None
+    where it is not).
+    """
 
     terms: SubmitOrder
     ts: int
@@ -122,7 +131,9 @@ class AdoptOrder(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class ReviveOrder(Command, frozen=True, gc=False, omit_defaults=True):
-    """Take up a closed order again because a late fact changes it; ``tombstone`` is what was kept of it (JSON)."""
+    """Take up a closed order again because a late fact changes it; ``tombstone`` is what was kept
+    of it (JSON).
+    """
 
     client_order_id: str
     ts: int
@@ -130,14 +141,18 @@ class ReviveOrder(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class DefineInstrument(Command, frozen=True, gc=False, omit_defaults=True):
-    """Make an instrument's rules known; journalled, because quantities mean nothing without them."""
+    """Make an instrument's rules known; journalled, because quantities mean nothing without
+    them.
+    """
 
     instrument: Instrument
     ts: int
 
 
 class SetBaseline(Command, frozen=True, gc=False, omit_defaults=True):
-    """State what a slot held before our first fill (venue's quantity and average price; signed quantity)."""
+    """State what a slot held before our first fill (venue's quantity and average price; signed
+    quantity).
+    """
 
     venue: str
     account: str
@@ -150,10 +165,12 @@ class SetBaseline(Command, frozen=True, gc=False, omit_defaults=True):
 
 
 class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
-    """A slot changed without an execution of ours; see :func:`engine.position_corrections.correct` for what goes with what.
+    """A slot changed without an execution of ours; see :func:`engine.position_corrections.correct`
+    for what goes with what.
 
-    ``qty`` is a signed change, ``px`` the price it happened at (None: not known), ``ratio`` new units per old (SPLIT),
-    ``amount`` received in ``currency`` (FUNDING; negative: paid). ``statement`` says who or what proves it.
+    ``qty`` is a signed change, ``px`` the price it happened at (None: not known), ``ratio`` new
+    units per old (SPLIT), ``amount`` received in ``currency`` (FUNDING; negative: paid).
+    ``statement`` says who or what proves it.
     """
 
     venue: str
@@ -170,15 +187,21 @@ class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     statement: str = ""
 
 
-# === Reports =========================================================================================================
+# === Reports ======================================================================================
 
 
 class Report(Message, frozen=True, gc=False, omit_defaults=True):
-    """What a venue said, or our lane about a call. ``client_order_id`` is "" when the venue gave only its own id."""
+    """What a venue said, or our lane about a call.
+
+    ``client_order_id`` is "" when the venue gave only its own id.
+    """
 
 
 class Accepted(Report, frozen=True, gc=False, omit_defaults=True):
-    """The venue has the order (FIX ExecType New). Never lowers a later state. ``order_qty`` only where we did not know it."""
+    """The venue has the order (FIX ExecType New). Never lowers a later state.
+
+    ``order_qty`` only where we did not know it.
+    """
 
     client_order_id: str
     ts: int
@@ -201,7 +224,9 @@ class Rejected(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Feeds(Word):
-    """What an execution counts for: a combo's own executions feed the order, its legs' feed positions."""
+    """What an execution counts for: a combo's own executions feed the order, its legs' feed
+    positions.
+    """
 
     BOTH = "BOTH"
     ORDER = "ORDER"
@@ -211,9 +236,10 @@ class Feeds(Word):
 class Filled(Report, frozen=True, gc=False, omit_defaults=True):
     """One execution. Booked once per (venue, account, instrument, side, exec_id), in any state.
 
-    ``fee`` is what we paid (negative: a rebate) in ``fee_currency``; ``None`` = not told yet. ``cum_qty`` is the venue's
-    own total after this fill, where it says so. ``revises`` is the execution this one replaces (IB's ``.02``).
-    ``instrument`` and ``side`` are given where they differ from the order's (a combo's leg) or the order is unknown.
+    ``fee`` is what we paid (negative: a rebate) in ``fee_currency``; ``None`` = not told yet.
+    ``cum_qty`` is the venue's own total after this fill, where it says so. ``revises`` is the
+    execution this one replaces (IB's ``.02``). ``instrument`` and ``side`` are given where they
+    differ from the order's (a combo's leg) or the order is unknown.
     """
 
     client_order_id: str
@@ -235,7 +261,10 @@ class Filled(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Cancelled(Report, frozen=True, gc=False, omit_defaults=True):
-    """The rest is cancelled; ``req_id`` None = nobody asked. ``cum_qty`` is the venue's total, a claim until fills agree."""
+    """The rest is cancelled; ``req_id`` None = nobody asked.
+
+    ``cum_qty`` is the venue's total, a claim until fills agree.
+    """
 
     client_order_id: str
     ts: int
@@ -288,7 +317,10 @@ class Resumed(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Replaced(Report, frozen=True, gc=False, omit_defaults=True):
-    """An amend took effect. Terms are the venue's granted totals; ``None`` = that term did not change."""
+    """An amend took effect.
+
+    Terms are the venue's granted totals; ``None`` = that term did not change.
+    """
 
     client_order_id: str
     ts: int
@@ -301,7 +333,10 @@ class Replaced(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Restated(Report, frozen=True, gc=False, omit_defaults=True):
-    """The venue changed the order by itself. ``ratio`` rescales fills too (a split: new units per old unit)."""
+    """The venue changed the order by itself.
+
+    ``ratio`` rescales fills too (a split: new units per old unit).
+    """
 
     client_order_id: str
     ts: int
@@ -312,7 +347,10 @@ class Restated(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class CancelRefused(Report, frozen=True, gc=False, omit_defaults=True):
-    """That cancel is gone. It proves nothing about the order: the state follows from facts, and we ask."""
+    """That cancel is gone.
+
+    It proves nothing about the order: the state follows from facts, and we ask.
+    """
 
     client_order_id: str
     ts: int
@@ -334,7 +372,10 @@ class ReplaceRefused(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class RequestPending(Report, frozen=True, gc=False, omit_defaults=True):
-    """The venue has seen a cancel or amend and works on it (FIX Pending Cancel / Replace). Changes nothing."""
+    """The venue has seen a cancel or amend and works on it (FIX Pending Cancel / Replace).
+
+    Changes nothing.
+    """
 
     client_order_id: str
     ts: int
@@ -373,7 +414,10 @@ class DoneForDay(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class OutcomeUnknown(Report, frozen=True, gc=False, omit_defaults=True):
-    """Silence or an ambiguous error: the call may or may not have had its effect. ``req_id`` None: the placement."""
+    """Silence or an ambiguous error: the call may or may not have had its effect.
+
+    ``req_id`` None: the placement.
+    """
 
     client_order_id: str
     ts: int
@@ -382,7 +426,10 @@ class OutcomeUnknown(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class NeverArrived(Report, frozen=True, gc=False, omit_defaults=True):
-    """Proven by reconciliation: the placement never reached the venue. ``evidence`` says what proves it."""
+    """Proven by reconciliation: the placement never reached the venue.
+
+    ``evidence`` says what proves it.
+    """
 
     client_order_id: str
     ts: int
@@ -390,7 +437,9 @@ class NeverArrived(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Denied(Report, frozen=True, gc=False, omit_defaults=True):
-    """Our own checks refused the order before anything left; ``reason`` is a short constant, ``detail`` the sentence."""
+    """Our own checks refused the order before anything left; ``reason`` is a short constant,
+    ``detail`` the sentence.
+    """
 
     client_order_id: str
     ts: int
@@ -399,7 +448,9 @@ class Denied(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class Withdrawn(Report, frozen=True, gc=False, omit_defaults=True):
-    """Ended by us before it left this process: cancelled locally, or its send-by time passed (``expired``)."""
+    """Ended by us before it left this process: cancelled locally, or its send-by time passed
+    (``expired``).
+    """
 
     client_order_id: str
     ts: int
@@ -425,7 +476,8 @@ class VenueStatus(Word):
 class OrderSnapshot(Report, frozen=True, gc=False, omit_defaults=True):
     """What a query or a list shows of one order. Enough to adopt an order first seen mid-life.
 
-    ``sent_ts`` is when the question was sent: a snapshot older than a fact it contradicts changes nothing.
+    ``sent_ts`` is when the question was sent: a snapshot older than a fact it contradicts changes
+    nothing.
     """
 
     client_order_id: str
@@ -466,7 +518,7 @@ class LinkDown(Report, frozen=True, gc=False, omit_defaults=True):
     detail: str = ""
 
 
-# === Requests ========================================================================================================
+# === Requests =====================================================================================
 
 
 class Request(Message, frozen=True, gc=False, omit_defaults=True):
@@ -513,7 +565,7 @@ class QueryOrder(Request, frozen=True, gc=False, omit_defaults=True):
     venue_order_id: str | None = None
 
 
-# === Events ==========================================================================================================
+# === Events =======================================================================================
 
 
 class Event(Message, frozen=True, gc=False, omit_defaults=True):
@@ -594,7 +646,9 @@ class OrderExpired(OrderEvent, frozen=True, gc=False, omit_defaults=True):
 
 
 class OrderRejected(OrderEvent, frozen=True, gc=False, omit_defaults=True):
-    """The venue said no, or it is proven that the order never arrived (reason ``never_arrived``)."""
+    """The venue said no, or it is proven that the order never arrived (reason
+    ``never_arrived``).
+    """
 
 
 class OrderInDoubt(OrderEvent, frozen=True, gc=False, omit_defaults=True):
@@ -623,13 +677,18 @@ class OrderRequestRefused(OrderEvent, frozen=True, gc=False, omit_defaults=True)
 
 
 class OrderAnomaly(OrderEvent, frozen=True, gc=False, omit_defaults=True):
-    """Something that should not happen and was kept: late fill, overfill, false end, contradiction in quarantine."""
+    """Something that should not happen and was kept: late fill, overfill, false end, contradiction
+    in quarantine.
+    """
 
     kind: str = ""
 
 
 class PositionChanged(Event, frozen=True, gc=False, omit_defaults=True):
-    """A slot after a booking. ``qty`` is signed; amounts are in ``currency``, fees per currency beside it."""
+    """A slot after a booking.
+
+    ``qty`` is signed; amounts are in ``currency``, fees per currency beside it.
+    """
 
     venue: str
     account: str
@@ -672,7 +731,9 @@ class Alarm(Event, frozen=True, gc=False, omit_defaults=True):
 
 
 class EventsMissed(Event, frozen=True, gc=False, omit_defaults=True):
-    """In a subscription that was read too slowly: ``count`` older events were dropped before the next one."""
+    """In a subscription that was read too slowly: ``count`` older events were dropped before the
+    next one.
+    """
 
     ts: int
     count: int

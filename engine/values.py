@@ -1,9 +1,10 @@
 """Values: the words an order is made of, and the arithmetic rules for money.
 
-Everything here is immutable and exact. Prices, quantities and amounts are :class:`decimal.Decimal`; a float never
-enters (adapters convert with ``Decimal(str(x))`` at the edge). Arithmetic runs under :data:`CONTEXT`, never under the
-host's ambient context: a host that set ``getcontext().prec = 6`` must not change a fill. The dispatcher installs
-:data:`CONTEXT` around each turn; pure callers use :func:`exact`.
+Everything here is immutable and exact. Prices, quantities and amounts are :class:`decimal.Decimal`;
+a float never enters (adapters convert with ``Decimal(str(x))`` at the edge). Arithmetic runs under
+:data:`CONTEXT`, never under the host's ambient context: a host that set ``getcontext().prec = 6``
+must not change a fill. The dispatcher installs :data:`CONTEXT` around each turn; pure callers use
+:func:`exact`.
 
 This module does not know orders or positions; it has no clock and no randomness.
 """
@@ -61,7 +62,8 @@ __all__ = [
 ZERO: Final = Decimal(0)
 ONE: Final = Decimal(1)
 
-#: The only context money is computed in: 34 digits (IEEE decimal128), half-even, and an error instead of a NaN.
+#: The only context money is computed in: 34 digits (IEEE decimal128), half-even, and an error
+#: instead of a NaN.
 CONTEXT: Final = Context(
     prec=34,
     rounding=ROUND_HALF_EVEN,
@@ -75,15 +77,17 @@ CONTEXT: Final = Context(
 
 
 def exact() -> AbstractContextManager[Context]:
-    """Install :data:`CONTEXT` for a ``with`` block; use it around pure calls made outside a dispatcher's turn."""
+    """Install :data:`CONTEXT` for a ``with`` block; use it around pure calls made outside a
+    dispatcher's turn.
+    """
     return localcontext(CONTEXT)
 
 
 class Word(enum.Enum):
     """An enum whose value is its name, hashed by identity.
 
-    ``enum.Enum`` hashes through Python code (0.1 us a time); members are singletons, so identity is the same relation.
-    Nothing iterates a set of words, so the hash never shows.
+    ``enum.Enum`` hashes through Python code (0.1 us a time); members are singletons, so identity is
+    the same relation. Nothing iterates a set of words, so the hash never shows.
     """
 
     __hash__ = object.__hash__
@@ -181,7 +185,9 @@ class Source(Word):
 
 
 class OrderState(Word):
-    """The one public word of an order, computed from its three regions and its quantities (DESIGN 3)."""
+    """The one public word of an order, computed from its three regions and its quantities (DESIGN
+    3).
+    """
 
     PENDING = "PENDING"  # created, being validated or waiting to leave
     HELD = "HELD"  # never sent: waits for a parent, or is a dormant leg
@@ -217,7 +223,8 @@ class CorrectionKind(Word):
 class InstrumentKind(Word):
     """How quantity and price become money."""
 
-    CASH = "CASH"  # spot, shares: quantity is the asset itself; a fee in the base currency takes quantity away
+    # spot, shares: quantity is the asset itself; a fee in the base currency takes quantity away
+    CASH = "CASH"
     LINEAR = "LINEAR"  # futures, options, quanto: value = qty * multiplier * price, in settle
     INVERSE = "INVERSE"  # value = qty * multiplier / price, in settle (usually the base coin)
 
@@ -232,8 +239,9 @@ class Instrument(
 ):
     """What is traded, with the venue's rules.
 
-    ``multiplier`` is settle currency per (contract x price unit) for CASH and LINEAR, and quote currency per contract
-    for INVERSE. ``min_notional`` is in the quote currency. ``None`` means the venue states no such rule.
+    ``multiplier`` is settle currency per (contract x price unit) for CASH and LINEAR, and quote
+    currency per contract for INVERSE. ``min_notional`` is in the quote currency. ``None`` means the
+    venue states no such rule.
     """
 
     symbol: str
@@ -243,7 +251,7 @@ class Instrument(
     quote: str = ""
     settle: str = ""  # "" means quote (CASH, LINEAR) or base (INVERSE); see settle_currency
     tick_size: Decimal = Decimal("0.01")
-    lot_size: Decimal = Decimal("1")
+    lot_size: Decimal = Decimal(1)
     multiplier: Decimal = ONE
     min_qty: Decimal | None = None
     max_qty: Decimal | None = None
@@ -255,7 +263,8 @@ class Instrument(
             value: Decimal = getattr(self, name)
             if not value.is_finite() or value <= 0:
                 raise InvalidValue(
-                    f"instrument {self.symbol!r}: {name} must be a finite number above 0, was {value}"
+                    f"instrument {self.symbol!r}: {name} must be a finite number above 0,"
+                    f" was {value}"
                 )
         if not self.symbol or not self.venue:
             raise InvalidValue(
@@ -279,8 +288,8 @@ class Instrument(
 def decimal_from(value: object, what: str) -> Decimal:
     """Turn user or file input into a finite Decimal.
 
-    Accepts ``Decimal``, ``int`` and ``str``; refuses ``float`` (binary fractions are not money: write ``"0.1"``),
-    ``bool``, NaN and infinities.
+    Accepts ``Decimal``, ``int`` and ``str``; refuses ``float`` (binary fractions are not money:
+    write ``"0.1"``), ``bool``, NaN and infinities.
 
     Raises:
         InvalidValue: naming ``what`` and the offending value; nothing else has happened.
@@ -289,8 +298,8 @@ def decimal_from(value: object, what: str) -> Decimal:
         number = value
     elif isinstance(value, bool) or not isinstance(value, int | str):
         raise InvalidValue(
-            f"{what} must be a Decimal, an int or a decimal string, was {value!r} ({type(value).__name__});"
-            " floats are refused because 0.1 has no exact binary form"
+            f"{what} must be a Decimal, an int or a decimal string, was {value!r}"
+            f" ({type(value).__name__}); floats are refused because 0.1 has no exact binary form"
         )
     else:
         try:
@@ -308,19 +317,23 @@ def is_on_step(value: Decimal, step: Decimal) -> bool:
 
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
-    """Round towards zero to a multiple of ``step``: quantities, so that a close is never above what is held."""
+    """Round towards zero to a multiple of ``step``: quantities, so that a close is never above
+    what is held.
+    """
     count = CONTEXT.divide(value, step).to_integral_value(rounding=ROUND_DOWN)
     return CONTEXT.multiply(count, step)
 
 
 def round_price(value: Decimal, tick: Decimal, side: Side) -> Decimal:
-    """Round to a tick in the passive direction: a buy down, a sell up, so rounding never pays more than asked."""
+    """Round to a tick in the passive direction: a buy down, a sell up, so rounding never pays more
+    than asked.
+    """
     rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     count = CONTEXT.divide(value, tick).to_integral_value(rounding=rounding)
     return CONTEXT.multiply(count, tick)
 
 
-# --- client order ids ------------------------------------------------------------------------------------------------
+# --- client order ids -----------------------------------------------------------------------------
 
 BASE36: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ENGINE_ID_LENGTH: Final = 3
@@ -339,7 +352,9 @@ class ClientOrderId(msgspec.Struct, frozen=True, gc=False):
 
 
 def to_base36(number: int, width: int) -> str:
-    """``number`` in ``[0-9A-Z]``, zero-padded to ``width``; raises InvalidValue when it does not fit."""
+    """``number`` in ``[0-9A-Z]``, zero-padded to ``width``; raises InvalidValue when it does not
+    fit.
+    """
     if number < 0 or number >= 36**width:
         raise InvalidValue(f"{number} does not fit in {width} base-36 digits")
     digits = ""
@@ -350,18 +365,20 @@ def to_base36(number: int, width: int) -> str:
 
 
 def format_client_order_id(engine: str, incarnation: str, intent: int, attempt: int) -> str:
-    """Encode (engine, journal incarnation, intent number, attempt) in 18 characters of ``[0-9A-Z]``.
+    """Encode (engine, journal incarnation, intent number, attempt) in 18 characters of
+    ``[0-9A-Z]``.
 
-    18 is what the strictest venue we know accepts; the prefix names this engine and this journal, so another engine on
-    the same account is recognised as foreign.
+    18 is what the strictest venue we know accepts; the prefix names this engine and this journal,
+    so another engine on the same account is recognised as foreign.
     """
-    return (
-        f"{engine}{incarnation}{to_base36(intent, _INTENT_LENGTH)}{to_base36(attempt, _ATTEMPT_LENGTH)}"
-    )
+    number = to_base36(intent, _INTENT_LENGTH)
+    return f"{engine}{incarnation}{number}{to_base36(attempt, _ATTEMPT_LENGTH)}"
 
 
 def parse_client_order_id(text: str) -> ClientOrderId | None:
-    """Decode an id made by :func:`format_client_order_id`; ``None`` when it has another shape (a foreign id)."""
+    """Decode an id made by :func:`format_client_order_id`; ``None`` when it has another shape (a
+    foreign id).
+    """
     prefix = ENGINE_ID_LENGTH + _INCARNATION_LENGTH
     if len(text) != prefix + _INTENT_LENGTH + _ATTEMPT_LENGTH:
         return None

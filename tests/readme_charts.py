@@ -1,4 +1,6 @@
-"""The README's statecharts, written from the tables: ``python -m tests.readme_charts`` brings them up to date."""
+"""The README's statecharts, written from the tables: ``python -m tests.readme_charts`` brings them
+up to date.
+"""
 
 from __future__ import annotations
 

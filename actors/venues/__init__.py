@@ -1,0 +1,1 @@
+"""Venues: the port every one has, and the adapters behind it."""

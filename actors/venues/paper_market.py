@@ -129,7 +129,9 @@ class PaperMarket:
             self._wake_for_next_event(now_ns)
 
     def _wake_for_next_event(self, now_ns: int) -> None:
-        """On a clock that runs by itself, orders expire by themselves; a simulation lets time pass as it likes."""
+        """On a clock that runs by itself, orders expire by themselves; a simulation lets time pass
+        as it likes.
+        """
         due_ns = self.exchange.next_event_ns()
         if self._timers is None or due_ns is None or (self._timer and due_ns == self._due_ns):
             return

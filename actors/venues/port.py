@@ -1,14 +1,18 @@
 """The venue port: the one shape in which the engine meets an exchange or a broker.
 
-Every call is a coroutine and ends in an :data:`Outcome`, never in an exception: a venue's answers are values, and an
-adapter that lets an exception out has its call read as :class:`Unknown`. An adapter promises:
+Every call is a coroutine and ends in an :data:`Outcome`, never in an exception: a venue's answers
+are values, and an adapter that lets an exception out has its call read as :class:`Unknown`. An
+adapter promises:
 
 * what it reports goes through the sink given to :meth:`Venue.connect`, in the order it learnt it;
-* :class:`Refused` only for a definite no; anything that might have had its effect is :class:`Unknown`;
-* ``Done(reports)`` carries what the answer itself proves (an ``Accepted``, a ``Cancelled``...), and nothing it does not;
+* :class:`Refused` only for a definite no; anything that might have had its effect is
+  :class:`Unknown`;
+* ``Done(reports)`` carries what the answer itself proves (an ``Accepted``, a ``Cancelled``...), and
+  nothing it does not;
 * queries raise nothing either: an answer that is not known complete says so.
 
-Paper is the first implementation; exchanges through ccxt and Interactive Brokers have the same shape.
+Paper is the first implementation; exchanges through ccxt and Interactive Brokers have the same
+shape.
 """
 
 from __future__ import annotations
@@ -41,7 +45,10 @@ class Done(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """A definite no: the call had no effect and never will. ``reason`` is a short constant, ``detail`` the venue's text."""
+    """A definite no: the call had no effect and never will.
+
+    ``reason`` is a short constant, ``detail`` the venue's text.
+    """
 
     reason: str
     code: str = ""
@@ -55,14 +62,19 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
 
 
 class Throttled(msgspec.Struct, frozen=True, gc=False):
-    """Refused before execution by a rate limit: the same call may leave again after ``retry_after_ns``."""
+    """Refused before execution by a rate limit: the same call may leave again after
+    ``retry_after_ns``.
+    """
 
     retry_after_ns: int
     detail: str = ""
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):
-    """Placement only: an order with this client id exists or existed. Not a no: it has to be looked up."""
+    """Placement only: an order with this client id exists or existed.
+
+    Not a no: it has to be looked up.
+    """
 
     detail: str = ""
 
@@ -73,7 +85,10 @@ T = TypeVar("T")
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True):
-    """A query's answer. ``complete`` is False when more may exist than ``items`` shows (a failed page, a timeout)."""
+    """A query's answer.
+
+    ``complete`` is False when more may exist than ``items`` shows (a failed page, a timeout).
+    """
 
     items: tuple[T, ...]
     complete: bool
@@ -154,7 +169,9 @@ class Venue(Protocol):
     async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]: ...
 
     async def query_order(self, request: QueryOrder) -> Answer[OrderSnapshot]:
-        """Zero or one item; an empty complete answer is "not found", which proves nothing by itself."""
+        """Zero or one item; an empty complete answer is "not found", which proves nothing by
+        itself.
+        """
         ...
 
     async def open_orders(self) -> Answer[OrderSnapshot]: ...

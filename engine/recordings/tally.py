@@ -92,7 +92,9 @@ class TallyOracle:
         self._fill_events = 0
 
     def on_event(self, event: Event) -> None:
-        """See one event of the engine; one without an execution is an order that a quantity completed."""
+        """See one event of the engine; one without an execution is an order that a quantity
+        completed.
+        """
         if isinstance(event, OrderFilled | OrderPartiallyFilled) and event.exec_id:
             self._fill_events += 1
 

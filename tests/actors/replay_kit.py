@@ -35,11 +35,15 @@ HOSTILE = (
     "[bold red]markup[/]",
     "'; DROP TABLE facts; --",
     "\u00e9\u4e2d\U0001f600",
-    "x" * 1_000_000,
+    "x" * 300_000,  # a line has two of them, and at most a million characters
 )
 
 
-def lobster(folder: Path, rows: Sequence[str] = LOBSTER, name: str = "XYZ_message_1.csv") -> Path:
+def lobster(
+    folder: Path,
+    rows: Sequence[str] = LOBSTER,
+    name: str = "XYZ_2012-06-21_34200000_57600000_message_1.csv",
+) -> Path:
     """A recording of one stock."""
     path = folder / name
     path.write_text("\n".join(rows) + "\n")

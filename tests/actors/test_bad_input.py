@@ -1,4 +1,6 @@
-"""Bad input, from the caller and from a venue: a typed refusal, or an exact round trip; nothing lost, nobody stopped."""
+"""Bad input, from the caller and from a venue: a typed refusal, or an exact round trip; nothing
+lost, nobody stopped.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ TEXTS = {
     "field", ["intent_id", "client_order_id", "tag", "instrument", "venue", "account"]
 )
 def test_hostile_text_from_the_caller(name: str, field: str, tmp_path: Path) -> None:
-    """Each text field takes a hostile text and gives it back exactly, also after a restart, or refuses it, typed."""
+    """Each text field takes a hostile text and gives it back exactly, also after a restart, or
+    refuses it, typed.
+    """
     text, venue = TEXTS[name], ScriptedVenue()
     system = simulated(venue, journal=tmp_path / "j")
     terms: dict[str, Any] = {"tags": ((text, text),)} if field == "tag" else {field: text}
@@ -76,7 +80,9 @@ def test_hostile_text_from_the_caller(name: str, field: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_hostile_ids_in_questions(name: str) -> None:
-    """A hostile id in any question or command is an unknown order or a refusal, and stops nobody."""
+    """A hostile id in any question or command is an unknown order or a refusal, and stops
+    nobody.
+    """
     text = TEXTS[name]
     system = simulated()
     calls: tuple[Callable[[], object], ...] = (
@@ -121,7 +127,9 @@ VALUES: list[Any] = [
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("field", ["order_qty", "price"])
 def test_impossible_numbers_are_refused(field: str, value: object) -> None:
-    """A quantity or price that is no positive Decimal on its grid is an InvalidOrder; nothing was written."""
+    """A quantity or price that is no positive Decimal on its grid is an InvalidOrder; nothing was
+    written.
+    """
     system = simulated()
     before = system.journal.last_seq
     with pytest.raises(UserError):
@@ -156,7 +164,9 @@ def test_impossible_numbers_are_refused(field: str, value: object) -> None:
     ],
 )
 def test_terms_of_the_wrong_type_are_refused(field: str, value: object) -> None:
-    """A term of another type than it says is an InvalidOrder; a "BUY" that is no Side must not sell."""
+    """A term of another type than it says is an InvalidOrder; a "BUY" that is no Side must not
+    sell.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     with pytest.raises(UserError):
@@ -177,7 +187,9 @@ def test_a_60_character_id_is_refused() -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_hostile_text_from_a_venue(name: str, tmp_path: Path) -> None:
-    """Reasons, execution ids and venue ids of any text kill nobody, and the facts they come with count."""
+    """Reasons, execution ids and venue ids of any text kill nobody, and the facts they come with
+    count.
+    """
     text, venue = TEXTS[name], ScriptedVenue()
     system = simulated(venue, journal=tmp_path / "j")
     one, two, three = (system.submit(order(qty="2", price=str(90 + n))) for n in range(3))
@@ -214,7 +226,9 @@ def test_hostile_text_from_a_venue(name: str, tmp_path: Path) -> None:
 
 
 def test_sloppy_types_from_a_venue_are_repaired() -> None:
-    """Numbers where texts belong, and floats where decimals belong, lose no fact and poison no journal."""
+    """Numbers where texts belong, and floats where decimals belong, lose no fact and poison no
+    journal.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order(qty="2"))
@@ -222,7 +236,9 @@ def test_sloppy_types_from_a_venue_are_repaired() -> None:
     cid = ticket.client_order_id
     venue.push(Accepted(cid, venue.now(), 12345))  # type: ignore[arg-type]
     venue.push(Filled(cid, float(venue.now()), 77, 0.5, "100.25"))  # type: ignore[arg-type]
-    venue.push(Filled("", venue.now(), "78", D(1), 100, venue_order_id=12345))  # type: ignore[arg-type]
+    price: Any = 100
+    number: Any = 12345
+    venue.push(Filled("", venue.now(), "78", D(1), price, venue_order_id=number))
     system.sim.run_for(SECOND)
     view = system.order(ticket).get(timeout=1)
     assert (D("1.5"), D("1.5")) == (view.cum_qty, system.qty())
@@ -260,7 +276,9 @@ BROKEN: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=str)
 def test_a_broken_fill_touches_nothing_else(broken: dict[str, Any]) -> None:
-    """A fill that cannot be right is kept or shown, other orders go on, and live state equals the fold."""
+    """A fill that cannot be right is kept or shown, other orders go on, and live state equals the
+    fold.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     sick, well = system.submit(order(qty="2")), system.submit(order(qty="2", price="99"))
@@ -282,7 +300,9 @@ def test_a_broken_fill_touches_nothing_else(broken: dict[str, Any]) -> None:
 
 
 def test_statements_that_cannot_be_written_are_refused() -> None:
-    """A baseline or correction with impossible fields is an InvalidValue, and nothing was written."""
+    """A baseline or correction with impossible fields is an InvalidValue, and nothing was
+    written.
+    """
     system = simulated()
     before = system.journal.last_seq
     good = SetBaseline("v", "main", "BTC/USDT", PositionSlot.NET, D(1), D(100), 1)
@@ -320,7 +340,9 @@ def test_reports_handed_in_are_checked() -> None:
     system = simulated(venue)
     ticket = system.submit(order())
     system.sim.run_for(SECOND)
-    for wrong in (None, 7, order(), "Filled", Filled(ticket.client_order_id, 1, "x", None, D(1))):  # type: ignore[arg-type]
+    nothing: Any = None
+    unsized = Filled(ticket.client_order_id, 1, "x", nothing, D(1))
+    for wrong in (None, 7, order(), "Filled", unsized):
         with pytest.raises(InvalidValue):
             system.report("v", "main", wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidOrder):

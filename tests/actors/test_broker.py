@@ -80,7 +80,9 @@ def test_a_refused_placement_is_rejected_with_the_venues_words() -> None:
 
 
 def test_a_throttled_call_leaves_again() -> None:
-    """A call refused by a rate limit leaves again after the venue's pause, and only once has its effect."""
+    """A call refused by a rate limit leaves again after the venue's pause, and only once has its
+    effect.
+    """
     venue = ScriptedVenue()
     venue.script("place", Throttled(3 * SECOND))
     system = simulated(venue)
@@ -127,7 +129,9 @@ def test_a_fill_that_races_a_cancel_wins() -> None:
 
 
 def test_a_partial_fill_then_the_confirmed_cancel() -> None:
-    """What was filled before the cancel stays filled; the order ends CANCELLED with nothing left."""
+    """What was filled before the cancel stays filled; the order ends CANCELLED with nothing
+    left.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order(qty="3"))
@@ -141,7 +145,9 @@ def test_a_partial_fill_then_the_confirmed_cancel() -> None:
 
 
 def test_a_cancelled_answer_before_its_fill_waits_for_it() -> None:
-    """A cancel that states a larger total than our fills is not the end: executions are fetched first."""
+    """A cancel that states a larger total than our fills is not the end: executions are fetched
+    first.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order(qty="3"))
@@ -156,7 +162,9 @@ def test_a_cancelled_answer_before_its_fill_waits_for_it() -> None:
 
 
 def test_an_amend_is_in_force_when_the_venue_says_so() -> None:
-    """Old terms stand while an amend is outstanding, the new ones from the venue's confirmation on."""
+    """Old terms stand while an amend is outstanding, the new ones from the venue's confirmation
+    on.
+    """
     venue = ScriptedVenue()
     venue.script("amend", HANG)
     system = simulated(venue)
@@ -244,7 +252,9 @@ def test_a_fill_before_its_acknowledgement_is_the_acknowledgement() -> None:
 
 
 def test_a_fill_under_the_venues_id_finds_its_order_once_that_is_known() -> None:
-    """A fill that names only the venue's id, before we know that id, is kept and booked when we do."""
+    """A fill that names only the venue's id, before we know that id, is kept and booked when we
+    do.
+    """
     venue = ScriptedVenue()
     venue.script("place", HANG)
     system = simulated(venue)
@@ -324,7 +334,9 @@ def test_a_bust_reopens_and_takes_the_position_back() -> None:
 
 
 def test_one_execution_is_not_booked_on_two_orders() -> None:
-    """An execution id that another order has is refused, told, and leaves the rest of the turn alone."""
+    """An execution id that another order has is refused, told, and leaves the rest of the turn
+    alone.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     one, other = system.submit(order(qty="2")), system.submit(order(qty="2"))
@@ -355,7 +367,9 @@ def test_one_execution_claimed_twice_in_one_turn_is_booked_once() -> None:
 
 
 def test_a_foreign_order_is_adopted() -> None:
-    """An order nobody here placed is taken over when the venue shows enough of it, with its fills."""
+    """An order nobody here placed is taken over when the venue shows enough of it, with its
+    fills.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ts = venue.now()
@@ -382,7 +396,9 @@ def test_a_foreign_order_is_adopted() -> None:
 
 
 def test_a_report_nobody_can_place_is_kept_and_shown() -> None:
-    """A report about an unknown order that says too little is parked, with an alarm, and not dropped."""
+    """A report about an unknown order that says too little is parked, with an alarm, and not
+    dropped.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     venue.push(Filled("LATER", venue.now(), "z1", D(1), D(100)))
@@ -397,7 +413,9 @@ def test_a_report_nobody_can_place_is_kept_and_shown() -> None:
 
 
 def test_a_fill_of_an_instrument_nobody_defined_waits_for_its_definition() -> None:
-    """A fill whose instrument is not known yet is kept, and booked when the venue names the instrument."""
+    """A fill whose instrument is not known yet is kept, and booked when the venue names the
+    instrument.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     venue.push(Filled("NEW", venue.now(), "n1", D(3), D(7), instrument="ETH/USDT", side=Side.BUY))
@@ -417,7 +435,8 @@ def test_events_of_an_order_come_in_order_and_after_their_commit() -> None:
     def look(event: object) -> None:
         name = type(event).__name__
         if name.startswith("Order"):
-            kinds = [r.kind for r in system.journal.records(entity=event.client_order_id)]  # type: ignore[attr-defined]
+            entity = event.client_order_id  # type: ignore[attr-defined]
+            kinds = [r.kind for r in system.journal.records(entity=entity)]
             written.append((name, len(kinds)))
 
     system.subscribe(look)

@@ -58,7 +58,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("verify", "--wat", "x"),
     ],
 )
-def test_bad_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str], args: tuple[str, ...]) -> None:
+def test_bad_usage_is_exit_code_2(
+    capsys: pytest.CaptureFixture[str], args: tuple[str, ...]
+) -> None:
     """A command line that cannot be understood: usage on stderr, nothing on stdout, code 2."""
     told = run(capsys, *args)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ def reader(hub: Hub, capacity: int = 100, overflow: str = "drop_oldest") -> Subs
 
 def numbers(events: list[Event]) -> list[object]:
     """Numbers of alarms, and how many were missed."""
-    return [e.ts if isinstance(e, Alarm) else ("missed", e.count) for e in events]  # type: ignore[attr-defined]
+    seen: list[Any] = list(events)
+    return [e.ts if isinstance(e, Alarm) else ("missed", e.count) for e in seen]
 
 
 def test_a_callback_gets_the_kinds_it_asked_for() -> None:
@@ -48,7 +50,9 @@ def test_a_callback_gets_the_kinds_it_asked_for() -> None:
 
 
 def test_a_callback_that_raises_is_unsubscribed_and_told() -> None:
-    """A raising callback gets no more events; the others do, with an alarm; orders do not notice."""
+    """A raising callback gets no more events; the others do, with an alarm; orders do not
+    notice.
+    """
     system = simulated()
     calls: list[Event] = []
 
@@ -126,7 +130,9 @@ def test_capacity_and_policy_are_checked() -> None:
 
 
 def test_a_thread_iterates_over_events_until_the_system_stops() -> None:
-    """`for event in system.events(...)` in a thread ends when the system stops, with every event read."""
+    """`for event in system.events(...)` in a thread ends when the system stops, with every event
+    read.
+    """
     seen: list[str] = []
     with ExecutionSystem([ScriptedVenue()]) as system:
         events = system.events(OrderPending, OrderAccepted)
@@ -163,14 +169,15 @@ def test_the_systems_own_thread_cannot_wait_for_events() -> None:
 
 
 def test_an_async_reader_outside_the_systems_loop() -> None:
-    """`async for` in another loop than the system's thread wakes for events, and ends with the system."""
+    """`async for` in another loop than the system's thread wakes for events, and ends with the
+    system.
+    """
     seen: list[str] = []
 
     async def read(system: ExecutionSystem, started: threading.Event) -> None:
         events = system.events(OrderAccepted)
         started.set()
-        async for event in events:
-            seen.append(type(event).__name__)
+        seen.extend([type(event).__name__ async for event in events])
 
     started = threading.Event()
     system = ExecutionSystem([ScriptedVenue()])

@@ -30,7 +30,9 @@ SILENCES = [
 def test_a_placement_of_unknown_outcome_is_settled_by_asking(
     silence: object, arrived: bool
 ) -> None:
-    """Whatever silence a placement ends in, a venue that finds orders by our id settles it either way."""
+    """Whatever silence a placement ends in, a venue that finds orders by our id settles it either
+    way.
+    """
     venue = ScriptedVenue()
     venue.script("place", (silence, arrived))
     system = simulated(venue)
@@ -45,7 +47,9 @@ def test_a_placement_of_unknown_outcome_is_settled_by_asking(
 
 
 def test_absence_is_not_believed_before_the_request_window_has_passed() -> None:
-    """A first "not found" ends nothing: a delayed request may still arrive, and then it is found."""
+    """A first "not found" ends nothing: a delayed request may still arrive, and then it is
+    found.
+    """
     venue = ScriptedVenue()
     venue.script("place", Unknown("slow"))
     system = simulated(venue)
@@ -60,7 +64,9 @@ def test_absence_is_not_believed_before_the_request_window_has_passed() -> None:
 
 
 def test_an_order_found_filled_is_filled_by_its_executions() -> None:
-    """An order in doubt that the venue shows as filled becomes FILLED when its executions are read."""
+    """An order in doubt that the venue shows as filled becomes FILLED when its executions are
+    read.
+    """
     venue = ScriptedVenue()
     venue.script("place", (Unknown("?"), True))
     system = simulated(venue)
@@ -74,7 +80,9 @@ def test_an_order_found_filled_is_filled_by_its_executions() -> None:
 
 
 def test_a_venue_that_cannot_prove_absence_leaves_it_to_a_person() -> None:
-    """Where nothing proves absence, the order stays in doubt, is handed over, and stops its instrument's entries only."""
+    """Where nothing proves absence, the order stays in doubt, is handed over, and stops its
+    instrument's entries only.
+    """
     venue = ScriptedVenue(capabilities=WEAK, instruments=[btc("v"), btc("v", "ETH/USDT")])
     system = simulated(venue)
     bought = system.submit(order(qty="5"))
@@ -159,7 +167,9 @@ def test_a_query_that_hangs_is_asked_again() -> None:
 
 
 def test_a_missing_acknowledgement_is_noticed() -> None:
-    """A placement that was taken, and never acknowledged, is in doubt after the ack timeout, and asked about."""
+    """A placement that was taken, and never acknowledged, is in doubt after the ack timeout, and
+    asked about.
+    """
     venue = ScriptedVenue(acks=False)
     system = simulated(venue, ack_timeout=4.0)
     ticket = system.submit(order())
@@ -198,7 +208,9 @@ def test_a_duplicate_id_is_looked_up() -> None:
 
 @pytest.mark.parametrize("happened", [False, True])
 def test_a_cancel_of_unknown_outcome_is_settled_by_asking(happened: bool) -> None:
-    """A cancel that ended in silence is asked about; still working long afterwards, it did not happen."""
+    """A cancel that ended in silence is asked about; still working long afterwards, it did not
+    happen.
+    """
     venue = ScriptedVenue()
     venue.script("cancel", (Unknown("?"), happened))
     system = simulated(venue)
@@ -220,7 +232,9 @@ def test_a_cancel_of_unknown_outcome_is_settled_by_asking(happened: bool) -> Non
 
 @pytest.mark.parametrize("happened", [False, True])
 def test_an_amend_of_unknown_outcome_is_settled_by_asking(happened: bool) -> None:
-    """An amend that ended in silence shows, long enough afterwards, as the new terms or as the old."""
+    """An amend that ended in silence shows, long enough afterwards, as the new terms or as the
+    old.
+    """
     venue = ScriptedVenue()
     venue.script("amend", (Unknown("?"), happened))
     system = simulated(venue)

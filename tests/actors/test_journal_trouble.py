@@ -1,4 +1,6 @@
-"""A journal that cannot be written: nothing becomes visible, nothing is lost, cancels leave all the same."""
+"""A journal that cannot be written: nothing becomes visible, nothing is lost, cancels leave all
+the same.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ D = Decimal
 
 
 class Disk:
-    """A real SQLite journal on a disk that can be full: its file may not grow beyond what it has."""
+    """A real SQLite journal on a disk that can be full: its file may not grow beyond what it
+    has.
+    """
 
     def __init__(self, path: Path) -> None:
         self.journal = SqliteJournal(path)
@@ -63,7 +67,9 @@ def big(n: int = 1) -> SubmitOrder:
 
 
 def test_a_full_disk_halts_entries_and_shows_nothing(tmp_path: Path) -> None:
-    """With a really full SQLite file an order stays invisible until there is room, then leaves, once."""
+    """With a really full SQLite file an order stays invisible until there is room, then leaves,
+    once.
+    """
     disk, venue = Disk(tmp_path / "j"), ScriptedVenue()
     system = started(disk, venue)
     disk.fill()
@@ -107,7 +113,9 @@ def test_inputs_keep_their_order_over_a_failure() -> None:
 
 
 def test_a_cancel_leaves_while_nothing_can_be_written() -> None:
-    """A cancel asked for while the journal fails leaves at once, with an alarm, and is written first afterwards."""
+    """A cancel asked for while the journal fails leaves at once, with an alarm, and is written
+    first afterwards.
+    """
     disk, venue = Memory(), ScriptedVenue()
     system = started(disk, venue)
     one = system.submit(order())

@@ -22,7 +22,9 @@ def two(**options: object) -> tuple[ScriptedVenue, ScriptedVenue]:
 
 
 def test_the_same_symbol_on_two_venues() -> None:
-    """Orders, fills and positions of one symbol on two venues do not mix, even with one execution id."""
+    """Orders, fills and positions of one symbol on two venues do not mix, even with one execution
+    id.
+    """
     a, b = two()
     system = simulated(a, b)
     at_a, at_b = system.submit(order(venue="a", qty="2")), system.submit(order(venue="b", qty="2"))
@@ -55,7 +57,9 @@ def test_two_accounts_of_one_venue() -> None:
 
 
 def test_an_order_that_names_no_venue_of_ours_is_refused() -> None:
-    """With several venues the venue has to be named; an unknown one is shown beside those there are."""
+    """With several venues the venue has to be named; an unknown one is shown beside those there
+    are.
+    """
     a, b = two()
     system = simulated(a, b)
     for wrong in (order(), order(venue="c"), order(venue="a", account="z")):
@@ -65,7 +69,9 @@ def test_an_order_that_names_no_venue_of_ours_is_refused() -> None:
 
 
 def test_a_queued_order_is_found_among_several_venues() -> None:
-    """Right after a submit, before the system has seen it, an order can be waited for and cancelled."""
+    """Right after a submit, before the system has seen it, an order can be waited for and
+    cancelled.
+    """
     a, b = two()
     system = simulated(a, b)
     ticket = system.submit(order(venue="b"))
@@ -99,7 +105,9 @@ def test_a_venue_that_does_not_come_up_does_not_stop_the_other(trouble: str) -> 
 
 
 def test_a_link_lost_in_mid_life_concerns_one_venue() -> None:
-    """While one venue is down its entries wait and its cancels too, the other goes on; then all leave."""
+    """While one venue is down its entries wait and its cancels too, the other goes on; then all
+    leave.
+    """
     a, b = two()
     system = simulated(a, b)
     working = system.submit(order(venue="a"))
@@ -124,7 +132,9 @@ def test_a_link_lost_in_mid_life_concerns_one_venue() -> None:
 
 
 def test_entries_wait_until_a_venue_can_be_read_again() -> None:
-    """After a reconnect entries wait for open orders and executions; if these fail, they are asked again."""
+    """After a reconnect entries wait for open orders and executions; if these fail, they are asked
+    again.
+    """
     a, b = two()
     system = simulated(a, b)
     a.script("open_orders", RuntimeError("500"), HANG)

@@ -13,7 +13,12 @@ from engine.values import TimeInForce
 def test_a_gtd_order_expires_without_anybody_moving_the_market() -> None:
     """On a real clock an order expires at its time, though no price arrives any more."""
     coin = Instrument(
-        symbol="A/B", venue="paper", base="A", quote="B", tick_size=Decimal("0.1"), lot_size=Decimal(1)
+        symbol="A/B",
+        venue="paper",
+        base="A",
+        quote="B",
+        tick_size=Decimal("0.1"),
+        lot_size=Decimal(1),
     )
     venue = PaperVenue("paper", "main", Exchange(ExchangeConfig(), [coin]))
     with ExecutionSystem([venue]) as system:

@@ -32,7 +32,7 @@ def zipped(folder: Path, members: dict[str, str]) -> Path:
     return path
 
 
-def refusal(*paths: Path, format: str | None = None) -> str:  # noqa: A002  # the parameter's public name
+def refusal(*paths: Path, format: str | None = None) -> str:  # the parameter's public name
     """The error that opening or reading these files ends in."""
     with pytest.raises(RecordingError) as caught:
         list(open_recording(list(paths), format).steps())

@@ -1,4 +1,6 @@
-"""Restart from the journal: after a stop, after a crash, after kill -9, with everything as it was."""
+"""Restart from the journal: after a stop, after a crash, after kill -9, with everything as it
+was.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,9 @@ def test_what_was_on_the_wire_is_in_doubt_until_the_venue_has_spoken(
 
 
 def test_a_cancel_on_the_wire_is_in_doubt_after_a_crash(tmp_path: Path) -> None:
-    """A cancel without an answer before a crash is of unknown outcome after it, and settled by asking."""
+    """A cancel without an answer before a crash is of unknown outcome after it, and settled by
+    asking.
+    """
     venue = ScriptedVenue()
     venue.script("cancel", (HANG, True))
     system = simulated(venue, journal=tmp_path / "j")
@@ -176,7 +180,9 @@ def test_fills_that_came_while_nobody_listened_are_read_at_the_start(tmp_path: P
 
 
 def test_a_late_fill_after_a_restart_finds_its_tombstone(tmp_path: Path) -> None:
-    """A fill of an order that closed in an earlier life is booked once, and the next life agrees."""
+    """A fill of an order that closed in an earlier life is booked once, and the next life
+    agrees.
+    """
     venue = ScriptedVenue()
     system = simulated(venue, journal=tmp_path / "j")
     cid = busy(system, venue)["cancelled"]
@@ -301,7 +307,9 @@ with ExecutionSystem([ScriptedVenue()], journal=sys.argv[1]) as system:
 
 
 def test_kill_minus_nine_leaves_a_whole_journal(tmp_path: Path) -> None:
-    """Killed with SIGKILL in the middle of work, the journal is whole and has every acknowledged order."""
+    """Killed with SIGKILL in the middle of work, the journal is whole and has every acknowledged
+    order.
+    """
     path = tmp_path / "j"
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
@@ -327,7 +335,9 @@ def test_kill_minus_nine_leaves_a_whole_journal(tmp_path: Path) -> None:
 
 
 def test_an_instrument_may_change_between_two_lives(tmp_path: Path) -> None:
-    """Rules that changed are journalled, and what was booked stays booked by the rules of its time."""
+    """Rules that changed are journalled, and what was booked stays booked by the rules of its
+    time.
+    """
     venue = ScriptedVenue()
     system = simulated(venue, journal=tmp_path / "j")
     ticket = system.submit(order())

@@ -1,4 +1,6 @@
-"""What a failure inside leads to: one order is frozen, its fills still count, everybody else goes on."""
+"""What a failure inside leads to: one order is frozen, its fills still count, everybody else goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from .test_restart import crash, fold_digest, later
 from .venues import CAPABLE, SECOND, ScriptedVenue, System, order, simulated
 
 D = Decimal
-#: A venue of this process: nothing of it is checked at the door, so it can hand in what breaks a step.
+#: A venue of this process: nothing of it is checked at the door, so it can hand in what breaks a
+#: step.
 TRUSTED = msgspec.structs.replace(CAPABLE, inline=True)
 NAN = D("NaN")
 
@@ -33,7 +36,9 @@ def frozen(journal: Any = None) -> tuple[System, ScriptedVenue, str, str]:
 
 
 def test_a_step_that_raises_freezes_its_order_only() -> None:
-    """The sick order is frozen with an alarm, its fill reaches the position; the other order lives on."""
+    """The sick order is frozen with an alarm, its fill reaches the position; the other order lives
+    on.
+    """
     system, venue, sick, well = frozen()
     assert 1 == len(system.alarms("order_failed"))
     assert D(1) == system.qty()
@@ -50,7 +55,9 @@ def test_a_step_that_raises_freezes_its_order_only() -> None:
 
 
 def test_the_fill_that_broke_a_step_is_booked_once_however_often_it_comes() -> None:
-    """Delivered again, in one turn and in others, the fill is not booked twice and nothing goes round in circles."""
+    """Delivered again, in one turn and in others, the fill is not booked twice and nothing goes
+    round in circles.
+    """
     system, venue, sick, _ = frozen()
     bad = Filled(sick, venue.now(), "b1", D(1), D(100), cum_qty=NAN)
     for _ in range(3):
@@ -81,7 +88,9 @@ def test_the_fold_and_a_restart_agree_with_a_frozen_order(tmp_path: Any) -> None
 
 
 def test_a_snapshot_with_impossible_numbers_loses_nothing() -> None:
-    """Evidence with impossible numbers may freeze the order it is about; its real fills still count."""
+    """Evidence with impossible numbers may freeze the order it is about; its real fills still
+    count.
+    """
     venue = ScriptedVenue(capabilities=TRUSTED)
     system = simulated(venue)
     ticket = system.submit(order(qty="3"))
@@ -97,7 +106,9 @@ def test_a_snapshot_with_impossible_numbers_loses_nothing() -> None:
 
 
 def test_a_broker_that_fails_stops_its_entries_and_keeps_its_exits() -> None:
-    """A message nobody understands is kept as a dead letter; entries of the account stop, cancels go on."""
+    """A message nobody understands is kept as a dead letter; entries of the account stop, cancels
+    go on.
+    """
     venue = ScriptedVenue(capabilities=TRUSTED)
     system = simulated(venue)
     works = system.submit(order())
@@ -116,7 +127,9 @@ def test_a_broker_that_fails_stops_its_entries_and_keeps_its_exits() -> None:
 
 
 def test_a_system_that_cannot_be_trusted_any_more_ends_and_says_so() -> None:
-    """Too many failures of a broker end the system: askers are told, the owner gets the exception, the journal is whole."""
+    """Too many failures of a broker end the system: askers are told, the owner gets the exception,
+    the journal is whole.
+    """
     venue = ScriptedVenue(capabilities=TRUSTED)
     system = simulated(venue)
     ticket = system.submit(order())

@@ -20,7 +20,7 @@ from engine.errors import (
     UnknownOrder,
     UserError,
 )
-from engine.messages import OrderAccepted
+from engine.messages import OrderAccepted, OrderCancelled
 from engine.simulator import Exchange, ExchangeConfig
 from engine.values import OrderState, Side
 
@@ -53,7 +53,9 @@ def test_an_order_lives_on_its_own_thread() -> None:
 
 
 def test_two_systems_in_one_process_do_not_meet() -> None:
-    """Two systems in one process each have their own orders, and one goes on when the other stops."""
+    """Two systems in one process each have their own orders, and one goes on when the other
+    stops.
+    """
     one, other = paper(), paper()
     with ExecutionSystem([one]) as first, ExecutionSystem([other], engine_id="OW2") as second:
         ticket = first.submit(order(price="99"))
@@ -130,12 +132,14 @@ def test_stop_can_cancel_open_orders_first() -> None:
     snapshot = system.stop(open_orders="cancel")
     assert () == snapshot.orders
     assert 2 == venue.count("cancel")
-    closed = [event.client_order_id for event in system.seen if "Cancelled" in type(event).__name__]  # type: ignore[attr-defined]
+    closed = [event.client_order_id for event in system.seen if isinstance(event, OrderCancelled)]
     assert [ticket.client_order_id for ticket in tickets] == closed
 
 
 def test_stop_does_not_wait_for_ever_for_a_venue_that_hangs() -> None:
-    """A venue that answers no cancel and hangs in close() holds a stop up for its timeout and no longer."""
+    """A venue that answers no cancel and hangs in close() holds a stop up for its timeout and no
+    longer.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     system.submit(order())
@@ -187,8 +191,7 @@ def test_threads_submit_at_once() -> None:
     with ExecutionSystem([venue]) as system:
 
         def work(price: int) -> None:
-            for _ in range(20):
-                tickets.append(system.submit(order(price=str(price))))
+            tickets.extend(system.submit(order(price=str(price))) for _ in range(20))
 
         threads = [threading.Thread(target=work, args=(90 + i,)) for i in range(4)]
         for thread in threads:
@@ -240,7 +243,9 @@ def test_an_intent_is_one_order_live_and_closed() -> None:
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_an_intent_with_other_terms_is_an_error(ended: bool) -> None:
-    """An intent id cannot be used for another order, live or closed; the message names the difference."""
+    """An intent id cannot be used for another order, live or closed; the message names the
+    difference.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     first = system.submit(order(intent_id="mine"))
@@ -321,7 +326,9 @@ def test_a_wait_for_submitted_ends_when_the_order_leaves() -> None:
 
 
 def test_a_blocking_call_in_a_callback_is_refused() -> None:
-    """A callback on the system's thread that would wait for itself gets BlockingCallError, naming await."""
+    """A callback on the system's thread that would wait for itself gets BlockingCallError, naming
+    await.
+    """
     caught: list[BaseException] = []
     done = threading.Event()
     with ExecutionSystem([paper()]) as system:
@@ -387,7 +394,9 @@ def test_unknown_orders_are_named() -> None:
 
 
 def test_a_closed_order_can_be_cancelled_without_harm() -> None:
-    """Cancelling an order that has ended gives it as it is; amending it is an error that says why."""
+    """Cancelling an order that has ended gives it as it is; amending it is an error that says
+    why.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order())
@@ -403,7 +412,9 @@ def test_a_closed_order_can_be_cancelled_without_harm() -> None:
 
 
 def test_an_impossible_amend_is_refused_even_right_after_the_submit() -> None:
-    """New terms are checked before anything is journalled, whether or not the order is known yet."""
+    """New terms are checked before anything is journalled, whether or not the order is known
+    yet.
+    """
     venue = ScriptedVenue()
     system = simulated(venue)
     ticket = system.submit(order())
@@ -451,7 +462,9 @@ def script_of(seed: int) -> tuple[list[tuple[int, int, str, str, bytes]], str]:
 
 
 def test_the_same_seed_writes_the_same_bytes() -> None:
-    """A story under one seed writes the same records each time; other seeds come to the same end states."""
+    """A story under one seed writes the same records each time; other seeds come to the same end
+    states.
+    """
     first = script_of(1)
     assert first[0] == script_of(1)[0]
     assert {6} == {len([r for r in script_of(seed)[0] if r[3] == "Filled"]) for seed in range(2, 6)}

@@ -1,4 +1,6 @@
-"""A system inside the host's asyncio loop: awaited tickets, async events, timeouts, an orderly end."""
+"""A system inside the host's asyncio loop: awaited tickets, async events, timeouts, an orderly
+end.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +78,8 @@ def test_events_are_iterated_in_the_same_loop() -> None:
         venue, seen = paper(), []
 
         async def read(system: ExecutionSystem) -> None:
-            async for event in system.events(OrderAccepted, OrderFilled):
-                seen.append(type(event).__name__)
+            events = system.events(OrderAccepted, OrderFilled)
+            seen.extend([type(event).__name__ async for event in events])
 
         async with ExecutionSystem([venue]) as system:
             task = asyncio.create_task(read(system))

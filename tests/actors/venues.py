@@ -1,8 +1,8 @@
 """A venue that does what a script says: the port with every outcome, lost answers, hangs and lies.
 
-``ScriptedVenue`` keeps what really happened at "the exchange" (``orders``, ``fills``) apart from what
-it admits: a scripted answer replaces what a call would have answered, and by its ``effect`` the
-call took place or did not.
+``ScriptedVenue`` keeps what really happened at "the exchange" (``orders``, ``fills``) apart from
+what it admits: a scripted answer replaces what a call would have answered, and by its ``effect``
+the call took place or did not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""An order first seen mid-life whose quantity nobody ever told, and which the venue calls filled."""
+"""An order first seen mid-life whose quantity nobody ever told, and which the venue calls
+filled.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_what_was_seen_filled_becomes_its_quantity() -> None:
 
 def test_an_order_of_known_quantity_still_needs_its_executions() -> None:
     """The word alone never completes an order whose quantity we know: executions do."""
-    terms = SubmitOrder("i", "V", "a", "X", Side.BUY, OrderType.LIMIT, Decimal(5), 1, "8", Decimal(1))
+    terms = SubmitOrder(
+        "i", "V", "a", "X", Side.BUY, OrderType.LIMIT, Decimal(5), 1, "8", Decimal(1)
+    )
     order = begin(terms)
 
     out = step(order, Ledger(), OrderSnapshot("8", 2, VenueStatus.FILLED))

@@ -1,0 +1,1 @@
+"""The test kit that users share with us: pure parts (public API)."""
