@@ -1,4 +1,4 @@
-"""When checkpoints are written, and of what: rows that let a restart fold only the tail of a journal."""
+"""When checkpoints are written, and of what: with them a restart folds only a journal's tail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FACTS_BETWEEN = 50_000
 
 
 class Checkpoints:
-    """Writes everything as it is, every so many facts and at an orderly stop; always at a turn's end."""
+    """Writes everything as it is: every so many facts, and at an orderly stop."""
 
     def __init__(
         self,

@@ -93,7 +93,7 @@ class OrderActor(OrderRole):
             turn.tell(submitted(self.order, turn.time_ns()))
 
     def note_unsent(self) -> None:
-        """Its placement was throttled, a definite no: it waits again, and may still be withdrawn."""
+        """Its placement was throttled, a definite no: it waits, and may still be withdrawn."""
         self.order = mark_unsent(self.order)
 
     def is_done(self) -> bool:

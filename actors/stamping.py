@@ -1,17 +1,46 @@
-"""An order on its way in: its id as text, the copy that is journalled, and what differs between two."""
+"""An order on its way in: whose it is, its id, the copy that is journalled, and what differs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
+from engine.errors import InvalidOrder
 from engine.messages import SubmitOrder
-from engine.policies.validation import check_text
+from engine.policies.validation import Reason, check_text
 
 from .roles import BrokerRole
 from .tickets import Ticket
 
-__all__ = ["difference", "id_of", "stamped"]
+__all__ = ["difference", "id_of", "only_one", "stamped"]
+
+
+B = TypeVar("B", bound=BrokerRole)
+
+
+def only_one(brokers: Mapping[tuple[str, str], B], venue: str, account: str) -> B:
+    """The broker that a venue and an account name; either may be "" where one fits.
+
+    Raises:
+        InvalidOrder: none fits, or several do.
+    """
+    found = [
+        broker
+        for (name, owner), broker in brokers.items()
+        if (not venue or name == venue) and (not account or owner == account)
+    ]
+    if len(found) == 1:
+        return found[0]
+    have = ", ".join(f"{name}/{owner}" for name, owner in brokers)
+    what = "is not known" if not found else "fits several"
+    raise InvalidOrder(
+        f"venue {venue[:64]!a} with account {account[:64]!a} {what}; this system has {have}",
+        Reason.UNKNOWN_VENUE.name,
+    )
 
 
 def id_of(order: Ticket | str) -> str:
+    """The client order id, fit to be written down."""
     cid = order if isinstance(order, str) else order.client_order_id
     if not cid.isascii():
         check_text(cid, "client_order_id", len(cid) + 1)

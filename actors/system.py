@@ -45,7 +45,7 @@ from .hub import Overflow, Subscription
 from .lifecycle import Lifecycle
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
-from .stamping import difference, id_of, stamped
+from .stamping import difference, id_of, only_one, stamped
 from .tickets import Ticket, Until
 
 __all__ = ["ExecutionSystem"]
@@ -367,23 +367,7 @@ class ExecutionSystem(Lifecycle):
         return self.in_turn(fn)
 
     def _broker(self, venue: str, account: str) -> BrokerActor:
-        named = self.brokers.get((venue, account))
-        if named is not None:
-            return named
-        found = [
-            broker
-            for (name, owner), broker in self.brokers.items()
-            if (not venue or name == venue) and (not account or owner == account)
-        ]
-        if len(found) != 1:
-            have = ", ".join(f"{name}/{owner}" for name, owner in self.brokers)
-            what = "is not known" if not found else "fits several"
-            raise InvalidOrder(
-                f"venue {venue[:64]!a} with account {account[:64]!a} {what};"
-                f" this system has {have}",
-                Reason.UNKNOWN_VENUE.name,
-            )
-        return found[0]
+        return self.brokers.get((venue, account)) or only_one(self.brokers, venue, account)
 
     def _owner(self, cid: str) -> BrokerActor:
         """The broker that holds an order; for one still queued or closed, by its journal row or

@@ -35,7 +35,7 @@ from engine.messages import (
     QueryOrder,
 )
 from engine.simulator import Answer as ExchangeAnswer
-from engine.simulator import Exchange, Refusal, RefuseReason, Ticket
+from engine.simulator import Exchange, ExchangeConfig, Refusal, RefuseReason, Ticket
 from engine.values import Instrument
 
 from .paper_market import PaperMarket, PaperMarketDriver, sleep_until
@@ -62,6 +62,7 @@ VenueRequest: TypeAlias = Place | Cancel | Amend
 class PaperVenue:
     """One account at a simulated exchange (see the module's text).
 
+    ``exchange`` may be just the instruments to list: an exchange of its own with default settings.
     The account is opened when the exchange does not have it; an existing one is joined as it is,
     which is what a restart does. ``balances`` given makes the exchange refuse what the account
     cannot pay for.
@@ -75,11 +76,13 @@ class PaperVenue:
         self,
         name: str,
         account: str,
-        exchange: Exchange | PaperMarket,
+        exchange: Exchange | PaperMarket | Sequence[Instrument],
         balances: Mapping[str, Decimal] | None = None,
     ) -> None:
         self.name = name
         self.account = account
+        if not isinstance(exchange, Exchange | PaperMarket):
+            exchange = Exchange(ExchangeConfig(), exchange)
         self.market = exchange if isinstance(exchange, PaperMarket) else PaperMarket(exchange)
         self._exchange = self.market.exchange
         self.capabilities = self._exchange.config.capabilities
