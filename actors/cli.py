@@ -75,7 +75,7 @@ its evidence and the state after it, what it did to the position, and how it end
 _VERIFY: Final = """\
 Reads every record: the chain of checks, the fold of all facts, the invariants of every order,
 closed rows and checkpoints against the fold. Prints the digest that names the whole state.
-A running system's journal can be verified, too; nothing is written.
+Nothing is written. Of a journal that a running system has open, only the facts are judged.
 """
 
 _CONFORMANCE: Final = """\

@@ -87,30 +87,36 @@ def run(args: argparse.Namespace) -> int:
     """Tell the story."""
     began = time.perf_counter()
     teller: _Teller = _Silent() if args.json else _Live() if sys.stdout.isatty() else _Plain()
-    with interruptible() as stopped, teller.telling():
-
-        def pause() -> None:
-            if stopped():
-                raise _Stopped("interrupted; the journal, if there is one, is whole")
-            teller.pause()
-
-        stage = Stage(args.seed, args.journal, teller.saw, pause)
-        try:
-            for scene in SCENES:
-                teller.scene(scene)
-                scene.play(stage)
-            stage.cancel_all()
-            ending = _Ending(stage, time.perf_counter() - began)
-        except _Stopped as stop:
-            error_line(str(stop))
-            return INTERRUPTED
-        finally:
-            stage.close()
+    try:
+        with interruptible() as stopped, teller.telling():
+            ending = _tell(args, teller, stopped, began)
+    except _Stopped as stop:
+        error_line(str(stop))
+        return INTERRUPTED
     if args.json:
         print_json(_object(args, ending))
     else:
         _print(args, ending)
     return CHECK_FAILED if any(check.failed for check in ending.checks) else HOLDS
+
+
+def _tell(
+    args: argparse.Namespace, teller: _Teller, stopped: Callable[[], bool], began: float
+) -> _Ending:
+    def pause() -> None:
+        if stopped():
+            raise _Stopped("interrupted; the journal, if there is one, is whole")
+        teller.pause()
+
+    stage = Stage(args.seed, args.journal, teller.saw, pause)
+    try:
+        for scene in SCENES:
+            teller.scene(scene)
+            scene.play(stage)
+        stage.cancel_all()
+        return _Ending(stage, time.perf_counter() - began)
+    finally:
+        stage.close()
 
 
 def _agreement(stage: Stage, portfolio: Portfolio) -> Check:
@@ -231,7 +237,7 @@ class _Live(_Teller):
         for name in ("order", "at", "", "instrument", "state"):
             table.add_column(name)
         for name in ("filled", "of", "average"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for event in list(self._orders.values())[-_ROWS:]:
             color = _COLORS.get(event.state.value, "yellow")
             table.add_row(
@@ -242,7 +248,7 @@ class _Live(_Teller):
                 Text(event.state.value, style=color),
                 Text(decimal_text(event.cum_qty) or ""),
                 Text(decimal_text(event.order_qty) or "?"),
-                Text("" if event.avg_px is None else f"{event.avg_px:.8g}"),
+                Text("" if event.avg_px is None else f"{event.avg_px:.7g}"),
             )
         return table
 

@@ -112,7 +112,7 @@ def _print_moment(moment: Moment, currency: str) -> None:
     )
     said = ", ".join(f"{name} {shown(text, 80)}" for name, text in moment.evidence)
     if moment.source:
-        said = f"{moment.source}: {said}"
+        said = f"{moment.source}: {said}" if said else moment.source
     for line in (said, shown(moment.note, 400), _effect(moment, currency)):
         if line:
             out.print(f"        {line}", soft_wrap=True)

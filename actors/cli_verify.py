@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
             {
                 "journal": verdict.journal,
                 "whole": verdict.is_whole,
+                "in_use": verdict.in_use,
                 "engine_id": verdict.engine_id,
                 "incarnation": verdict.incarnation,
                 "created": time_text(verdict.created_ts),
@@ -90,6 +91,8 @@ def _print(verdict: Verdict) -> None:
         f"  {verdict.records:,} records, {verdict.orders:,} orders ({verdict.open_orders:,} open),"
         f" {verdict.fills:,} fills, {verdict.positions:,} positions\n"
     )
+    if verdict.in_use:
+        out.print("  a system has it open: its facts were judged, its other rows were not\n")
     states = [(state, f"{count:,}") for state, count in verdict.orders_by_state.items()]
     print_table("Orders", (("state", ""), ("orders", ">")), states)
     print_checks(verdict.checks)

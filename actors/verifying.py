@@ -1,12 +1,14 @@
 """Is a journal whole? Every record read and proven, every fact folded, every stored row compared.
 
 The rows beside the facts (closed orders, executions, checkpoints) exist so that a restart need not
-fold everything. They must say what the fold says; here they are compared with it.
+fold everything. They must say what the fold says; here they are compared with it. While a system
+has the journal open they move on under our eyes, so then only the facts are judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,6 +20,7 @@ from engine.order_tables import TERMINAL
 from engine.recordings import Check
 
 from .journal import Journal
+from .journal.lock import is_owned
 from .recovery import recover
 from .replay_checks import books_digest, check_executions, check_invariants, fold_journal
 
@@ -41,6 +44,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     positions: int
     checks: tuple[Check, ...]
     digest: str  # "" when the facts cannot be folded
+    in_use: bool  # a system has it open: its rows were not compared
 
     @property
     def is_whole(self) -> bool:
@@ -50,6 +54,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> Verdict:
     """Read all of a journal; what does not agree is in the checks, nothing is raised for it."""
+    in_use = is_owned(Path(journal.name))
     defects = journal.verify(progress)
     integrity = Check(
         "integrity",
@@ -67,7 +72,9 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
     else:
         checks.append(Check("fold", books.facts, 0))
         digest = books_digest(books)
-        checks += _judge(journal, books)
+        checks += _judge(books)
+        if not in_use:
+            checks += _compare_rows(journal, books)
     ledgers = books.ledgers
     return Verdict(
         journal=journal.name,
@@ -82,6 +89,7 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
         positions=len(books.positions),
         checks=tuple(checks),
         digest=digest,
+        in_use=in_use,
     )
 
 
@@ -89,11 +97,15 @@ def _is_done(order: Order) -> bool:
     return order.life in TERMINAL and is_settled(order)
 
 
-def _judge(journal: Journal, books: Books) -> list[Check]:
+def _judge(books: Books) -> list[Check]:
     whole: list[tuple[Order, Ledger | None]] = [
         (order, books.ledgers.get(cid)) for cid, order in books.orders.items()
     ]
-    found = [check_invariants(whole), check_executions(whole)]
+    return [check_invariants(whole), check_executions(whole)]
+
+
+def _compare_rows(journal: Journal, books: Books) -> list[Check]:
+    found: list[Check] = []
     for name, judge in (
         ("closed_rows_are_the_fold", _closed_rows),
         ("execution_rows_are_the_fold", _execution_rows),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +73,33 @@ def test_a_used_journal_is_refused(capsys: pytest.CaptureFixture[str], tmp_path:
 
     assert (told.code, told.out) == (2, "")
     assert "name a new file" in told.err
+
+
+def test_ctrl_c_ends_a_live_demo_cleanly(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On a terminal a table follows the orders; SIGINT ends it: code 130, a whole journal."""
+    journal = tmp_path / "d.db"
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "actors", "demo", "--journal", str(journal)]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, text=True) as child:
+        os.close(theirs)
+        seen = b""
+        while b"open-1" not in seen:
+            seen += os.read(ours, 65_536)
+        child.send_signal(signal.SIGINT)
+        while read_some(ours):
+            pass
+        _, err = child.communicate(timeout=60)
+    os.close(ours)
+
+    assert (child.returncode, "interrupted" in err) == (130, True), err
+    assert run(capsys, "verify", journal).code == 0
+
+
+def read_some(terminal: int) -> bytes:
+    """What the child shows; nothing when it has closed its side."""
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:
+        return b""

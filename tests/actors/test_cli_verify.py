@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.journal import open_journal
 from actors.replay import replay
 
 from .replay_kit import lobster, run
@@ -115,6 +116,20 @@ def test_somebody_elses_database_is_exit_code_2(
     told = run(capsys, "verify", path)
 
     assert told.code == 2
+
+
+def test_a_journal_in_use_is_judged_by_its_facts(
+    capsys: pytest.CaptureFixture[str], journal: Path
+) -> None:
+    """While a system has it open, the facts are proven and folded, and the report says so."""
+    owner = open_journal(journal)
+    told = run(capsys, "verify", journal, "--json")
+    owner.close()
+
+    assert told.code == 0
+    assert told.json["in_use"] is True
+    assert [check["name"] for check in told.json["checks"]][:2] == ["integrity", "fold"]
+    assert run(capsys, "verify", journal, "--json").json["in_use"] is False
 
 
 def test_a_missing_file_is_exit_code_2(
