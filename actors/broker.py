@@ -84,6 +84,7 @@ class BrokerActor(BrokerRole):
         call_timeout_ns: int,
         ack_timeout_ns: int,
         on_retired: Callable[[SubmitOrder], None],
+        on_revived: Callable[[SubmitOrder], None],
         on_instruments: Callable[[Iterable[Instrument]], None],
     ) -> None:
         self.venue = venue
@@ -107,6 +108,7 @@ class BrokerActor(BrokerRole):
         self.waiters = Waiters()
         self.counters = Counters()
         self._on_retired = on_retired
+        self.on_revived = on_revived
         self.on_instruments = on_instruments
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self._asked,
@@ -176,12 +178,14 @@ class BrokerActor(BrokerRole):
         turn.record(order.ts, cid, order)
         if turn.hub.active:
             turn.events.append(head(actor.order, order.ts))
+        if self.intake.parked:
+            self.intake.unpark(actor)
+            if actor.order.life is not Life.PENDING:
+                return  # the venue spoke of it before: it has left, and never leaves twice
         refusal = self.calls.refusal(order)
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
             return
-        if self.intake.parked:
-            self.intake.unpark(actor)
         if not order.reduce_only and turn.waited_ns() > self.session.limits.entry_send_by_ns:
             self.deliver(actor, Withdrawn(cid, turn.time_ns(), reason="not_sent", expired=True))
             return

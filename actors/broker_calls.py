@@ -124,13 +124,13 @@ class BrokerCalls:
             if actor is None or self._is_answered(actor.order, req_id):
                 del self._unanswered[cid, req_id]
             elif now - sent >= self.ack_timeout_ns:
-                del self._unanswered[cid, req_id]
+                self.broker.turn.effects.append((self._unanswered.pop, (cid, req_id), None))
                 seconds = self.ack_timeout_ns / 1e9
                 self.broker.report(OutcomeUnknown(cid, ts, req_id, f"no word within {seconds:g} s"))
-        self._watching = bool(self._unanswered)
+        left = [sent for sent in self._unanswered.values() if now - sent < self.ack_timeout_ns]
+        self._watching = bool(left)
         if self._watching:
-            oldest = next(iter(self._unanswered.values()))
-            wait = max(oldest + self.ack_timeout_ns - now, 1)
+            wait = left[0] + self.ack_timeout_ns - now
             self.broker.dispatcher.call_later(wait, self._look_for_silence)
 
     # --- questions about one order ----------------------------------------------------------------
@@ -156,6 +156,7 @@ class BrokerCalls:
             self._inquiries.pop(cid, None)
             return
         order = actor.order
+        self.broker.turn.undo.append((inquiry, inquiry.noted(), None))
         inquiry.asked += 1
         if inquiry.is_due_for_a_person() and not inquiry.escalated:
             inquiry.escalated = True
@@ -187,6 +188,7 @@ class BrokerCalls:
         cid = request.client_order_id
         broker = self.broker
         inquiry = self._inquiries.setdefault(cid, Inquiry())
+        broker.turn.undo.append((inquiry, inquiry.noted(), None))
         inquiry.waiting = False
         for snapshot in broker.link.admitted(answer.items):
             inquiry.misses = 0

@@ -93,6 +93,7 @@ class BrokerLink:
 
     def _give_up(self, task: Task[None], attempt: int) -> None:
         if attempt == self._connects and self.broker.session.state is SessionState.CONNECTING:
+            self._timers.pop("connect", None)  # it rang: cancelled, a discarded turn would lose it
             task.cancel()
             self.link_down(LinkDown(self.broker.dispatcher.time_ns(), "connect: no link in time"))
 
@@ -165,12 +166,18 @@ class BrokerLink:
         """The session is gone: orders stand as last known, entries wait, and we connect again."""
         broker = self.broker
         self._unguard("connect")
+        broker.turn.undo.append((self, broker.session.state, self._failures))
         broker.session.on(SessionTrigger.LINK_DOWN)
         broker.turn.record(down.ts, f"session:{broker.name}:{broker.account}", down)
         broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, down.detail))
         if not self.closing:
             broker.dispatcher.call_later(_wait(self._failures), self.connect)
             self._failures += 1
+
+    def restore(self, before: SessionState, extra: int) -> None:
+        """Take back a lost link whose turn was discarded; it is handled again."""
+        self.broker.session.go_back(before)
+        self._failures = extra
 
     # --- gaps -------------------------------------------------------------------------------------
 
@@ -197,7 +204,8 @@ class BrokerLink:
 
     def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
         if not task.done():
-            task.cancel()
+            self._timers.pop("lists", None)  # it rang, as above
+            self.broker.turn.effects.append((_cancel, task, None))
             nothing: Answer[Any] = Answer((), False, 0)
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
@@ -292,6 +300,10 @@ class BrokerLink:
         except Exception as error:  # it is over either way
             detail = f"{self.broker.name}: close raised {type(error).__name__}"
             self.broker.dispatcher.call_soon(lambda: self.broker.alarm("close", detail))
+
+
+def _cancel(task: Task[None], _: None) -> None:
+    task.cancel()
 
 
 def _wait(failures: int) -> int:

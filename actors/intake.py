@@ -88,13 +88,20 @@ class Intake:
         order, ledger = read_tombstone(body)
         actor = self.broker.introduce(order, ledger)
         actor.revived = body
+        self.broker.on_revived(order.terms)  # its row may go, and its intent stays taken
         self.broker.turn.closing[order.terms.client_order_id] = actor
         return actor
+
+    def entity_of(self, venue_id: str | None) -> str:
+        """What a report under an id of this account's venue is parked as; others number alike."""
+        return f"venue:{self.broker.name}:{self.broker.account}:{venue_id}"
 
     def park(self, report: OrderReport, entity: str = "") -> None:
         """Keep a report about an order nobody introduced; it is applied when somebody does."""
         entity = (
-            entity or report.client_order_id or f"venue:{getattr(report, 'venue_order_id', None)}"
+            entity
+            or report.client_order_id
+            or self.entity_of(getattr(report, "venue_order_id", None))
         )
         self.broker.counters.parked += 1
         self.broker.counters.quarantined += 1
@@ -124,7 +131,7 @@ class Intake:
         acknowledgement.
         """
         for venue_id in ids:
-            self._deliver_parked(f"venue:{venue_id}", actor)
+            self._deliver_parked(self.entity_of(venue_id), actor)
 
     def try_again(self) -> None:
         """Something became known: see what parked reports were about."""

@@ -219,6 +219,7 @@ class Lifecycle:
                 call_timeout_ns=self._timeouts[0],
                 ack_timeout_ns=self._timeouts[1],
                 on_retired=self._retired,
+                on_revived=self._revived,
                 on_instruments=self._definitions.define_all,
             )
             self.dispatcher.adopt(broker)
@@ -241,6 +242,8 @@ class Lifecycle:
             self._restarted += [(owner, report) for report in doubts(order, ts)]
         for name, reports in recovered.books.parked.items():
             for broker in self.brokers.values():
+                if name.startswith("venue:") and not name.startswith(broker.intake.entity_of("")):
+                    continue  # another account's: venues number their orders alike
                 broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
         # A number may have been drawn and refused, and so stand behind no fact: time leaves room
         # for those.
@@ -370,6 +373,9 @@ class Lifecycle:
     def _retired(self, terms: SubmitOrder) -> None:
         self._intents.pop(terms.intent_id, None)
         self._checkpoints.look()
+
+    def _revived(self, terms: SubmitOrder) -> None:
+        self._intents[terms.intent_id] = terms
 
     def _journal_failed(self, error: JournalError, inputs: list[Input]) -> None:
         """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn,

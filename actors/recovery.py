@@ -70,7 +70,7 @@ def _is_ours(key: str) -> bool:
     """Whether a row is part of a checkpoint of state; others keep rows of their own (a replay's
     watermark).
     """
-    return key.partition(":")[0] in ("order", "position", "instrument", "parked")
+    return key.partition(":")[0] in ("order", "frozen", "position", "instrument", "parked")
 
 
 def _take_over(books: Books, key: str, body: bytes) -> None:

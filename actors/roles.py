@@ -108,6 +108,7 @@ class BrokerRole(Actor):
     counters: Counters
     executions: Executions
     on_instruments: Callable[[Iterable[Instrument]], None]
+    on_revived: Callable[[SubmitOrder], None]
 
     def report(self, report: OrderReport) -> None:
         """Take a report to its order."""

@@ -59,6 +59,15 @@ class Inquiry:
         self.waiting = False  # a question is queued or on the wire
         self.escalated = False
 
+    def noted(self) -> tuple[int, int, int, bool, bool]:
+        """Its state, for :meth:`restore`."""
+        return self.asked, self.misses, self.late_misses, self.waiting, self.escalated
+
+    def restore(self, before: tuple[int, int, int, bool, bool], extra: None) -> None:
+        """Become what :meth:`noted` gave: one answer, handled again, must not count as two."""
+        del extra
+        self.asked, self.misses, self.late_misses, self.waiting, self.escalated = before
+
     def next_wait_ns(self) -> int:
         """How long to wait before the next question."""
         return ASK_AGAIN_NS[min(self.asked, len(ASK_AGAIN_NS) - 1)]

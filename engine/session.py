@@ -227,6 +227,11 @@ class VenueSession:
         self._set_gates()
         return cell
 
+    def go_back(self, before: SessionState) -> None:
+        """Be in the state a discarded turn began with; what hid a fact stays hidden."""
+        self.state = before
+        self._set_gates()
+
     def set_mode(self, mode: TradingMode) -> None:
         """Say what may leave at all, from now on; what is in flight is not affected."""
         self.mode = mode
