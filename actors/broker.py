@@ -55,6 +55,7 @@ from .order import OrderActor
 from .position import PositionActor
 from .roles import BrokerRole, OrderRole
 from .tickets import Waiters
+from .venue_ids import VenueIds
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -100,7 +101,7 @@ class BrokerActor(BrokerRole):
         self.calls = BrokerCalls(self, ack_timeout_ns)
         self.link = BrokerLink(self)
         self.orders: dict[str, OrderRole] = {}
-        self.by_venue_id: dict[str, str] = {}
+        self.venue_ids = VenueIds()
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
         self.intake = Intake(self)
         self.trouble = BrokerTrouble(self)
@@ -312,12 +313,10 @@ class BrokerActor(BrokerRole):
             else:
                 self.turn.effects.append((self.lane.send, request, order.terms.reduce_only))
         if order.venue_order_ids is not before.venue_order_ids:
-            cid = order.terms.client_order_id
-            for venue_id in order.venue_order_ids:
-                self.by_venue_id[venue_id] = cid
+            self.venue_ids.learn(order)
             if self.intake.parked:
                 new = order.venue_order_ids[len(before.venue_order_ids) :]
-                self.intake.unpark_venue_ids(self.orders[cid], new)
+                self.intake.unpark_venue_ids(actor, new)
         if out.anomaly in ("late_fill", "overfill"):
             self.counters.late += 1
         if out.verdict is Verdict.QUARANTINE:
@@ -352,8 +351,7 @@ class BrokerActor(BrokerRole):
         self.dispatcher.adopt(actor)
         cid = order.terms.client_order_id
         self.orders[cid] = actor
-        for venue_id in order.venue_order_ids:
-            self.by_venue_id[venue_id] = cid
+        self.venue_ids.learn(order)
         self.turn.undo.append((self, cid, None))
         return actor
 
@@ -362,8 +360,7 @@ class BrokerActor(BrokerRole):
         del extra
         actor = self.orders.pop(before, None)
         if actor is not None:
-            for venue_id in actor.order.venue_order_ids:
-                self.by_venue_id.pop(venue_id, None)
+            self.venue_ids.forget(actor.order)
             self.dispatcher.release(actor)
 
     def retire(self, actor: OrderRole) -> None:
@@ -372,8 +369,7 @@ class BrokerActor(BrokerRole):
         if self.orders.get(cid) is not actor:
             return
         del self.orders[cid]
-        for venue_id in actor.order.venue_order_ids:
-            self.by_venue_id.pop(venue_id, None)
+        self.venue_ids.forget(actor.order)
         self.calls.forget(cid)
         self.dispatcher.release(actor)
         self._on_retired(actor.order.terms)

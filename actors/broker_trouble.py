@@ -46,11 +46,24 @@ class BrokerTrouble:
         actor.frozen = True
         turn.record(message.ts, cid, message)
         if type(message) is Filled:
-            booking = Booking(BookingKind.BOOK, message, message.exec_id)
-            broker.executions.claim(terms, booking, actor.ledger)
-            slot = broker.position_of(terms, message)
-            slot.on_receive(BookExecution(terms, booking, message.ts))
+            self._book(actor, message)
         broker.alarm("order_failed", f"{type(error).__name__}: {error}", cid)
+
+    def _book(self, actor: OrderRole, fill: Filled) -> None:
+        """Let an execution reach its position although its order could not take it."""
+        broker, terms = self.broker, actor.order.terms
+        booking = Booking(BookingKind.BOOK, fill, fill.exec_id)
+        mark = broker.turn.mark()
+        try:
+            broker.executions.claim(terms, booking, actor.ledger)
+            slot = broker.position_of(terms, fill)
+            slot.on_receive(BookExecution(terms, booking, fill.ts))
+        except Exception as error:  # the fact stays written; a person has to correct the position
+            broker.turn.rollback(mark)
+            detail = (
+                f"execution {fill.exec_id!r} reached no position: {type(error).__name__}: {error}"
+            )
+            broker.alarm("unbookable", detail, terms.client_order_id)
 
     def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
         """While the journal fails: let a cancel leave, keep it in memory, and write it first when

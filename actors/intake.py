@@ -31,7 +31,7 @@ class Intake:
         venue_id = getattr(report, "venue_order_id", None)
         cid = report.client_order_id
         if venue_id is not None:
-            known = self.broker.by_venue_id.get(venue_id)
+            known = self.broker.venue_ids.find(venue_id, report)
             if known is not None:
                 return self.broker.orders.get(known) or self.revive(known)
         if cid:
@@ -40,7 +40,10 @@ class Intake:
                 return actor
         if venue_id is not None and not cid:
             closed = self.broker.journal.closed_by_venue_id(
-                self.broker.name, self.broker.account, venue_id
+                self.broker.name,
+                self.broker.account,
+                venue_id,
+                getattr(report, "instrument", "") or None,
             )
             if closed is not None:
                 return self._revive_body(closed)

@@ -30,6 +30,7 @@ from .journal import Journal
 from .position import PositionActor
 from .runtime import Actor, Dispatcher
 from .turn import Turn
+from .venue_ids import VenueIds
 from .venues.port import Venue
 
 __all__ = ["BrokerRole", "CallsRole", "LaneRole", "LinkRole", "OrderRole"]
@@ -103,7 +104,7 @@ class BrokerRole(Actor):
     calls: CallsRole
     link: LinkRole
     orders: dict[str, OrderRole]
-    by_venue_id: dict[str, str]
+    venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]
     counters: Counters
     executions: Executions

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .errors import InvariantViolated, JournalCorrupt
+from .errors import InvalidValue, InvariantViolated, JournalCorrupt
 from .invariants import check_step
 from .messages import (
     AdoptOrder,
@@ -223,10 +223,14 @@ class Books:
         try:
             out = step(before, ledger if ledger is not None else _NO_FILLS, message)
             check_step(before, out)
-        except (InvariantViolated, ArithmeticError) as error:
+            held = self._booked(before.terms, out.bookings, out.order.ts)
+        except _FAILURES as error:
             self._failed(entity, before.terms, message, error)
             return
         self.orders[entity] = out.order
+        self.positions.update(held)
+        if out.order.venue_order_ids is not before.venue_order_ids:
+            self._unpark_venue_ids(before, out.order)
         if out.anomaly in ("late_fill", "overfill"):
             self.late += 1
         elif out.verdict is Verdict.QUARANTINE:
@@ -236,9 +240,6 @@ class Books:
         if ledger is None:
             ledger = self.ledgers[entity] = Ledger()
         ledger.apply(out.bookings)
-        terms = before.terms
-        for booking in out.bookings:
-            self._book(terms, booking, out.order.ts)
 
     def _failed(self, entity: str, terms: SubmitOrder, message: Message, error: Exception) -> None:
         """A step that failed live fails here too.
@@ -247,19 +248,35 @@ class Books:
         """
         self.frozen[entity] = str(error)
         if isinstance(message, Filled):
-            self._book(terms, Booking(BookingKind.BOOK, message, message.exec_id), message.ts)
+            booking = Booking(BookingKind.BOOK, message, message.exec_id)
+            try:
+                self.positions.update(self._booked(terms, (booking,), message.ts))
+            except _FAILURES:
+                return  # it was unbookable live too, and alarmed there
 
-    def _book(self, terms: SubmitOrder, booking: Booking, ts: int) -> None:
-        fill = booking.fill
-        if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT or not fill.last_qty:
-            return
-        symbol = fill.instrument or terms.instrument
-        key = (terms.venue, terms.account, symbol, terms.slot)
-        instrument = self._instrument(terms.venue, symbol)
-        held = self.positions.get(key)
-        if held is None:
-            held = new_position(terms.venue, terms.account, instrument, terms.slot)
-        self.positions[key] = book_execution(held, instrument, terms, booking, ts)
+    def _unpark_venue_ids(self, before: Order, order: Order) -> None:
+        """Reports kept under an id of the venue's were told again under the order that has it."""
+        terms = order.terms
+        for venue_order_id in order.venue_order_ids[len(before.venue_order_ids) :]:
+            self.parked.pop(f"venue:{terms.venue}:{terms.account}:{venue_order_id}", None)
+
+    def _booked(
+        self, terms: SubmitOrder, bookings: tuple[Booking, ...], ts: int
+    ) -> dict[SlotKey, Position]:
+        """The slots that bookings feed, as they are after them; nothing is taken over yet."""
+        after: dict[SlotKey, Position] = {}
+        for booking in bookings:
+            fill = booking.fill
+            if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT or not fill.last_qty:
+                continue
+            symbol = fill.instrument or terms.instrument
+            key = (terms.venue, terms.account, symbol, terms.slot)
+            instrument = self._instrument(terms.venue, symbol)
+            held = after.get(key) or self.positions.get(key)
+            if held is None:
+                held = new_position(terms.venue, terms.account, instrument, terms.slot)
+            after[key] = book_execution(held, instrument, terms, booking, ts)
+        return after
 
     def _instrument(self, venue: str, symbol: str) -> Instrument:
         instrument = self.instruments.get((venue, symbol))
@@ -281,6 +298,9 @@ class Books:
 
 
 _NO_FILLS = Ledger()
+
+#: What makes a step fail, live and here: a broken rule, arithmetic, a value that cannot be booked.
+_FAILURES = (InvariantViolated, ArithmeticError, InvalidValue)
 
 #: What an order may be told before it left; that it left is no fact of its own.
 _BEFORE_SENT: frozenset[type[Message]] = frozenset(

@@ -62,10 +62,11 @@ VenueRequest: TypeAlias = Place | Cancel | Amend
 class PaperVenue:
     """One account at a simulated exchange (see the module's text).
 
-    ``exchange`` may be just the instruments to list: an exchange of its own with default settings.
-    The account is opened when the exchange does not have it; an existing one is joined as it is,
-    which is what a restart does. ``balances`` given makes the exchange refuse what the account
-    cannot pay for.
+    The exchange lives in memory: a restart that should find its orders working keeps the exchange
+    (or its market) and makes a new venue on it. ``exchange`` may be just the instruments to list:
+    an exchange of its own with default settings. The account is opened when the exchange does not
+    have it; an existing one is joined as it is, which is what a restart does. ``balances`` given
+    makes the exchange refuse what the account cannot pay for.
     """
 
     name: str
@@ -97,6 +98,8 @@ class PaperVenue:
         """Open the session; stream reports from before are dropped, queries hold what they said."""
         self._clock, self._sink = clock, sink
         now_ns = clock.time_ns()
+        if not getattr(clock, "hand_driven", True) and not self._exchange.has_traded:
+            self._exchange.number_from(now_ns // 1_000)  # a new process must not repeat an old id
         self._exchange.drain(self.account, now_ns)
         self._visible.clear()
         self.market.attach(self, clock)

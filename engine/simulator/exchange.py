@@ -86,6 +86,25 @@ class Exchange(Truth):
             raise InvalidValue(f"instrument {instrument.symbol!r} is listed already")
         self._floor.books[instrument.symbol] = Book(instrument)
 
+    def number_from(self, first: int) -> None:
+        """Number executions from ``first`` on, before anything has traded.
+
+        An exchange that lives in memory begins anew with its process; its ids must not.
+
+        Raises:
+            InvalidValue: something has traded already.
+        """
+        books = self._floor.books.values()
+        if any(book.exec_count for book in books):
+            raise InvalidValue("executions are numbered already; an id is never given twice")
+        for book in books:
+            book.exec_count = first - 1
+
+    @property
+    def has_traded(self) -> bool:
+        """Whether any execution was numbered."""
+        return any(book.exec_count for book in self._floor.books.values())
+
     def open_account(self, name: str, balances: Mapping[str, Decimal] | None = None) -> None:
         """Open an account; with ``balances`` orders it cannot pay for are refused."""
         if name in self._floor.accounts:
