@@ -41,6 +41,9 @@ from .roles import BrokerRole, OrderRole
 
 __all__ = ["BrokerCalls"]
 
+#: Questions about an order that begin again within this time belong to the same trouble.
+_SAME_TROUBLE_NS = 60_000_000_000
+
 
 class BrokerCalls:
     """The half of a broker that talks with its lane. Lives and dies with it, on the same thread."""
@@ -49,6 +52,8 @@ class BrokerCalls:
         self.broker = broker
         self.ack_timeout_ns = ack_timeout_ns
         self._inquiries: dict[str, Inquiry] = {}
+        #: When the last round about an order ended (monotonic), and how often it had been asked.
+        self._past: dict[str, tuple[int, int]] = {}
         #: (order, request id or None for the placement) -> when the lane sent it; insertion order
         #: is time order.
         self._unanswered: dict[tuple[str, str | None], int] = {}
@@ -140,20 +145,36 @@ class BrokerCalls:
         total.
         """
         cid = actor.order.terms.client_order_id
-        inquiry = self._inquiries.get(cid)
-        if inquiry is None:
-            inquiry = self._inquiries[cid] = Inquiry()
+        inquiry = self._inquiry(cid)
         if inquiry.waiting or self.broker.link.closing:
             return
         inquiry.waiting = True
         wait = inquiry.next_wait_ns()
         self.broker.dispatcher.call_later(wait, lambda: self._ask(cid, inquiry))
 
+    def _inquiry(self, cid: str) -> Inquiry:
+        """The questions about an order; a new round soon after the last goes on where it stopped.
+
+        Else an order that an answer keeps stirring up would be asked about without a pause.
+        """
+        inquiry = self._inquiries.get(cid)
+        if inquiry is None:
+            inquiry = self._inquiries[cid] = Inquiry()
+            ended_ns, asked = self._past.pop(cid, (0, 0))
+            if asked and self.broker.dispatcher.monotonic_ns() - ended_ns < _SAME_TROUBLE_NS:
+                inquiry.asked = asked
+        return inquiry
+
+    def _end_inquiry(self, cid: str) -> None:
+        inquiry = self._inquiries.pop(cid, None)
+        if inquiry is not None and inquiry.asked:
+            self._past[cid] = (self.broker.dispatcher.monotonic_ns(), inquiry.asked)
+
     def _ask(self, cid: str, inquiry: Inquiry) -> None:
         actor = self.broker.orders.get(cid)
         if actor is None or not has_questions(actor.order):
             inquiry.waiting = False
-            self._inquiries.pop(cid, None)
+            self._end_inquiry(cid)
             return
         order = actor.order
         self.broker.turn.undo.append((inquiry, inquiry.noted(), None))
@@ -180,27 +201,30 @@ class BrokerCalls:
         """A list that does not show an order proves nothing; a query by id may."""
         if is_missing or has_questions(actor.order):
             cid = actor.order.terms.client_order_id
-            self._inquiries.setdefault(cid, Inquiry()).waiting = True
+            self._inquiry(cid).waiting = True
             self._query(actor.order)
 
     def _answered(self, request: Any, answer: Answer[OrderSnapshot]) -> None:
         """A query by id came back."""
         cid = request.client_order_id
         broker = self.broker
-        inquiry = self._inquiries.setdefault(cid, Inquiry())
+        inquiry = self._inquiry(cid)
         broker.turn.undo.append((inquiry, inquiry.noted(), None))
         inquiry.waiting = False
         for snapshot in broker.link.admitted(answer.items):
-            inquiry.misses = 0
             broker.report(snapshot)
-            self._settle_requests(cid, snapshot, answer.sent_ts)
+            if snapshot.client_order_id in ("", cid):
+                inquiry.misses = 0
+                self._settle_requests(cid, snapshot, answer.sent_ts)
+            else:  # the venue has another order under that id: nothing is said of ours
+                inquiry.missed(complete=False)
         if not answer.items:
             inquiry.missed(complete=answer.complete)
             if answer.complete:
                 self._not_found(cid, inquiry, answer.sent_ts)
         actor = broker.orders.get(cid)
         if actor is None or not has_questions(actor.order):
-            self._inquiries.pop(cid, None)
+            self._end_inquiry(cid)
         else:
             broker.turn.effects.append((self.look_into, actor, None))
 
@@ -230,6 +254,7 @@ class BrokerCalls:
     def forget(self, cid: str) -> None:
         """The order has left memory: nothing more is asked about it."""
         self._inquiries.pop(cid, None)
+        self._past.pop(cid, None)
 
     def hand_over(self) -> list[str]:
         """Orders that could not be settled by asking: a person has to."""
