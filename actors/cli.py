@@ -25,7 +25,7 @@ _INTERNAL: Final = 70  # EX_SOFTWARE: a bug in us
 _EXIT_CODES: Final = """\
 exit codes:
   0    everything asked for holds
-  1    a check failed, or a journal is damaged; the report says which and where
+  1    a check failed, or verify found damage; the report says which and where
   2    bad input: the message says what, where, and what to do
   130  interrupted (Ctrl-C); a journal being written is whole, the same command goes on
 """
@@ -206,6 +206,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
+    except OSError as error:  # the output could not be written: a full disk, a closed terminal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        error_line(f"the output could not be written: {error}")
+        return BAD_INPUT
     except (UserError, JournalError) as error:
         error_line(str(error))
         return BAD_INPUT

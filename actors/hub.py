@@ -44,6 +44,9 @@ class Hub:
         self, callback: Callback, kinds: tuple[type[Event], ...]
     ) -> Callable[[], None]:
         """Add a callback; returns what takes it out again."""
+        if not callable(callback):
+            raise InvalidValue(f"a subscriber must be callable, was {callback!r:.80}")
+        _check_kinds(kinds)
         entry = (callback, kinds)
         with self._lock:
             self._callbacks = (*self._callbacks, entry)
@@ -119,6 +122,7 @@ class Subscription:
     ) -> None:
         if capacity < 1:
             raise InvalidValue(f"a subscription's capacity must be at least 1, was {capacity}")
+        _check_kinds(kinds)
         if overflow not in ("drop_oldest", "close"):
             raise InvalidValue(f"overflow must be 'drop_oldest' or 'close', was {overflow!r}")
         self._hub = hub
@@ -232,3 +236,11 @@ class Subscription:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _check_kinds(kinds: tuple[object, ...]) -> None:
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise InvalidValue(
+                f"kinds of events are classes of engine.messages (OrderFilled...), got {kind!r:.80}"
+            )

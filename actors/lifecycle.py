@@ -274,7 +274,7 @@ class Lifecycle:
     def stop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
         """Stop in order; returns the state everything was left in.
 
-        A stopped system is not started again.
+        A stopped system is not started again. Inside a loop it is ``await system.astop(...)``.
 
         Args:
             open_orders: ``"leave"`` them at the venue (a restart takes them up), or ``"cancel"``
@@ -282,8 +282,8 @@ class Lifecycle:
                 stays journalled as it is.
             timeout: seconds.
         """
-        self._check_stop(open_orders)
         self.dispatcher.check_may_block()
+        self._check_stop(open_orders)
         try:
             stopping = self._spawn(wind_down(self, open_orders, round(timeout * _SECOND)))
             return stopping.get(timeout=3 * timeout + 30)

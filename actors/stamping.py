@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from engine.errors import InvalidOrder
+from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import SubmitOrder
 from engine.policies.validation import Reason, check_text
 
@@ -41,7 +41,11 @@ def only_one(brokers: Mapping[tuple[str, str], B], venue: str, account: str) -> 
 
 def id_of(order: Ticket | str) -> str:
     """The client order id, fit to be written down."""
-    cid = order if isinstance(order, str) else order.client_order_id
+    cid = order if isinstance(order, str) else getattr(order, "client_order_id", None)
+    if not isinstance(cid, str):
+        raise InvalidValue(
+            f"an order is named by its ticket or its client order id, not {order!r:.80}"
+        )
     if not cid.isascii():
         check_text(cid, "client_order_id", len(cid) + 1)
     return cid

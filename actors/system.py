@@ -16,6 +16,7 @@ from typing import TypeVar
 from engine.errors import (
     DuplicateIntent,
     InvalidOrder,
+    InvalidValue,
     JournalUnavailable,
     MailboxFull,
     SystemStopped,
@@ -209,6 +210,8 @@ class ExecutionSystem(Lifecycle):
     def settle(self, order: Ticket | str, state: OrderState, statement: str) -> Future[OrderView]:
         """A person states what became of an order in doubt; recorded with the statement."""
         cid = id_of(order)
+        if not isinstance(state, OrderState):
+            raise InvalidValue(f"state must be an OrderState, was {state!r:.80}")
         return self._ask(cid, SettleOrder(cid, self.dispatcher.time_ns(), state, statement))
 
     def set_baseline(

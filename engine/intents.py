@@ -183,6 +183,8 @@ def _order(
 
 
 def _tags(tags: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if not isinstance(tags, Mapping):
+        raise InvalidValue(f"tags must be a mapping of text to text, were {tags!r:.80}")
     pairs: Iterable[tuple[object, object]] = tags.items()
     for key, value in pairs:
         if not isinstance(key, str) or not isinstance(value, str):

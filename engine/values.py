@@ -260,7 +260,7 @@ class Instrument(
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size", "multiplier"):
-            value: Decimal = getattr(self, name)
+            value: Decimal = decimal_from(getattr(self, name), f"{name} of {self.symbol!r}")
             if not value.is_finite() or value <= 0:
                 raise InvalidValue(
                     f"instrument {self.symbol!r}: {name} must be a finite number above 0,"
@@ -304,6 +304,8 @@ def decimal_from(value: object, what: str) -> Decimal:
     else:
         try:
             number = Decimal(value)
+            if isinstance(value, str) and not (value.isascii() and "_" not in value):
+                raise InvalidOperation  # "1_0" and other scripts' digits are not what people mean
         except InvalidOperation:
             raise InvalidValue(f"{what} must be a decimal number, was {value!r}") from None
     if not number.is_finite():

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.errors import InvalidValue
+
 from .memory import MemoryJournal
 from .port import (
     Batch,
@@ -20,7 +22,7 @@ from .port import (
     Statistics,
     VenueIdRow,
 )
-from .schema import Durability
+from .schema import SYNCHRONOUS, Durability
 from .sqlite import SqliteJournal
 
 __all__ = [
@@ -55,6 +57,8 @@ def open_journal(
     Arguments and errors are those of :class:`SqliteJournal`; those that need a file mean nothing in
     memory.
     """
+    if durability not in SYNCHRONOUS:
+        raise InvalidValue(f"durability must be 'process' or 'power', was {durability!r}")
     if spec is None or spec == ":memory:":
         return MemoryJournal(
             engine_id=engine_id, incarnation=incarnation, created_ts=created_ts, read_only=read_only

@@ -41,6 +41,8 @@ __all__ = [
 
 ID_LENGTH_MAX = 48  # longer than any client id we know of (KuCoin 40); a longer one is a mistake
 TAGS_MAX = 16
+_DIGITS_MAX = 30
+_DECIMALS_MAX = 30  # 18 is the most that any coin has
 TAG_KEY_LENGTH_MAX = 64
 TAG_VALUE_LENGTH_MAX = 256
 
@@ -194,6 +196,18 @@ def _check_positive(value: Decimal, what: str, reason: Reason) -> None:
         )
     if not value.is_finite() or value <= ZERO:
         raise _refuse(reason, f"{what} must be a finite number above 0, was {value}")
+    _check_size(value, what, reason)
+
+
+def _check_size(value: Decimal, what: str, reason: Reason) -> None:
+    """Refuse finer numbers than any venue means: arithmetic would lose them and call it zero."""
+    _, digits, exponent = value.as_tuple()
+    if not isinstance(exponent, int) or exponent < -_DECIMALS_MAX or len(digits) > _DIGITS_MAX:
+        raise _refuse(
+            reason,
+            f"{what} must have at most {_DIGITS_MAX} digits and {_DECIMALS_MAX} decimals,"
+            f" was {value!s:.60}",
+        )
 
 
 def _check_cash(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
@@ -237,6 +251,7 @@ def _check_price(value: Decimal, what: str, instrument: Instrument) -> None:
             Reason.BAD_PRICE,
             f"{what} of {instrument.symbol} must be a finite number above 0, was {value}",
         )
+    _check_size(value, what, Reason.BAD_PRICE)
     if not _is_on_step(value, instrument.tick_size, what, Reason.BAD_PRICE):
         down = round_price(value, instrument.tick_size, Side.BUY)
         up = round_price(value, instrument.tick_size, Side.SELL)
