@@ -257,10 +257,9 @@ class BrokerLink:
             broker.calls.ask_after_gap(
                 actor, is_missing=cid not in shown and gap.open_orders.complete
             )
-        broker.session.on(SessionTrigger.RECONCILED)
         ts = broker.dispatcher.time_ns()
         broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
-        broker.turn.effects.append((self._pump, None, None))
+        broker.turn.effects.append((self._reconciled, gap.question, None))
 
     def _failed(self, failure: str) -> None:
         """The venue could not be asked: entries wait on, and we ask again."""
@@ -276,6 +275,12 @@ class BrokerLink:
         state = self.broker.session.state
         if state is SessionState.RECONCILING or state is SessionState.SUSPECT:
             self.reconcile(whole=True)
+
+    def _reconciled(self, question: int, _: None) -> None:
+        """After the commit of what a gap hid: entries may leave, unless a newer gap is open."""
+        if question == self._question:
+            self.broker.session.on(SessionTrigger.RECONCILED)
+            self.broker.lane.pump()
 
     def _pump(self, _: None, __: None) -> None:
         self.broker.lane.pump()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from engine.errors import UnknownOrder
+from engine.errors import EngineError, UnknownOrder
 from engine.messages import Alarm, Cancel, CancelOrder, Filled
 from engine.order import Booking, BookingKind
 from engine.order_tables import TERMINAL
@@ -58,7 +58,10 @@ class BrokerTrouble:
             broker.executions.claim(terms, booking, actor.ledger)
             slot = broker.position_of(terms, fill)
             slot.on_receive(BookExecution(terms, booking, fill.ts))
-        except Exception as error:  # the fact stays written; a person has to correct the position
+        except (
+            EngineError,
+            ArithmeticError,
+        ) as error:  # the fact stays; a person has to correct it
             broker.turn.rollback(mark)
             detail = (
                 f"execution {fill.exec_id!r} reached no position: {type(error).__name__}: {error}"

@@ -147,7 +147,7 @@ class ExecutionSystem(Lifecycle):
 
     def _with_id(self, cid: str) -> SubmitOrder | None:
         """The order that has this id already, under whatever intent."""
-        for terms in self._intents.values():
+        for terms in list(self._intents.values()):  # it shrinks on the dispatcher's thread
             if terms.client_order_id == cid:
                 return terms
         for broker in self.brokers.values():
@@ -170,7 +170,7 @@ class ExecutionSystem(Lifecycle):
         cid = id_of(order)
         self._check_accepting()
         ts = self.dispatcher.time_ns()
-        if self._journal_error is not None:
+        if self._journal_error is not None and cid in self._owner(cid).orders:
             return self._cancel_unjournalled(CancelOrder(cid, self.req_id(), ts, reason))
         return self._ask(cid, CancelOrder(cid, self.req_id(), ts, reason))
 
