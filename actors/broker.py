@@ -138,10 +138,8 @@ class BrokerActor(BrokerRole):
             mark = self.turn.mark()
             try:
                 return handler(message)
-            except BaseException:
-                self.turn.rollback(
-                    mark
-                )  # a failed message leaves no trace; supervision decides the rest
+            except BaseException:  # it leaves no trace; supervision decides the rest
+                self.turn.rollback(mark)
                 raise
         self.counters.reports += 1
         return self.report(message)

@@ -28,9 +28,8 @@ class BrokerTrouble:
 
     def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
-        self.left_early: dict[
-            str, None
-        ] = {}  # cancels that left before they could be written, by request
+        #: Cancels that left before they could be written, by request.
+        self.left_early: dict[str, None] = {}
 
     def failed(self, actor: OrderRole, message: Any, error: Exception) -> None:
         """Freeze the order, keep the fact, and let an execution reach its position all the same."""
