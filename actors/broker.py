@@ -25,6 +25,7 @@ from engine.messages import (
     Filled,
     LinkDown,
     LinkUp,
+    OrderPending,
     OrderReport,
     Place,
     Report,
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from .venues.port import Venue
 
 __all__ = ["BrokerActor"]
+
+_IN_DOUBT, _QUARANTINE = Life.IN_DOUBT, Verdict.QUARANTINE
 
 
 class BrokerActor(BrokerRole):
@@ -175,7 +178,7 @@ class BrokerActor(BrokerRole):
         actor = self.introduce(begin(order))
         turn = self.turn
         turn.record(order.ts, cid, order)
-        if turn.hub.active:
+        if OrderPending in turn.hub.wanted:
             turn.events.append(head(actor.order, order.ts))
         if self.intake.parked:
             self.intake.unpark(actor)
@@ -295,8 +298,8 @@ class BrokerActor(BrokerRole):
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         self.counters.duplicates += 1
-        if out.anomaly and self.turn.hub.active:
-            self.turn.events.extend(events_of(actor.order, out, message))
+        if out.anomaly and (wanted := self.turn.hub.wanted):
+            self.turn.events.extend(events_of(actor.order, out, message, wanted))
 
     def stepped(self, actor: OrderRole, before: Order, out: Step, message: Any) -> None:
         """Stage what follows from a step: requests, retirement, questions to the venue, waiting
@@ -315,9 +318,9 @@ class BrokerActor(BrokerRole):
             if self.intake.parked:
                 new = order.venue_order_ids[len(before.venue_order_ids) :]
                 self.intake.unpark_venue_ids(actor, new)
-        if out.anomaly in ("late_fill", "overfill"):
+        if out.anomaly and out.anomaly in ("late_fill", "overfill"):
             self.counters.late += 1
-        if out.verdict is Verdict.QUARANTINE:
+        if out.verdict is _QUARANTINE:
             self.counters.quarantined += 1
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
@@ -325,8 +328,8 @@ class BrokerActor(BrokerRole):
             self.turn.closing[order.terms.client_order_id] = actor
         if (
             order.unverified
-            or order.life is Life.IN_DOUBT
-            or order.claim_qty > order.cum_qty
+            or order.life is _IN_DOUBT
+            or (order.claim_qty and order.claim_qty > order.cum_qty)
             or (order.requests and any(out.unknown for out in order.requests))
         ):
             self.turn.effects.append((self.calls.look_into, actor, None))

@@ -45,6 +45,9 @@ __all__ = ["BrokerCalls"]
 _SAME_TROUBLE_NS = 60_000_000_000
 
 
+_SUBMITTED, _PENDING = Life.SUBMITTED, Life.PENDING
+
+
 class BrokerCalls:
     """The half of a broker that talks with its lane. Lives and dies with it, on the same thread."""
 
@@ -65,13 +68,13 @@ class BrokerCalls:
         """Report what the ending of a call says."""
         request, outcome = call.call.request, call.outcome
         broker = self.broker
-        if isinstance(outcome, Answer):
-            self._answered(request, outcome)
-            return
-        if isinstance(outcome, Done):
+        if type(outcome) is Done:
             for report in broker.link.admitted(outcome.reports):
                 broker.on_receive(report)
             self._watch(request)
+            return
+        if isinstance(outcome, Answer):
+            self._answered(request, outcome)
             return
         if isinstance(outcome, Throttled):
             return  # it will leave again
@@ -96,13 +99,13 @@ class BrokerCalls:
         """The venue took a request without saying its effect: if that does not come, silence has
         to be noticed.
         """
-        if isinstance(request, QueryOrder):
+        if type(request) is QueryOrder:
             return
         cid = request.client_order_id
         actor = self.broker.orders.get(cid)
         if actor is None:
             return
-        req_id = None if isinstance(request, Place) else request.req_id
+        req_id = request.req_id if isinstance(request, Cancel | Amend) else None
         if self._is_answered(actor.order, req_id):
             return
         self._unanswered[cid, req_id] = self.broker.dispatcher.monotonic_ns()
@@ -117,7 +120,7 @@ class BrokerCalls:
     @staticmethod
     def _is_answered(order: Order, req_id: str | None) -> bool:
         if req_id is None:
-            return order.life is not Life.SUBMITTED and order.life is not Life.PENDING
+            return order.life is not _SUBMITTED and order.life is not _PENDING
         return all(out.req_id != req_id for out in order.requests)
 
     def _look_for_silence(self) -> None:
@@ -253,8 +256,10 @@ class BrokerCalls:
 
     def forget(self, cid: str) -> None:
         """The order has left memory: nothing more is asked about it."""
-        self._inquiries.pop(cid, None)
-        self._past.pop(cid, None)
+        if self._inquiries:
+            self._inquiries.pop(cid, None)
+        if self._past:
+            self._past.pop(cid, None)
 
     def hand_over(self) -> list[str]:
         """Orders that could not be settled by asking: a person has to."""

@@ -34,15 +34,20 @@ class Executions:
         """
         if ledger is not None and booking.exec_id in ledger:
             return  # a correction in place: the row is there
-        key = self.key(terms, booking.fill)
+        fill = booking.fill
         turn = self._turn
-        owner = turn.refused_execution.get(key) if turn.refused_execution else None
-        if owner is not None and (owner != terms.client_order_id or turn.is_claimed(key)):
-            raise ExecutionElsewhere(
-                f"execution {booking.fill.exec_id!r} is booked on order {owner!r} already;"
-                " it was not booked again"
-            )
-        turn.batch.fills.append((*key, terms.client_order_id))
+        side = terms.side if fill.side is None else fill.side
+        symbol = fill.instrument or terms.instrument
+        cid = terms.client_order_id
+        row = (self._venue, self._account, symbol, side.text, fill.exec_id, cid)
+        if turn.refused_execution:
+            owner = turn.refused_execution.get(row[:5])
+            if owner is not None and (owner != cid or turn.is_claimed(row[:5])):
+                raise ExecutionElsewhere(
+                    f"execution {fill.exec_id!r} is booked on order {owner!r} already;"
+                    " it was not booked again"
+                )
+        turn.batch.fills.append(row)
 
     def key(self, terms: SubmitOrder, fill: Filled) -> FillKey:
         """What makes an execution unique.
@@ -51,7 +56,7 @@ class Executions:
         """
         side = terms.side if fill.side is None else fill.side
         symbol = fill.instrument or terms.instrument
-        return self._venue, self._account, symbol, side.value, fill.exec_id
+        return self._venue, self._account, symbol, side.text, fill.exec_id
 
     def is_claimed(self, key: FillKey) -> bool:
         """Whether an execution has its row, on disk or in this turn; asked only in trouble."""

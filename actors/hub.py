@@ -14,31 +14,44 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Final, Literal, Self, TypeAlias
 
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
 from engine.messages import Alarm, Event, EventsMissed
 
 from .runtime import Future
 
-__all__ = ["Hub", "Overflow", "Subscription"]
+__all__ = ["EVENTS", "Hub", "Overflow", "Subscription"]
 
 logger = logging.getLogger("actors.hub")
 
 Overflow = Literal["drop_oldest", "close"]
 Callback = Callable[[Event], object]
+_Entry: TypeAlias = tuple[Callback, tuple[type[Event], ...]]
+
+
+def _leaves(kind: type[Event]) -> list[type[Event]]:
+    """``kind`` and everything below it."""
+    return [kind, *(leaf for below in kind.__subclasses__() for leaf in _leaves(below))]
+
+
+#: Every kind of event there is.
+EVENTS: Final = frozenset(_leaves(Event))
 
 
 class Hub:
     """All subscribers of one system."""
 
-    __slots__ = ("_callbacks", "_lock", "_subscriptions", "active")
+    __slots__ = ("_callbacks", "_lock", "_routes", "_subscriptions", "wanted")
 
     def __init__(self) -> None:
-        self._callbacks: tuple[tuple[Callback, tuple[type[Event], ...]], ...] = ()
+        self._callbacks: tuple[_Entry, ...] = ()
+        self._routes: dict[type[Event], tuple[_Entry, ...]] = {}  # kind -> who takes it
         self._subscriptions: tuple[Subscription, ...] = ()
         self._lock = threading.Lock()
-        self.active = False  # whether anybody listens; the hot path makes no event for nobody
+        #: The kinds that somebody takes; the hot path makes no event for nobody.
+        self.wanted: frozenset[type[Event]] = frozenset()
+        self._reroute()
 
     def add_callback(
         self, callback: Callback, kinds: tuple[type[Event], ...]
@@ -50,12 +63,12 @@ class Hub:
         entry = (callback, kinds)
         with self._lock:
             self._callbacks = (*self._callbacks, entry)
-            self.active = True
+            self._reroute()
 
         def remove() -> None:
             with self._lock:
                 self._callbacks = tuple(e for e in self._callbacks if e is not entry)
-                self.active = bool(self._callbacks or self._subscriptions)
+                self._reroute()
 
         return remove
 
@@ -63,27 +76,41 @@ class Hub:
         """Add an iterator."""
         with self._lock:
             self._subscriptions = (*self._subscriptions, subscription)
-            self.active = True
+            self._reroute()
 
     def remove_subscription(self, subscription: Subscription) -> None:
         """Take an iterator out."""
         with self._lock:
             self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
-            self.active = bool(self._callbacks or self._subscriptions)
+            self._reroute()
+
+    def _reroute(self) -> None:
+        """Work out anew who takes what; under the lock."""
+        routes = {
+            kind: tuple(e for e in self._callbacks if not e[1] or issubclass(kind, e[1]))
+            for kind in EVENTS
+        }
+        readers = [s.kinds for s in self._subscriptions]
+        self._routes = routes
+        self.wanted = frozenset(
+            kind
+            for kind, takers in routes.items()
+            if takers or any(not kinds or issubclass(kind, kinds) for kinds in readers)
+        )
 
     def publish(self, events: list[Event]) -> None:
         """Hand events to everybody, in order. On the dispatcher's thread, after the commit."""
-        for callback, kinds in self._callbacks:
-            for event in events:
-                if kinds and not isinstance(event, kinds):
-                    continue
+        routes = self._routes
+        for event in events:
+            for entry in routes[type(event)]:
+                if routes is not self._routes and entry not in self._callbacks:
+                    continue  # one of those before it ended its subscription
                 try:
-                    callback(event)
+                    entry[0](event)
                 except (
                     Exception
                 ) as error:  # a subscriber's bug must not touch orders; it is told, not hidden
-                    self._drop_callback(callback, event, error)
-                    break
+                    self._drop_callback(entry[0], event, error)
         for subscription in self._subscriptions:
             subscription.push(events)
 
@@ -96,13 +123,13 @@ class Hub:
         logger.error("a subscriber raised and was unsubscribed", exc_info=error)
         with self._lock:
             self._callbacks = tuple(e for e in self._callbacks if e[0] is not callback)
-            self.active = bool(self._callbacks or self._subscriptions)
+            self._reroute()
         name = getattr(callback, "__qualname__", repr(callback))
         detail = (
             f"{name} raised {type(error).__name__} on {type(event).__name__} and was unsubscribed"
         )
         alarm = Alarm(getattr(event, "ts", 0), "subscriber_failed", detail)
-        if self.active and not (isinstance(event, Alarm) and event.kind == "subscriber_failed"):
+        if not (isinstance(event, Alarm) and event.kind == "subscriber_failed"):
             self.publish([alarm])
 
 
@@ -126,7 +153,7 @@ class Subscription:
         if overflow not in ("drop_oldest", "close"):
             raise InvalidValue(f"overflow must be 'drop_oldest' or 'close', was {overflow!r}")
         self._hub = hub
-        self._kinds = kinds
+        self.kinds = kinds
         self._capacity = capacity
         self._overflow = overflow
         self._is_own_thread = is_own_thread
@@ -144,7 +171,7 @@ class Subscription:
             if self._ended:
                 return
             for event in events:
-                if self._kinds and not isinstance(event, self._kinds):
+                if self.kinds and not isinstance(event, self.kinds):
                     continue
                 if len(self._events) >= self._capacity:
                     if self._overflow == "close":

@@ -9,7 +9,14 @@ journalled under its id, shown as an alarm, and applied when the order is introd
 from __future__ import annotations
 
 from engine.fold import revive as read_tombstone
-from engine.messages import AdoptOrder, Filled, OrderReport, OrderSnapshot, SubmitOrder
+from engine.messages import (
+    AdoptOrder,
+    Filled,
+    OrderPending,
+    OrderReport,
+    OrderSnapshot,
+    SubmitOrder,
+)
 from engine.order_events import head
 from engine.order_steps import begin
 from engine.values import OrderType
@@ -74,7 +81,7 @@ class Intake:
         actor = self.broker.introduce(begin(fact))
         self.broker.turn.record(report.ts, cid, fact)
         self.broker.counters.adopted += 1
-        if self.broker.turn.hub.active:
+        if OrderPending in self.broker.turn.hub.wanted:
             self.broker.turn.events.append(head(actor.order, report.ts))
         if self.parked:
             self.unpark(actor)

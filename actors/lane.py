@@ -12,7 +12,9 @@ from __future__ import annotations
 import types
 from asyncio import CancelledError
 from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
 
 from engine.calls import Call, CallKind, Ending
 from engine.errors import SystemStopped
@@ -49,7 +51,7 @@ __all__ = ["CallEnded", "Lane"]
 T = TypeVar("T")
 
 
-class CallEnded(NamedTuple):
+class CallEnded(msgspec.Struct, frozen=True, gc=False):
     """From the lane: how one call ended; for a query, what it answered."""
 
     call: Call
@@ -108,22 +110,24 @@ class Lane:
 
     def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None:
         """Hand a journalled request to the session and let leave what may."""
-        session = self.session
+        now = self.dispatcher.monotonic_ns()
         try:
-            queued = session.enqueue(request, self.dispatcher.monotonic_ns(), reduces=reduces)
+            queued = self.session.enqueue(request, now, reduces=reduces)
         except SystemStopped:
             self._too_late(request)
             return
         if queued.withdrawn or queued.coalesced:
             self._never_leave(queued.withdrawn, queued.coalesced)
-        self.pump()
+        if not self._pumping:  # else a call that ended at once: the loop below it goes on
+            self._pump(now)
 
     def pump(self) -> None:
         """Start every call that may leave now; come back when the session says so."""
-        if self._pumping:
-            return  # a call that ended at once: the loop below goes on
+        if not self._pumping:
+            self._pump(self.dispatcher.monotonic_ns())
+
+    def _pump(self, now: int) -> None:
         session = self.session
-        now = self.dispatcher.monotonic_ns()
         self._pumping = True
         try:
             while (call := session.next(now)) is not None:

@@ -38,6 +38,7 @@ from .runtime import (
     SimulatedDispatcher,
     ThreadDispatcher,
 )
+from .seen import Seen
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
 from .trouble import wire
@@ -87,6 +88,7 @@ class Lifecycle:
         self._running = False
         self._journal_error: JournalError | None = None
         self._intents: dict[str, SubmitOrder] = {}
+        self._closed_intents = Seen()
         self._lock = threading.Lock()
         self._requests = itertools.count(1)
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
@@ -228,6 +230,7 @@ class Lifecycle:
     def _take_over(self, recovered: Recovered) -> None:
         """Give every open order to its broker, and go on where the numbers stopped."""
         ts = self.dispatcher.time_ns()
+        self._closed_intents = Seen(self.journal.closed_intents())
         for order, ledger in recovered.open_orders:
             owner = self.brokers.get((order.terms.venue, order.terms.account))
             if owner is None:
@@ -371,6 +374,7 @@ class Lifecycle:
         return snapshot_of(brokers, self.dispatcher.time_ns(), error, facts, dead)
 
     def _retired(self, terms: SubmitOrder) -> None:
+        self._closed_intents.add(terms.intent_id)  # before it is gone: submit() may look just now
         self._intents.pop(terms.intent_id, None)
         self._checkpoints.look()
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from engine.invariants import check_step
-from engine.messages import Feeds, ReviveOrder
+from engine.messages import Feeds, OrderSubmitted, ReviveOrder
 from engine.order import BookingKind, Ledger, Order, Step, is_settled
 from engine.order_events import events_of, submitted
 from engine.order_steps import mark_sent, mark_unsent, step
 from engine.order_tables import TERMINAL
-from engine.values import ZERO
 
 from .position import BookExecution
 from .roles import BrokerRole, OrderRole
@@ -21,6 +20,7 @@ from .roles import BrokerRole, OrderRole
 __all__ = ["OrderActor"]
 
 _NO_FILLS = Ledger()
+_ORDER, _SPLIT, _BOOK = Feeds.ORDER, BookingKind.SPLIT, BookingKind.BOOK
 
 
 class OrderActor(OrderRole):
@@ -57,16 +57,16 @@ class OrderActor(OrderRole):
         check_step(before, out)
         order = out.order
         turn = broker.turn
+        terms = before.terms
         bookings = out.bookings
         if bookings:
             for booking in bookings:
                 fill = booking.fill
-                if fill.feeds is not Feeds.ORDER and booking.kind is not BookingKind.SPLIT:
-                    if fill.last_qty != ZERO:
-                        slot = broker.position_of(before.terms, fill)
-                        slot.on_receive(BookExecution(before.terms, booking, order.ts))
-                if booking.kind is BookingKind.BOOK:
-                    broker.executions.claim(before.terms, booking, ledger)
+                if fill.feeds is not _ORDER and booking.kind is not _SPLIT and fill.last_qty:
+                    slot = broker.position_of(terms, fill)
+                    slot.on_receive(BookExecution(terms, booking, order.ts))
+                if booking.kind is _BOOK:
+                    broker.executions.claim(terms, booking, ledger)
             if ledger is None:
                 ledger = self.ledger = Ledger()
             turn.undo.append((self, before, (bookings, ledger.entries(bookings))))
@@ -74,12 +74,13 @@ class OrderActor(OrderRole):
         else:
             turn.undo.append((self, before, None))
         if self.revived is not None:
-            cid, body = before.terms.client_order_id, self.revived.decode()
+            cid, body = terms.client_order_id, self.revived.decode()
             turn.record(message.ts, cid, ReviveOrder(cid, message.ts, body))
-        turn.record(message.ts, before.terms.client_order_id, message)
+        turn.record(message.ts, terms.client_order_id, message)
         self.order = order
-        if turn.hub.active:
-            turn.events.extend(events_of(before, out, message))
+        wanted = turn.hub.wanted
+        if wanted:
+            turn.events.extend(events_of(before, out, message, wanted))
         broker.stepped(self, before, out, message)
         # its fact is staged; a discarded turn drops this actor whole: nothing to take back
         self.revived = None
@@ -89,7 +90,7 @@ class OrderActor(OrderRole):
         """It was handed to the wire: no fact of its own, the journalled intent says as much."""
         self.order = mark_sent(self.order)
         turn = self.broker.turn
-        if turn.hub.active:
+        if OrderSubmitted in turn.hub.wanted:
             turn.tell(submitted(self.order, turn.time_ns()))
 
     def note_unsent(self) -> None:

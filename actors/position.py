@@ -5,7 +5,9 @@ It calls the pure functions and stages what they return.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from engine.errors import InvalidValue
 from engine.fold import book_execution, state_position
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BookExecution", "PositionActor"]
 
 
-class BookExecution(NamedTuple):
+class BookExecution(msgspec.Struct, frozen=True, gc=False):
     """From an order: one booking of it belongs to this slot."""
 
     terms: SubmitOrder
@@ -65,7 +67,7 @@ class PositionActor(Actor):
         turn = self.turn
         turn.undo.append((self, before, None))
         self.position = after
-        if turn.hub.active:
+        if PositionChanged in turn.hub.wanted:
             turn.events.append(changed(after, self.instrument, ts, client_order_id, tags))
 
     def restore(self, before: Position, extra: None) -> None:

@@ -127,9 +127,9 @@ class ExecutionSystem(Lifecycle):
         intent = order.intent_id or cid
         check_text(intent, "intent_id", ID_LENGTH_MAX)
         with self._lock:
-            known = self._intents.get(intent) or self._closed_terms(
-                self.journal.closed_by_intent(intent)
-            )
+            known = self._intents.get(intent)
+            if known is None and intent in self._closed_intents:
+                known = self._closed_terms(self.journal.closed_by_intent(intent))
             if known is None and cid:
                 known = self._with_id(cid)
             if known is None:

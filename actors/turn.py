@@ -148,8 +148,6 @@ class Turn:
         return (
             len(batch.facts),
             len(batch.fills),
-            len(batch.closed),
-            len(batch.venue_ids),
             len(self.undo),
             len(self.effects),
             len(self.events),
@@ -157,17 +155,17 @@ class Turn:
 
     def rollback(self, mark: Mark) -> None:
         """Undo and forget everything staged after ``mark``; replies stand, an asker is told of the
-        failure.
+        failure. Rows of closed orders are not among it: they are staged after the last step.
         """
         batch, undo = self.batch, self.undo
-        while len(undo) > mark[4]:
+        while len(undo) > mark[2]:
             entity, before, extra = undo.pop()
             entity.restore(before, extra)
-        staged: tuple[list[Any], ...] = (batch.facts, batch.fills, batch.closed, batch.venue_ids)
-        for items, length in zip(staged, mark[:4], strict=True):
+        staged: tuple[list[Any], ...] = (batch.facts, batch.fills)
+        for items, length in zip(staged, mark[:2], strict=True):
             del items[length:]
-        del self.effects[mark[5] :]
-        del self.events[mark[6] :]
+        del self.effects[mark[3] :]
+        del self.events[mark[4] :]
 
     def tell(self, event: Event) -> None:
         """Publish an event that has no fact of its own: with the turn that runs, or at once
@@ -295,7 +293,7 @@ class Turn:
                     terms.venue,
                     terms.account,
                     terms.instrument,
-                    public_state(order).value,
+                    public_state(order).text,
                     str(order.cum_qty),
                     order.ts,
                     tombstone(order, actor.ledger),

@@ -22,24 +22,25 @@ class VenueIds:
 
     def learn(self, order: Order) -> None:
         """Take in every id of an order."""
+        ids = order.venue_order_ids
+        if not ids:
+            return
         terms = order.terms
         entry = (terms.instrument, terms.client_order_id)
-        for venue_id in order.venue_order_ids:
-            known = self._orders.get(venue_id, ())
-            if entry not in known:
+        for venue_id in ids:
+            known = self._orders.get(venue_id)
+            if known is None:
+                self._orders[venue_id] = (entry,)
+            elif entry not in known:
                 self._orders[venue_id] = (*known, entry)
 
     def forget(self, order: Order) -> None:
         """Let go of every id of an order."""
-        terms = order.terms
+        cid = order.terms.client_order_id
         for venue_id in order.venue_order_ids:
-            left = tuple(
-                entry
-                for entry in self._orders.pop(venue_id, ())
-                if entry[1] != terms.client_order_id
-            )
-            if left:
-                self._orders[venue_id] = left
+            known = self._orders.pop(venue_id, ())
+            if len(known) > 1:
+                self._orders[venue_id] = tuple(entry for entry in known if entry[1] != cid)
 
     def find(self, venue_id: str, report: object) -> str | None:
         """The one order that a report under ``venue_id`` can be about; None when that is open.

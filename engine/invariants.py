@@ -25,6 +25,10 @@ def _broken(rule: str, was: object, order: Order) -> InvariantViolated:
     )
 
 
+_BOOK, _POSITION = BookingKind.BOOK, Feeds.POSITION
+_FILLED, _IN_DOUBT = Life.FILLED, Life.IN_DOUBT
+
+
 def check_step(before: Order, step: Step) -> None:
     """What must hold between an order, a step and the order after it.
 
@@ -38,17 +42,18 @@ def check_step(before: Order, step: Step) -> None:
             raise _broken("cum_qty >= 0", cum, after)
         if not step.bookings:
             raise _broken("cum_qty moves only by executions", f"{before.cum_qty} -> {cum}", after)
-    elif len(step.bookings) == 1 and step.bookings[0].kind is BookingKind.BOOK:
-        if step.bookings[0].fill.feeds is not Feeds.POSITION:
+    elif step.bookings and len(step.bookings) == 1 and step.bookings[0].kind is _BOOK:
+        if step.bookings[0].fill.feeds is not _POSITION:
             raise _broken("a booked execution moves cum_qty", cum, after)
-    if after.life in TERMINAL:
-        if step.request is not None and before.life is not Life.FILLED:
+    life = after.life
+    if life in TERMINAL:
+        if step.request is not None and before.life is not _FILLED:
             raise _broken("a terminal order sends nothing", step.request, after)
-        if after.life is Life.FILLED and (after.order_qty is None or cum < after.order_qty):
+        if life is _FILLED and (after.order_qty is None or cum < after.order_qty):
             raise _broken("FILLED means cum_qty >= order_qty", f"{cum} of {after.order_qty}", after)
-    elif after.order_qty is not None and cum >= after.order_qty and cum:
+    elif cum and after.order_qty is not None and cum >= after.order_qty:
         raise _broken("a working order is not complete", f"{cum} of {after.order_qty}", after)
-    if after.life is Life.IN_DOUBT and after.doubt is None:
+    if life is _IN_DOUBT and after.doubt is None:
         raise _broken("IN_DOUBT says what is in doubt", after.doubt, after)
 
 

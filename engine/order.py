@@ -141,8 +141,8 @@ def new_order(terms: SubmitOrder) -> Order:
     """The order as it is the moment its intent is journalled: PENDING, nothing filled."""
     return Order(
         terms,
-        Life.PENDING,
-        Link.FREE,
+        _PENDING,
+        _FREE,
         (),
         terms.order_qty,
         terms.price,
@@ -162,6 +162,10 @@ def new_order(terms: SubmitOrder) -> Order:
 # --- questions ------------------------------------------------------------------------------------
 
 _STATE_OF_LIFE: dict[Life, OrderState] = {life: OrderState[life.name] for life in Life}
+#: Lives that are the public word by themselves, whatever was filled.
+_SAYS_ALL = TERMINAL | {Life.IN_DOUBT, Life.SUSPENDED}
+# Names for members: reading one off its enum costs 0.07 us, and these are read for every message.
+_PENDING, _IN_DOUBT, _PARTIAL, _FREE = Life.PENDING, Life.IN_DOUBT, OrderState.PARTIAL, Link.FREE
 
 
 def request_state(order: Order) -> RequestState:
@@ -175,29 +179,28 @@ def request_state(order: Order) -> RequestState:
 
 def public_state(order: Order) -> OrderState:
     """The one public word: the first that matches in the order DESIGN 3 gives."""
-    life = order.life
-    if life in TERMINAL:
-        return _STATE_OF_LIFE[life]
-    if order.requests:
-        if life is Life.IN_DOUBT or any(out.unknown for out in order.requests):
-            return OrderState.IN_DOUBT
-        if request_state(order) is RequestState.CANCELLING:
-            return OrderState.PENDING_CANCEL
-        return OrderState.PENDING_REPLACE
-    return working_state(order)
+    requests = order.requests
+    if not requests or order.life in TERMINAL:
+        return working_state(order)
+    if order.life is _IN_DOUBT or any(out.unknown for out in requests):
+        return OrderState.IN_DOUBT
+    if request_state(order) is RequestState.CANCELLING:
+        return OrderState.PENDING_CANCEL
+    return OrderState.PENDING_REPLACE
 
 
 def working_state(order: Order) -> OrderState:
     """The public word without the overlay of outstanding requests."""
     life = order.life
-    if life in TERMINAL or life is Life.IN_DOUBT or life is Life.SUSPENDED:
+    if life in _SAYS_ALL:
         return _STATE_OF_LIFE[life]
     if order.cum_qty:
-        return OrderState.PARTIAL
-    if order.link is Link.OCO_LINKED and life is not Life.PENDING and life is not Life.SUBMITTED:
-        return OrderState.OCO_LINKED
-    if life is Life.PENDING and order.link is Link.HELD:
-        return OrderState.HELD
+        return _PARTIAL
+    if order.link is not _FREE:
+        if order.link is Link.OCO_LINKED and life is not _PENDING and life is not Life.SUBMITTED:
+            return OrderState.OCO_LINKED
+        if life is _PENDING and order.link is Link.HELD:
+            return OrderState.HELD
     return _STATE_OF_LIFE[life]
 
 

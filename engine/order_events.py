@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Container
+from typing import Final, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
@@ -36,14 +37,21 @@ from .messages import (
     SettleOrder,
     Withdrawn,
 )
-from .order import BookingKind, Order, Step, avg_px, leaves_qty, public_state
+from .order import BookingKind, Order, Step, leaves_qty, public_state
 from .order_tables import Life
 from .statechart import Verdict
-from .values import OrderState
+from .values import CONTEXT, ZERO, OrderState
 
-__all__ = ["events_of", "head", "submitted"]
+__all__ = ["ORDER_EVENTS", "events_of", "head", "submitted"]
 
 E = TypeVar("E", bound=OrderEvent)
+Wanted: TypeAlias = Container[type[Event]]
+
+_BOOK = BookingKind.BOOK
+_FILLED, _ACCEPTED, _IN_DOUBT = Life.FILLED, Life.ACCEPTED, Life.IN_DOUBT
+_QUARANTINE = Verdict.QUARANTINE
+_VOID = BookingKind.VOID
+_STATE_FILLED = OrderState.FILLED
 
 _EVENT_OF_LIFE: dict[Life, type[OrderEvent]] = {
     Life.PENDING: OrderPending,
@@ -60,6 +68,21 @@ _EVENT_OF_LIFE: dict[Life, type[OrderEvent]] = {
 }
 
 
+#: Every kind of event that orders have.
+ORDER_EVENTS: Final[frozenset[type[Event]]] = frozenset(
+    {
+        *_EVENT_OF_LIFE.values(),
+        OrderAnomaly,
+        OrderCancelPending,
+        OrderPartiallyFilled,
+        OrderReplacePending,
+        OrderReplaced,
+        OrderRequestRefused,
+        OrderTradeBusted,
+    }
+)
+
+
 def _make(kind: type[E], order: Order, ts: int, reason: str = "") -> E:
     terms = order.terms
     return kind(
@@ -74,7 +97,7 @@ def _make(kind: type[E], order: Order, ts: int, reason: str = "") -> E:
         order.order_qty,
         order.cum_qty,
         leaves_qty(order),
-        avg_px(order),
+        CONTEXT.divide(order.cum_cost, order.cum_qty) if order.cum_qty else None,
         terms.tags,
         reason,
     )
@@ -90,30 +113,72 @@ def submitted(order: Order, ts: int) -> OrderEvent:
     return _make(OrderSubmitted, order, ts)
 
 
-def events_of(before: Order, step: Step, message: Message) -> list[Event]:
-    """All that a step made true, executions first, then the state, then what was unusual."""
-    order, ts = step.order, step.order.ts
-    reason = _reason(message)
-    events: list[Event] = [
-        event
-        for booking in step.bookings
-        if (event := _execution(order, booking.kind, booking.fill, ts))
-    ]
-    life_moved = order.life is not before.life
-    booked = any(booking.kind is BookingKind.BOOK for booking in step.bookings)
-    told = booked and (order.life is Life.FILLED or (order.life is Life.ACCEPTED and order.cum_qty))
-    if life_moved and not told:  # an execution's own event has told the rest
-        events.append(_make(_EVENT_OF_LIFE[order.life], order, ts, reason))
+def events_of(
+    before: Order, step: Step, message: Message, wanted: Wanted = ORDER_EVENTS
+) -> list[Event]:
+    """What a step made true, executions first, then the state, then what was unusual.
+
+    Only events of the ``wanted`` kinds are made.
+    """
+    order = step.order
+    ts, life = order.ts, order.life
+    events: list[Event] = []
+    booked = False
+    for booking in step.bookings:
+        kind = booking.kind
+        if kind is _BOOK:
+            booked = True
+            if (OrderFilled if life is _FILLED else OrderPartiallyFilled) in wanted:
+                events.append(_filled(order, booking.fill, ts))
+        elif kind is _VOID and booking.fill.last_qty and OrderTradeBusted in wanted:
+            busted = _make(OrderTradeBusted, order, ts)
+            events.append(replace(busted, exec_id=booking.fill.exec_id))
+    life_moved = life is not before.life
+    if life_moved:
+        told = booked and (life is _FILLED or (life is _ACCEPTED and order.cum_qty))
+        if not told and (of_life := _EVENT_OF_LIFE[life]) in wanted:
+            events.append(_make(of_life, order, ts, _reason(message)))
     if order.requests != before.requests or _terms_changed(before, order):
-        _requests(before, order, message, ts, reason, events)
-    if public_state(order) is OrderState.IN_DOUBT and not life_moved:
-        if public_state(before) is not OrderState.IN_DOUBT:
-            events.append(_make(OrderInDoubt, order, ts, reason))
-    if step.anomaly or step.verdict is Verdict.QUARANTINE:
-        kind = step.anomaly or "contradiction"
-        made = _make(OrderAnomaly, order, ts, type(message).__name__)
-        events.append(replace(made, kind=kind))
+        made = _requests(before, order, message, ts, _reason(message))
+        events.extend(event for event in made if type(event) in wanted)
+    if (
+        (life is _IN_DOUBT or order.requests)
+        and not life_moved
+        and OrderInDoubt in wanted
+        and public_state(order) is OrderState.IN_DOUBT
+        and public_state(before) is not OrderState.IN_DOUBT
+    ):
+        events.append(_make(OrderInDoubt, order, ts, _reason(message)))
+    if (step.anomaly or step.verdict is _QUARANTINE) and OrderAnomaly in wanted:
+        odd = _make(OrderAnomaly, order, ts, type(message).__name__)
+        events.append(replace(odd, kind=step.anomaly or "contradiction"))
     return events
+
+
+def _filled(order: Order, fill: Filled, ts: int) -> OrderFilled | OrderPartiallyFilled:
+    """The event of an execution; positional and whole, because there are so many."""
+    terms = order.terms
+    cum, qty = order.cum_qty, order.order_qty
+    is_filled = order.life is _FILLED
+    return (OrderFilled if is_filled else OrderPartiallyFilled)(
+        terms.client_order_id,
+        terms.intent_id,
+        terms.venue,
+        terms.account,
+        terms.instrument,
+        terms.side,
+        ts,
+        _STATE_FILLED if is_filled else public_state(order),
+        qty,
+        cum,
+        ZERO if is_filled else leaves_qty(order),
+        CONTEXT.divide(order.cum_cost, cum) if cum else None,
+        terms.tags,
+        "",
+        fill.last_qty,
+        fill.last_px,
+        fill.exec_id,
+    )
 
 
 def _reason(message: Message) -> str:
@@ -125,38 +190,28 @@ def _reason(message: Message) -> str:
         return "never_arrived"
     if isinstance(message, SettleOrder):
         return f"operator: {message.statement}"
-    reason = getattr(message, "reason", "") or getattr(message, "detail", "")
+    # Asked by name: for a field that is not there a struct makes an error text, at a microsecond.
+    fields = message.__struct_fields__
+    reason = message.reason if "reason" in fields else ""  # type: ignore[attr-defined]
+    if not reason and "detail" in fields:
+        reason = message.detail  # type: ignore[attr-defined]
     if not reason and isinstance(message, Withdrawn) and message.expired:
         return "not_sent"
     return str(reason)
 
 
-def _execution(order: Order, kind: BookingKind, fill: Filled, ts: int) -> Event | None:
-    if kind is BookingKind.VOID:
-        if not fill.last_qty:
-            return None
-        return replace(_make(OrderTradeBusted, order, ts), exec_id=fill.exec_id)
-    if kind is not BookingKind.BOOK:
-        return None
-    made: OrderFilled | OrderPartiallyFilled
-    if order.life is Life.FILLED:
-        made = _make(OrderFilled, order, ts)
-    else:
-        made = _make(OrderPartiallyFilled, order, ts)
-    return replace(made, last_qty=fill.last_qty, last_px=fill.last_px, exec_id=fill.exec_id)
-
-
 def _terms_changed(before: Order, order: Order) -> bool:
     return (
-        before.order_qty != order.order_qty
-        or before.price != order.price
-        or before.stop_px != order.stop_px
+        (before.order_qty is not order.order_qty and before.order_qty != order.order_qty)
+        or (before.price is not order.price and before.price != order.price)
+        or (before.stop_px is not order.stop_px and before.stop_px != order.stop_px)
     )
 
 
 def _requests(
-    before: Order, order: Order, message: Message, ts: int, reason: str, events: list[Event]
-) -> None:
+    before: Order, order: Order, message: Message, ts: int, reason: str
+) -> list[OrderEvent]:
+    events: list[OrderEvent] = []
     if len(order.requests) > len(before.requests):
         if isinstance(message, CancelOrder):
             events.append(_make(OrderCancelPending, order, ts, reason))
@@ -168,3 +223,4 @@ def _requests(
     if _terms_changed(before, order):
         replaced = _make(OrderReplaced, order, ts, reason)
         events.append(replace(replaced, price=order.price, stop_px=order.stop_px))
+    return events

@@ -74,6 +74,7 @@ from .order_tables import LIFE, LINK, Life, LifeTrigger, LinkTrigger
 __all__ = ["begin", "mark_sent", "mark_unsent", "relink", "step"]
 
 M = TypeVar("M", bound=Message)
+_ON_SEND = {life: LIFE.table[life, LifeTrigger.SEND] for life in Life}
 _Handler = Callable[[Order, Ledger, Message], Step]
 
 
@@ -105,7 +106,7 @@ def mark_sent(order: Order) -> Order:
     Not a fact of its own: after a restart nothing counts as not sent, so the journalled intent says
     as much.
     """
-    cell = LIFE.table[order.life, LifeTrigger.SEND]
+    cell = _ON_SEND[order.life]
     return order if cell.target is order.life else moved(order, cell.target, order.ts)
 
 

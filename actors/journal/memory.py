@@ -159,6 +159,10 @@ class MemoryJournal:
         """The tombstone of the order that closed last for this intent."""
         return self._latest(tuple(self._intents.get(intent_id, ())), None)
 
+    def closed_intents(self) -> Iterator[str]:
+        """The intent id of every closed order."""
+        return iter(tuple(self._intents))
+
     def closed_by_venue_id(
         self, venue: str, account: str, venue_order_id: str, instrument: str | None = None
     ) -> bytes | None:

@@ -198,6 +198,10 @@ class Journal(Protocol):
         """The tombstone of the order that closed last for this intent."""
         ...
 
+    def closed_intents(self) -> Iterator[str]:
+        """The intent id of every closed order, in no order."""
+        ...
+
     def closed_by_venue_id(
         self, venue: str, account: str, venue_order_id: str, instrument: str | None = None
     ) -> bytes | None:

@@ -296,6 +296,10 @@ class SqliteJournal:
         """The tombstone of the order that closed last for this intent."""
         return self._lookup.body(_BY_INTENT, (intent_id,))
 
+    def closed_intents(self) -> Iterator[str]:
+        """The intent ids of closed orders; read before the first append, so whole."""
+        return (str(row[0]) for row in self._reader.ask("SELECT intent_id FROM closed"))
+
     def closed_by_venue_id(
         self, venue: str, account: str, venue_order_id: str, instrument: str | None = None
     ) -> bytes | None:

@@ -65,6 +65,25 @@ class Reason(Word):
     UNKNOWN_VENUE = "UNKNOWN_VENUE"
 
 
+# Names for members: reading one off its enum costs 0.07 us, and every order passes here.
+_BAD_QTY, _BAD_PRICE = Reason.BAD_QTY, Reason.BAD_PRICE
+_GTD, _IOC, _FOK = TimeInForce.GTD, TimeInForce.IOC, TimeInForce.FOK
+_NET, _TRAILING, _NO_REDUCE = (
+    PositionSlot.NET,
+    OrderType.TRAILING_STOP,
+    ReduceOnlyRule.UNSUPPORTED,
+)
+#: What a type of order needs: price, stop_px, trail_offset.
+_NEEDS = {
+    kind: (
+        kind.has_limit_price,
+        kind.has_trigger and kind is not _TRAILING,
+        kind is _TRAILING,
+    )
+    for kind in OrderType
+}
+
+
 def _refuse(reason: Reason, message: str) -> InvalidOrder:
     return InvalidOrder(message, reason.name)
 
@@ -101,7 +120,7 @@ def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabi
     """
     try:
         _check_all(order, instrument, capabilities)
-    except (ArithmeticError, AttributeError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise _unusable(order, error) from None
 
 
@@ -110,7 +129,7 @@ def _check_all(order: SubmitOrder, instrument: Instrument, capabilities: Capabil
         _check_tags(order)
     qty = order.order_qty
     if qty is not None and order.cash_qty is None:
-        _check_positive(qty, "order_qty", Reason.BAD_QTY)
+        _check_positive(qty, "order_qty", _BAD_QTY)
     else:
         _check_cash(order, instrument, capabilities)
     _check_prices(order, instrument)
@@ -166,7 +185,7 @@ def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabil
             Reason.BAD_TERMS, "an amend must name at least one of order_qty, price, stop_px"
         )
     if amend.order_qty is not None:
-        _check_positive(amend.order_qty, "order_qty", Reason.BAD_QTY)
+        _check_positive(amend.order_qty, "order_qty", _BAD_QTY)
         _check_lot(amend.order_qty, instrument)
         _check_range(amend.order_qty, instrument)
     for name, price in (("price", amend.price), ("stop_px", amend.stop_px)):
@@ -201,6 +220,9 @@ def _check_positive(value: Decimal, what: str, reason: Reason) -> None:
 
 def _check_size(value: Decimal, what: str, reason: Reason) -> None:
     """Refuse finer numbers than any venue means: arithmetic would lose them and call it zero."""
+    text = str(value)
+    if len(text) <= _DECIMALS_MAX and "E" not in text:
+        return  # nearly all: too short to break either bound
     _, digits, exponent = value.as_tuple()
     if not isinstance(exponent, int) or exponent < -_DECIMALS_MAX or len(digits) > _DIGITS_MAX:
         raise _refuse(
@@ -214,11 +236,11 @@ def _check_cash(order: SubmitOrder, instrument: Instrument, capabilities: Capabi
     cash = order.cash_qty
     if (order.order_qty is None) == (cash is None):
         raise _refuse(
-            Reason.BAD_QTY,
+            _BAD_QTY,
             f"exactly one of order_qty and cash_qty is needed, got {order.order_qty} and {cash}",
         )
     if cash is not None:
-        _check_positive(cash, "cash_qty", Reason.BAD_QTY)
+        _check_positive(cash, "cash_qty", _BAD_QTY)
         if order.order_type is not OrderType.MARKET:
             raise _refuse(
                 Reason.BAD_TERMS, f"cash_qty needs a MARKET order, was {order.order_type.name}"
@@ -243,16 +265,16 @@ def _is_on_step(value: Decimal, step: Decimal, what: str, reason: Reason) -> boo
 def _check_price(value: Decimal, what: str, instrument: Instrument) -> None:
     if not isinstance(value, Decimal):
         raise _refuse(
-            Reason.BAD_PRICE,
+            _BAD_PRICE,
             f"{what} must be a Decimal (never a float: write '0.1'), was {value!r}",
         )
     if not value.is_finite() or (value <= ZERO and not instrument.allows_negative_price):
         raise _refuse(
-            Reason.BAD_PRICE,
+            _BAD_PRICE,
             f"{what} of {instrument.symbol} must be a finite number above 0, was {value}",
         )
-    _check_size(value, what, Reason.BAD_PRICE)
-    if not _is_on_step(value, instrument.tick_size, what, Reason.BAD_PRICE):
+    _check_size(value, what, _BAD_PRICE)
+    if not _is_on_step(value, instrument.tick_size, what, _BAD_PRICE):
         down = round_price(value, instrument.tick_size, Side.BUY)
         up = round_price(value, instrument.tick_size, Side.SELL)
         raise _refuse(
@@ -264,19 +286,22 @@ def _check_price(value: Decimal, what: str, instrument: Instrument) -> None:
 
 def _check_prices(order: SubmitOrder, instrument: Instrument) -> None:
     kind = order.order_type
-    needs_stop = kind.has_trigger and kind is not OrderType.TRAILING_STOP
-    _check_given(order.price, "price", kind.has_limit_price, kind)
-    _check_given(order.trail_offset, "trail_offset", kind is OrderType.TRAILING_STOP, kind)
-    if kind is not OrderType.TRAILING_STOP:  # a trailing stop may start from a given stop_px
+    needs_price, needs_stop, needs_trail = _NEEDS[kind]
+    if (order.price is not None) is not needs_price:
+        _check_given(order.price, "price", needs_price, kind)
+    if (order.trail_offset is not None) is not needs_trail:
+        _check_given(order.trail_offset, "trail_offset", needs_trail, kind)
+    if (order.stop_px is not None) is not needs_stop and not needs_trail:
+        # a trailing stop may start from a given stop_px
         _check_given(order.stop_px, "stop_px", needs_stop, kind)
     if order.price is not None:
         _check_price(order.price, "price", instrument)
     if order.stop_px is not None:
         _check_price(order.stop_px, "stop_px", instrument)
     if order.trail_offset is not None:
-        _check_positive(order.trail_offset, "trail_offset", Reason.BAD_PRICE)
+        _check_positive(order.trail_offset, "trail_offset", _BAD_PRICE)
         tick = instrument.tick_size
-        if not _is_on_step(order.trail_offset, tick, "trail_offset", Reason.BAD_PRICE):
+        if not _is_on_step(order.trail_offset, tick, "trail_offset", _BAD_PRICE):
             raise _refuse(
                 Reason.OFF_TICK,
                 f"trail_offset {order.trail_offset} is off the tick {instrument.tick_size}",
@@ -292,7 +317,7 @@ def _check_given(value: Decimal | None, what: str, needed: bool, kind: OrderType
 
 def _check_terms(order: SubmitOrder) -> None:
     tif = order.time_in_force
-    if (tif is TimeInForce.GTD) != (order.expire_ts is not None):
+    if (tif is _GTD) != (order.expire_ts is not None):
         raise _refuse(
             Reason.BAD_TERMS,
             f"expire_ts goes with GTD and only with it, got {order.expire_ts} with {tif.name}",
@@ -304,9 +329,7 @@ def _check_terms(order: SubmitOrder) -> None:
         )
     if type(order.side) is not Side or type(order.slot) is not PositionSlot:
         raise TypeError("a word of ours is needed")
-    if order.post_only and (
-        not order.order_type.has_limit_price or tif is TimeInForce.IOC or tif is TimeInForce.FOK
-    ):
+    if order.post_only and (not order.order_type.has_limit_price or tif is _IOC or tif is _FOK):
         raise _refuse(
             Reason.BAD_TERMS,
             f"post_only needs an order that may rest, was {order.order_type.name} {tif.name}",
@@ -321,9 +344,9 @@ def _check_supported(order: SubmitOrder, capabilities: Capabilities) -> None:
         raise _unsupported(order, tif.name)
     if order.post_only and not capabilities.post_only:
         raise _unsupported(order, "post_only")
-    if order.reduce_only and capabilities.reduce_only is ReduceOnlyRule.UNSUPPORTED:
+    if order.reduce_only and capabilities.reduce_only is _NO_REDUCE:
         raise _unsupported(order, "reduce_only")
-    if order.slot is not PositionSlot.NET and not capabilities.hedge_mode:
+    if order.slot is not _NET and not capabilities.hedge_mode:
         raise _unsupported(order, "hedge-mode slots")
 
 
@@ -332,7 +355,7 @@ def _unsupported(order: SubmitOrder, what: str) -> InvalidOrder:
 
 
 def _check_lot(qty: Decimal, instrument: Instrument) -> None:
-    if not _is_on_step(qty, instrument.lot_size, "order_qty", Reason.BAD_QTY):
+    if not _is_on_step(qty, instrument.lot_size, "order_qty", _BAD_QTY):
         raise _refuse(
             Reason.OFF_LOT,
             f"order_qty {qty} is off the lot {instrument.lot_size} of {instrument.symbol}",

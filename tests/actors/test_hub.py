@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ import pytest
 from actors import ExecutionSystem, Until
 from actors.hub import Hub, Subscription
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
-from engine.messages import Alarm, Event, EventsMissed, OrderAccepted, OrderPending
+from engine.messages import (
+    Alarm,
+    Event,
+    EventsMissed,
+    OrderAccepted,
+    OrderEvent,
+    OrderFilled,
+    OrderPending,
+)
 
 from .venues import SECOND, ScriptedVenue, order, simulated
 
@@ -88,7 +97,7 @@ def test_two_callbacks_that_raise_on_everything_end() -> None:
     hub.publish([alarm(2)])
     assert 1 == calls.count("one")
     assert 1 <= calls.count("other") <= 2
-    assert not hub.active
+    assert not hub.wanted
 
 
 def test_a_slow_reader_is_told_how_many_events_it_missed() -> None:
@@ -108,7 +117,7 @@ def test_a_slow_reader_that_may_miss_nothing_is_closed() -> None:
     assert [0, 1, 2] == numbers([events.get(0) for _ in range(3)])
     with pytest.raises(SlowReader):
         events.get(0)
-    assert not hub.active
+    assert not hub.wanted
 
 
 def test_reading_can_time_out_and_end() -> None:
@@ -220,3 +229,28 @@ def test_two_async_readers_of_one_subscription_both_end() -> None:
 def test_a_missed_event_is_an_event() -> None:
     """What a reader gets for its gap is of the vocabulary."""
     assert isinstance(EventsMissed(1, 2), Event)
+
+
+def test_a_kind_is_wanted_while_somebody_takes_it() -> None:
+    """What nobody takes is not made; a subscription by a base class takes everything below it."""
+    hub = Hub()
+    assert not hub.wanted
+    stop = hub.add_callback(lambda _: None, (OrderFilled,))
+    assert {OrderFilled} == hub.wanted
+    events = Subscription(hub, (OrderEvent,), 10, "drop_oldest", lambda: False)
+    assert OrderAccepted in hub.wanted
+    assert Alarm not in hub.wanted
+    events.close()
+    stop()
+    assert not hub.wanted
+
+
+def test_who_ends_its_subscription_gets_nothing_more() -> None:
+    """A callback that another one unsubscribes is not called for the event at hand."""
+    hub = Hub()
+    got: list[Event] = []
+    ends: list[Callable[[], None]] = []
+    hub.add_callback(lambda _: ends[0](), ())
+    ends.append(hub.add_callback(got.append, ()))
+    hub.publish([alarm(1), alarm(2)])
+    assert not got
