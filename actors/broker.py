@@ -57,6 +57,7 @@ from .position import PositionActor
 from .roles import BrokerRole, OrderRole
 from .tickets import Waiters
 from .venue_ids import VenueIds
+from .venues.port import Done
 
 if TYPE_CHECKING:
     from .journal import Journal
@@ -138,6 +139,8 @@ class BrokerActor(BrokerRole):
         """Route one message."""
         handler = self._routes.get(type(message))
         if handler is not None:
+            if type(message) is CallEnded and type(message.outcome) is Done:
+                return handler(message)  # its reports are delivered one by one, each marked
             mark = self.turn.mark()
             try:
                 return handler(message)
@@ -145,7 +148,8 @@ class BrokerActor(BrokerRole):
                 self.turn.rollback(mark)
                 raise
         self.counters.reports += 1
-        return self.report(message)
+        actor = self.orders.get(message.client_order_id)
+        return self.report(message) if actor is None else self.deliver(actor, message)
 
     # --- commands ---------------------------------------------------------------------------------
 
@@ -281,7 +285,8 @@ class BrokerActor(BrokerRole):
 
     def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
         """The slot an execution feeds."""
-        return self._position(fill.instrument or terms.instrument, terms.slot)
+        key = (fill.instrument or terms.instrument, terms.slot)
+        return self.positions.get(key) or self._position(*key)
 
     def _position(self, symbol: str, slot: PositionSlot) -> PositionActor:
         actor = self.positions.get((symbol, slot))

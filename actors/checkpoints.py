@@ -1,64 +1,333 @@
-"""When checkpoints are written, and of what: with them a restart folds only a journal's tail."""
+"""When checkpoints are written, and of what: with them a restart folds only a journal's tail.
+
+A checkpoint is everything as it was at one record (call it C), the last one of the turn in which it
+begins. It is written little by little, so that no turn stops for it however many orders are open:
+only what changed since the one before, a bounded number of entries with each turn. An order that
+changes before its entry is written is kept as it was at C: the turn's own undo list says how it
+was. One that was not finished is as if it had not been begun.
+
+:mod:`actors.segments` says how it is kept, :mod:`actors.stored` reads it back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
-from engine.position_state import Position
+import msgspec
+
+from engine.fold import tombstone
+from engine.order import is_settled
+from engine.order_steps import mark_unsent
+from engine.order_tables import TERMINAL
+from engine.position_state import Position, new_position
 from engine.values import Instrument
 
 from .broker import BrokerActor
-from .recovery import checkpoint
+from .cut import Cut, Item, Was
+from .journal import FactRow
+from .position import PositionActor
+from .recovery import Recovered
+from .segments import HEAD, Entry, Head, Kind, pack_segment, segment_key
+from .stored import FROZEN, instrument_name, parked_name, position_name
 from .turn import Turn
 
-__all__ = ["Checkpoints"]
+__all__ = ["Checkpoints", "Pace"]
 
-#: Facts between checkpoints: a restart folds at most about a second's worth.
-FACTS_BETWEEN = 50_000
+_BYTES_MAX: Final = 256 * 1024  # of one segment: an order may have many executions
+
+_ENTITY: Final = itemgetter(1)
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+class Pace(NamedTuple):
+    """How often checkpoints are written, and in how large pieces."""
+
+    #: Facts between two of them; where more orders are open, as many as there are. A restart folds
+    #: about so many at most, and a busy order is not written again for each of its facts.
+    facts: int = 50_000
+    #: Entries with one turn: so many in any, more for each fact in a turn that is long anyway.
+    least: int = 16
+    per_fact: int = 4
+    most: int = 128
 
 
 class Checkpoints:
-    """Writes everything as it is: every so many facts, and at an orderly stop."""
+    """Follows what changes, and writes it down every so many facts and at an orderly stop.
+
+    Args:
+        turn: what it writes with.
+        brokers: read whenever it is needed, as ``instruments`` (by venue and symbol) is.
+        recovered: what the system began with; handed over to the brokers already.
+        finished: called after the commit of each checkpoint.
+    """
 
     def __init__(
         self,
         turn: Turn,
-        known: Iterable[str],
+        brokers: Mapping[tuple[str, str], BrokerActor],
         instruments: Mapping[str, Mapping[str, Instrument]],
-        brokers: Iterable[BrokerActor],
-        elsewhere: Iterable[Position],
+        recovered: Recovered,
+        finished: Callable[[], object],
     ) -> None:
         self._turn = turn
-        self._keys = dict.fromkeys(known)  # rows that are on disk
+        self._brokers = brokers
         self._instruments = instruments
-        self._brokers = brokers  # read when it is needed
-        self._elsewhere = tuple(elsewhere)  # positions of accounts that this system does not have
-        self._at = 0
+        self._finished = finished
+        stored = recovered.stored
+        self._shelf = stored.shelf
+        self._old_keys = stored.old_keys  # of a journal of before there were segments
+        self._elsewhere = tuple(_elsewhere(brokers, recovered))
+        on_disk = {(kind, name): value for kind, name, value in stored.values()}
+        #: What was written last of everything but orders, by what it is known by here.
+        self._written: dict[object, object] = {}
+        for item in map(_named, self._values()):
+            value = on_disk.get((item.kind, item.name))
+            if value is item.value or (item.kind == "parked" and value == item.value):
+                self._written[item.mark] = item.value
+        #: Entities of facts since the last C, and orders that closed since then.
+        self._changed: dict[str, None] = dict.fromkeys(recovered.changed)
+        open_orders = {order.terms.client_order_id: None for order, _ in recovered.open_orders}
+        closed = [cid for cid in self._shelf.names("order") if cid not in open_orders]
+        self._gone: dict[str, None] = dict.fromkeys(closed)
+        self._facts = recovered.facts_folded  # since the last C
+        self.pace = Pace()
+        self._due = 0  # facts, when it is looked at again how many orders are open
+        self._room = 0  # entries with the next turn
+        self._cut: Cut | None = None
+        turn.committed = self.committed
 
-    def look(self) -> None:
-        """Have one written with this turn if enough has happened since the last."""
-        if self._turn.facts_written - self._at >= FACTS_BETWEEN:
-            self._at = self._turn.facts_written
-            self.demand()
+    # --- following --------------------------------------------------------------------------------
+
+    def committed(self, facts: list[FactRow]) -> None:
+        """Facts were written."""
+        self._changed.update(dict.fromkeys(map(_ENTITY, facts)))
+        self._facts += len(facts)
+        if self._cut is not None:
+            self._room = min(self.pace.most, self.pace.least + self.pace.per_fact * len(facts))
+        elif self._facts >= self.pace.facts and self._facts >= self._due:
+            open_orders = sum(len(broker.orders) for broker in self._brokers.values())
+            self._due = max(self.pace.facts, open_orders)
+            if self._facts >= self._due:
+                self._turn.checkpoint = self._begin
+
+    def retired(self, cid: str) -> None:
+        """An order has closed and left memory."""
+        self._changed.pop(cid, None)
+        if self._cut is not None or self._shelf.has("order", cid):
+            self._gone[cid] = None
 
     def demand(self) -> None:
-        """Have one written at the end of the turn."""
-        self._turn.checkpoint = self._write
+        """Have a whole checkpoint written with the turn that runs, whatever it takes."""
+        self._turn.checkpoint = self._whole
 
-    def _write(self) -> None:
-        brokers = list(self._brokers)
-        held = [slot.position for broker in brokers for slot in broker.positions.values()]
-        parked = {name: told for b in brokers for name, told in b.intake.parked.items()}
-        checkpoint(
-            self._turn.batch,
-            self._keys,
-            [one for known in self._instruments.values() for one in known.values()],
-            [*self._elsewhere, *held],
-            [actor for broker in brokers for actor in broker.orders.values()],
-            parked,
-        )
-        written = dict.fromkeys(self._turn.batch.checkpoints)
-        self._turn.effects.append((self._written, written, None))
+    # --- one checkpoint ---------------------------------------------------------------------------
 
-    def _written(self, keys: dict[str, None], _: None) -> None:
-        self._keys = keys
+    def _whole(self) -> None:
+        cut = self._start()
+        self._stage(cut, self.pace.most)
+        while cut.orders or cut.items:
+            self._stage(cut, self.pace.most)
+
+    def _begin(self) -> None:
+        """At the end of the turn whose last record is C, before its commit."""
+        self._stage(self._start(), self.pace.most)
+
+    def _go_on(self) -> None:
+        """At the end of a later turn, before its commit."""
+        cut = self._cut
+        assert cut is not None
+        cut.put_back()
+        cut.remember(self._turn.undo)
+        self._stage(cut, self._room)
+
+    def _start(self) -> Cut:
+        """Note what is to be written: a few milliseconds where there are thousands of positions."""
+        if self._cut is not None:  # its turn was discarded, or the system stops in the middle of it
+            self._abandon(self._cut)
+        orders, self._changed = self._changed, {}
+        gone, self._gone = self._gone, {}
+        orders.update(dict.fromkeys(map(_ENTITY, self._turn.batch.facts)))
+        items = [
+            Item("order", cid, None, None)
+            for cid in gone
+            if cid not in orders and self._shelf.has("order", cid)
+        ]
+        items += self._changed_values()
+        cut = self._cut = Cut(self._shelf.last + 1, orders, items, self._facts)
+        self._facts = 0
+        self._make_room(cut, gone)
+        return cut
+
+    def _make_room(self, cut: Cut, gone: dict[str, None]) -> None:
+        """Write once more what still counts in the oldest segments, where there is much waste."""
+        wasted = self._shelf.wasted(max(2 * len(cut.orders), self.pace.most))
+        if not wasted:
+            return
+        listed = {(item.kind, item.name) for item in cut.items}
+        again: dict[tuple[str, str], None] = {}
+        for number, names in wasted:
+            cut.given_up.append(number)
+            for kind, name in names:
+                if kind in {"order", "frozen"}:
+                    if name not in gone:
+                        cut.orders[name] = None
+                elif (kind, name) not in listed:
+                    again[kind, name] = None
+        if again:
+            for item in map(_named, self._values()):
+                if (item.kind, item.name) in again:
+                    cut.items.append(item)
+
+    def _stage(self, cut: Cut, room: int) -> None:
+        """Stage the next segment, and with the last one what makes all of them count."""
+        entries: list[Entry] = []
+        size = 0
+        while cut.items and len(entries) < room and size < _BYTES_MAX:
+            item = cut.items.pop()
+            cut.staged_items.append(item)
+            size += self._write_item(item, entries)
+        while cut.orders and len(entries) < room and size < _BYTES_MAX:
+            cid, _ = cut.orders.popitem()
+            cut.staged_orders.append(cid)
+            size += self._write_order(cut, cid, entries)
+        number, batch, head = cut.next, self._turn.batch, None
+        cut.next += 1
+        batch.checkpoints[segment_key(number)] = pack_segment(entries)
+        if not cut.orders and not cut.items:
+            oldest = self._shelf.oldest(cut.given_up) or cut.first
+            head = Head(oldest, cut.first, number)
+            batch.checkpoints[HEAD] = _ENCODE(head)
+            batch.checkpoints_removed += map(segment_key, cut.given_up)
+            batch.checkpoints_removed += self._old_keys
+        written = [(kind, name, body is not None) for kind, name, body in entries]
+        self._turn.effects.append((self._confirmed, (number, written), head))
+
+    def _write_item(self, item: Item, entries: list[Entry]) -> int:
+        """Add the entry of something else, or the word that it is gone; how large it is."""
+        if item.value is not None:
+            body = _ENCODE(item.value)
+            entries.append((item.kind, item.name, msgspec.Raw(body)))
+            return len(body)
+        entries.append((item.kind, item.name, None))
+        if item.kind == "order" and self._shelf.has("frozen", item.name):
+            entries.append(("frozen", item.name, None))
+        return 0
+
+    def _write_order(self, cut: Cut, cid: str, entries: list[Entry]) -> int:
+        """Add the entry of one order as it was at C; how large it is."""
+        was = cut.before[cid] if cid in cut.before else self._live(cid)
+        if was is None or (was[0].life in TERMINAL and is_settled(was[0])):
+            if self._shelf.has("order", cid):
+                self._write_item(Item("order", cid, None, None), entries)
+            return 0
+        order, ledger, frozen = was
+        # That it was sent is no fact: in the fold of the facts an order waits until it is answered.
+        body = tombstone(mark_unsent(order), ledger)
+        entries.append(("order", cid, msgspec.Raw(body)))
+        if frozen:
+            entries.append(("frozen", cid, msgspec.Raw(FROZEN)))
+        return len(body)
+
+    def _confirmed(self, what: tuple[int, list[tuple[Kind, str, bool]]], head: Head | None) -> None:
+        """After the commit of a segment."""
+        cut = self._cut
+        assert cut is not None
+        self._shelf.put(*what)
+        cut.done += what[1]
+        for cid in cut.staged_orders:
+            cut.before.pop(cid, None)
+        for item in cut.staged_items:
+            if item.mark is not None:
+                self._written[item.mark] = item.value
+                cut.done_marks.append(item.mark)
+        cut.staged_orders, cut.staged_items = [], []
+        if head is None:
+            self._turn.checkpoint = self._go_on
+            return
+        self._turn.checkpoint = None
+        self._shelf.finish(head, cut.given_up)
+        self._old_keys = ()
+        self._cut = None
+        self._due = 0
+        self._finished()
+
+    def _abandon(self, cut: Cut) -> None:
+        """Everything in it is to be written again, with whatever changed since."""
+        cut.put_back()
+        self._shelf.take_back(cut.done)
+        self._changed.update(cut.orders)
+        for kind, name, is_there in cut.done:
+            if kind == "order":
+                (self._changed if is_there else self._gone)[name] = None
+        self._gone.update({item.name: None for item in cut.items if item.kind == "order"})
+        for mark in cut.done_marks:
+            self._written.pop(mark, None)
+        self._facts += cut.facts
+        self._cut = None
+
+    # --- as it is, and as it was ------------------------------------------------------------------
+
+    def _live(self, cid: str) -> Was:
+        for broker in self._brokers.values():
+            actor = broker.orders.get(cid)
+            if actor is not None:
+                return actor.order, actor.ledger, actor.frozen
+        return None
+
+    def _changed_values(self) -> Iterator[Item]:
+        """What is not an order and not as it was written."""
+        parked: dict[str, None] = {}
+        for kind, value, mark in self._values():
+            if kind == "parked" or self._written.get(mark) is not value:
+                item = _named((kind, value, mark))
+                if self._written.get(mark) is not value:
+                    yield item
+                if kind == "parked":
+                    parked[item.name] = None
+        for name in self._shelf.names("parked"):
+            if name not in parked:
+                yield Item("parked", name, None, None)
+
+    def _values(self) -> Iterator[tuple[Kind, object, object]]:
+        """Everything that is not an order: kind, value, and what it is known by here."""
+        for (venue, account), broker in self._brokers.items():
+            for slot in broker.positions.values():
+                if slot.position.ts or not _is_untouched(slot):
+                    yield "position", slot.position, slot
+            for entity, reports in broker.intake.parked.items():
+                yield "parked", reports, (venue, account, entity)
+        for known in self._instruments.values():
+            for one in known.values():
+                yield "instrument", one, (one.venue, one.symbol)
+        yield from self._elsewhere
+
+
+def _is_untouched(slot: PositionActor) -> bool:
+    """Whether nothing was ever booked there: then no fact says that there is such a slot."""
+    held = slot.position
+    return held == new_position(held.venue, held.account, slot.instrument, held.slot)
+
+
+def _elsewhere(
+    brokers: Mapping[tuple[str, str], BrokerActor], recovered: Recovered
+) -> Iterator[tuple[Kind, object, object]]:
+    """What is of accounts that this system does not have: it is kept as it is."""
+    for position in recovered.books.positions.values():
+        if (position.venue, position.account) not in brokers:
+            yield "position", position, position.key
+    for (venue, account), parked in recovered.parked.items():
+        if venue and (venue, account) not in brokers:
+            for entity, reports in parked.items():
+                yield "parked", reports, (venue, account, entity)
+
+
+def _named(found: tuple[Kind, object, Any]) -> Item:
+    """What was found, with the name it is stored under."""
+    kind, value, mark = found
+    if isinstance(value, Position):
+        return Item(kind, position_name(value), value, mark)
+    if isinstance(value, Instrument):
+        return Item(kind, instrument_name(value), value, mark)
+    return Item(kind, parked_name(*mark), value, mark)

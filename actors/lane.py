@@ -59,6 +59,7 @@ class CallEnded(msgspec.Struct, frozen=True, gc=False):
     sent_ts: int
 
 
+_THROTTLED = Ending.THROTTLED
 _ENDINGS: dict[type, Ending] = {
     Done: Ending.DONE,
     Refused: Ending.REFUSED,
@@ -204,7 +205,7 @@ class Lane:
             kind = type(outcome).__name__  # not its text: it may hold a signed URL
             outcome, ending = Unknown(f"the adapter answered with a {kind}"), Ending.UNKNOWN
         retry = 0
-        if isinstance(outcome, Throttled):
+        if ending is _THROTTLED and isinstance(outcome, Throttled):
             retry = outcome.retry_after_ns
             actor = self.broker.orders.get(call.client_order_id)
             if actor is not None and type(call.request) is Place:

@@ -18,7 +18,6 @@ from typing import Any, Self, TypeVar
 from engine.errors import InvalidValue, JournalError, SystemStopped
 from engine.ids import ClientOrderIds
 from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
-from engine.position_state import Position
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
 
@@ -29,7 +28,7 @@ from .definitions import Definitions
 from .hub import Hub
 from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, snapshot_of, views_of
-from .recovery import Recovered, doubts, recover
+from .recovery import recover
 from .runtime import (
     Dispatcher,
     Future,
@@ -39,6 +38,7 @@ from .runtime import (
     ThreadDispatcher,
 )
 from .seen import Seen
+from .starting import Restart, hand_over
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
 from .trouble import wire
@@ -89,6 +89,7 @@ class Lifecycle:
         self._journal_error: JournalError | None = None
         self._intents: dict[str, SubmitOrder] = {}
         self._closed_intents = Seen()
+        self._named: dict[str, SubmitOrder] = {}  # by a client order id of the caller's own
         self._lock = threading.Lock()
         self._requests = itertools.count(1)
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
@@ -192,20 +193,17 @@ class Lifecycle:
         for (name, symbol), instrument in recovered.books.instruments.items():
             self._definitions.of(name)[symbol] = instrument
         self._add_brokers()
-        elsewhere: list[Position] = []
-        for position in recovered.books.positions.values():
-            at = self.brokers.get((position.venue, position.account))
-            if at is not None:
-                at.hold_position(position)
-            else:  # its account is not here now; its checkpoint row stays
-                elsewhere.append(position)
-        known = self.journal.checkpoints()
+        ts = self.dispatcher.time_ns()
+        self._restarted = hand_over(recovered, self.brokers, self._intents, ts)
+        self._closed_intents = Seen(self.journal.closed_intents())
         self._checkpoints = Checkpoints(
-            turn, known, self._definitions.known, self.brokers.values(), elsewhere
+            turn, self.brokers, self._definitions.known, recovered, self._checkpointed
         )
-        self._take_over(recovered)
+        self._number(ts)
         turn.undo.clear()
-        self.recovered = recovered
+        self.recovered = Restart(
+            recovered.checkpoint_seq, recovered.facts_folded, len(recovered.open_orders)
+        )
 
     def _add_brokers(self) -> None:
         for venue in self._venues:
@@ -227,27 +225,8 @@ class Lifecycle:
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
 
-    def _take_over(self, recovered: Recovered) -> None:
-        """Give every open order to its broker, and go on where the numbers stopped."""
-        ts = self.dispatcher.time_ns()
-        self._closed_intents = Seen(self.journal.closed_intents())
-        for order, ledger in recovered.open_orders:
-            owner = self.brokers.get((order.terms.venue, order.terms.account))
-            if owner is None:
-                raise InvalidValue(
-                    f"the journal has open orders at {order.terms.venue}/{order.terms.account}, and"
-                    " this system has no such venue account: add it, so that they are not forgotten"
-                )
-            owner.introduce(order, ledger).frozen = (
-                order.terms.client_order_id in recovered.books.frozen
-            )
-            self._intents[order.terms.intent_id] = order.terms
-            self._restarted += [(owner, report) for report in doubts(order, ts)]
-        for name, reports in recovered.books.parked.items():
-            for broker in self.brokers.values():
-                if name.startswith("venue:") and not name.startswith(broker.intake.entity_of("")):
-                    continue  # another account's: venues number their orders alike
-                broker.intake.parked[name] = tuple(reports)  # type: ignore[arg-type]
+    def _number(self, ts: int) -> None:
+        """Go on where the numbers stopped."""
         # A number may have been drawn and refused, and so stand behind no fact: time leaves room
         # for those.
         first = self.journal.next_seq
@@ -376,7 +355,12 @@ class Lifecycle:
     def _retired(self, terms: SubmitOrder) -> None:
         self._closed_intents.add(terms.intent_id)  # before it is gone: submit() may look just now
         self._intents.pop(terms.intent_id, None)
-        self._checkpoints.look()
+        if self._named:
+            self._named.pop(terms.client_order_id, None)
+        self._checkpoints.retired(terms.client_order_id)
+
+    def _checkpointed(self) -> None:
+        """A checkpoint is whole."""
 
     def _revived(self, terms: SubmitOrder) -> None:
         self._intents[terms.intent_id] = terms

@@ -70,13 +70,15 @@ class OrderActor(OrderRole):
             if ledger is None:
                 ledger = self.ledger = Ledger()
             turn.undo.append((self, before, (bookings, ledger.entries(bookings))))
-            ledger.apply(bookings)
         else:
             turn.undo.append((self, before, None))
         if self.revived is not None:
-            cid, body = terms.client_order_id, self.revived.decode()
-            turn.record(message.ts, cid, ReviveOrder(cid, message.ts, body))
-        turn.record(message.ts, terms.client_order_id, message)
+            cid, stone = terms.client_order_id, self.revived.decode()
+            turn.record(message.ts, cid, ReviveOrder(cid, message.ts, stone))
+        body = turn.record(message.ts, terms.client_order_id, message)
+        if bookings and ledger is not None:
+            ledger.apply(bookings, message, body)
+            turn.booked.append((self, bookings, body))
         self.order = order
         wanted = turn.hub.wanted
         if wanted:

@@ -93,7 +93,7 @@ def changed(
         position.qty,
         avg_px(position, instrument),
         realized_pnl(position),
-        instrument.settle_currency,
+        position.currency,
         position.fees,
         client_order_id,
         tags,

@@ -1,37 +1,36 @@
 """Restart: from a journal to actors, with everything as it was.
 
-The journal's checkpoint rows hold positions, instruments and open orders as of one sequence number;
-the facts after it are folded on top with the engine's own functions. Orders that were on the wire,
-or waiting to leave, are then of unknown outcome: nothing counts as not sent, and only the venue
-ends that doubt.
+The last checkpoint holds positions, instruments and open orders as of one record; the facts behind
+it are folded on top with the engine's own functions. Of orders that are closed by now only those
+are folded whose executions a position still needs: the others are not even decoded.
+
+Orders that were on the wire, or waiting to leave, are then of unknown outcome: nothing counts as
+not sent, and only the venue ends that doubt.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from engine.errors import JournalCorrupt
-from engine.fold import Books, revive, tombstone
-from engine.journal import decode
-from engine.messages import OrderReport, OutcomeUnknown
+from engine.fold import Books
+from engine.journal import Record, decode, decode_record
+from engine.messages import CorrectPosition, Message, OrderReport, OutcomeUnknown, SetBaseline
 from engine.order import Ledger, Order, is_settled
 from engine.order_tables import TERMINAL, Life
-from engine.position_state import Position
-from engine.values import Instrument, exact
+from engine.values import exact
+
+from .stored import FROZEN, Stored, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from .journal import Journal
 
-    from .journal import Batch, Journal
+__all__ = ["Parked", "Recovered", "doubts", "fold_kept", "recover"]
 
-__all__ = ["Recovered", "checkpoint", "doubts", "recover"]
-
-_ENCODER = msgspec.json.Encoder()
-_INSTRUMENT = msgspec.json.Decoder(Instrument)
-_POSITION = msgspec.json.Decoder(Position)
-_PARKED = msgspec.json.Decoder(list[OrderReport])
+#: Reports of orders nobody introduced, by what they are parked as.
+Parked = dict[str, tuple[OrderReport, ...]]
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -39,8 +38,17 @@ class Recovered(msgspec.Struct, frozen=True):
 
     books: Books
     open_orders: tuple[tuple[Order, Ledger | None], ...]
-    checkpoint_seq: int
+    #: By account; under ("", ""): of facts, which do not say whose they are.
+    parked: dict[tuple[str, str], Parked]
+    stored: Stored
+    #: Open orders that changed since the checkpoint.
+    changed: tuple[str, ...]
     facts_folded: int
+
+    @property
+    def checkpoint_seq(self) -> int:
+        """The record that the checkpoint is the state of; 0 when there is none."""
+        return self.stored.seq
 
 
 def recover(journal: Journal) -> Recovered:
@@ -49,47 +57,151 @@ def recover(journal: Journal) -> Recovered:
     Raises:
         JournalCorrupt: a record or checkpoint cannot be read, or contradicts what stands before it.
     """
-    books = Books()
-    seq = 0
-    for key, (at, body) in journal.checkpoints().items():
-        if _is_ours(key):
-            seq = max(seq, at)
-            _take_over(books, key, body)
+    stored = load(journal)
+    books = _books_of(stored)
+    loaded = {name: (told, len(told)) for name, told in books.parked.items()}
+    tail = _Tail(books)
     with exact():
-        for record in journal.records(after=seq):
-            books.apply(record.entity, decode(record.body))
+        for record, is_closed in journal.records_marked(after=stored.seq):
+            tail.take(record, is_closed)
+    tail.leave_out()
     still_open = tuple(
         (order, books.ledgers.get(name))
         for name, order in books.orders.items()
         if not (order.life in TERMINAL and is_settled(order))
     )
-    return Recovered(books, still_open, seq, books.facts)
+    names = (order.terms.client_order_id for order, _ in still_open)
+    is_new = stored.shelf.head is None  # then the next checkpoint writes all of them
+    return Recovered(
+        books,
+        still_open,
+        _by_account(stored, books, loaded),
+        stored,
+        tuple(name for name in names if is_new or name in tail.seen),
+        books.facts,
+    )
 
 
-def _is_ours(key: str) -> bool:
-    """Whether a row is part of a checkpoint of state; others keep rows of their own (a replay's
-    watermark).
+def fold_kept(journal: Journal) -> Books:
+    """Fold every fact that a journal still has.
+
+    Where retention has removed facts of closed orders, those orders are left out, and positions
+    are the last checkpoint's and what came behind it: their older executions are not all there.
+
+    Raises:
+        JournalCorrupt, JournalSchemaError: a record cannot be read, or contradicts those before it.
     """
-    return key.partition(":")[0] in ("order", "frozen", "position", "instrument", "parked")
+    books = Books()
+    stored = load(journal) if journal.removed() else Stored()
+    is_before = stored.seq > 0
+    with exact():
+        for record in journal.records():
+            if is_before and record.seq > stored.seq:
+                is_before = False
+                books.positions = {one.key: one for one in stored.positions.values()}
+            fact = decode_record(record)
+            if not (is_before and isinstance(fact, SetBaseline | CorrectPosition)):
+                books.apply(record.entity, fact)
+    if is_before:
+        books.positions = {one.key: one for one in stored.positions.values()}
+    return books
 
 
-def _take_over(books: Books, key: str, body: bytes) -> None:
-    kind, _, name = key.partition(":")
-    try:
-        if kind == "order":
-            books.hold(*revive(body))
-        elif kind == "position":
-            position = _POSITION.decode(body)
-            books.positions[position.key] = position
-        elif kind == "instrument":
-            instrument = _INSTRUMENT.decode(body)
-            books.instruments[instrument.venue, instrument.symbol] = instrument
-        elif kind == "frozen":
-            books.frozen[name] = "frozen before the checkpoint"
-        elif kind == "parked":
-            books.parked[name] = list(_PARKED.decode(body))
-    except msgspec.MsgspecError as error:
-        raise JournalCorrupt(f"checkpoint {key!r} cannot be read: {error}") from None
+def _books_of(stored: Stored) -> Books:
+    books = Books()
+    for order, ledger in stored.orders.values():
+        books.hold(order, ledger)
+    books.frozen.update(dict.fromkeys(stored.frozen, FROZEN.decode()))
+    for position in stored.positions.values():
+        books.positions[position.key] = position
+    for instrument in stored.instruments.values():
+        books.instruments[instrument.venue, instrument.symbol] = instrument
+    for mine in stored.parked.values():
+        for name, reports in mine.items():
+            books.parked[name] = _joined(books.parked.get(name, []), reports)
+    return books
+
+
+def _joined(some: list[Message], others: tuple[OrderReport, ...]) -> list[Message]:
+    """What two accounts hold under one name, each report once.
+
+    A fact does not say at which account it was parked, so a restart gives those of the tail to all
+    of them: the account that has more has them in the order they came in.
+    """
+    longer: Sequence[Message] = some
+    shorter: Sequence[Message] = others
+    if len(some) < len(others):
+        longer, shorter = others, some
+    joined, rest = list(longer), list(longer)
+    for report in shorter:
+        if report in rest:
+            rest.remove(report)
+        else:
+            joined.append(report)
+    return joined
+
+
+#: Facts that never book: an order's state may need them, a position does not.
+_NEVER_BOOKS: Final = frozenset(
+    {
+        "SubmitOrder", "AdoptOrder", "CancelOrder", "AmendOrder", "SettleOrder", "Accepted",
+        "Rejected", "Cancelled", "Expired", "Triggered", "Suspended", "Resumed", "Replaced",
+        "CancelRefused", "ReplaceRefused", "RequestPending", "DoneForDay", "OutcomeUnknown",
+        "NeverArrived", "Denied", "Withdrawn", "OrderSnapshot", "OrderNotFound",
+    }
+)  # fmt: skip
+
+
+class _Tail:
+    """Folds the facts behind a checkpoint.
+
+    The facts of a closed order wait until one comes that may book. Where none comes it is as if the
+    order had never been: it is closed, and no position knows of it. That the facts are folded later
+    than they stand in the journal changes nothing, because they concern no other entity. Only where
+    reports are parked they could, as the facts of the order that those are for: then none waits.
+    """
+
+    def __init__(self, books: Books) -> None:
+        self.seen: dict[str, None] = {}  # entities with facts that were folded
+        self._books = books
+        self._waiting: dict[str, list[Record]] = {}
+
+    def take(self, record: Record, is_closed: bool) -> None:
+        """Take the next fact."""
+        entity = record.entity
+        if is_closed and entity not in self.seen:
+            if record.kind in _NEVER_BOOKS and not self._books.parked:
+                self._waiting.setdefault(entity, []).append(record)
+                return
+            for earlier in self._waiting.pop(entity, ()):
+                self._books.apply(entity, decode(earlier.body))
+        self.seen[entity] = None
+        self._books.apply(entity, decode(record.body))
+
+    def leave_out(self) -> None:
+        """Drop the orders whose facts waited to the end: they are closed."""
+        for entity in self._waiting:
+            self._books.orders.pop(entity, None)
+            self._books.ledgers.pop(entity, None)
+
+
+def _by_account(
+    stored: Stored, books: Books, loaded: dict[str, tuple[list[Message], int]]
+) -> dict[tuple[str, str], Parked]:
+    """What is parked now: as the checkpoint says, and what came behind it."""
+    found: dict[tuple[str, str], Parked] = {}
+    everybodys = found.setdefault(("", ""), {})
+    for name, told in books.parked.items():
+        of_checkpoint, count = loaded.get(name, ([], 0))
+        if of_checkpoint is told:  # else it was taken up since, and another one parked
+            for account, mine in stored.parked.items():
+                if name in mine:
+                    found.setdefault(account, {})[name] = mine[name]
+        else:
+            count = 0
+        if told[count:]:
+            everybodys[name] = everybodys.get(name, ()) + tuple(told[count:])  # type: ignore[arg-type]  # reports: nothing else is parked
+    return found
 
 
 def doubts(order: Order, ts: int) -> list[OutcomeUnknown]:
@@ -101,39 +213,3 @@ def doubts(order: Order, ts: int) -> list[OutcomeUnknown]:
     if order.life is Life.PENDING or order.life is Life.SUBMITTED:
         found.insert(0, OutcomeUnknown(cid, ts, None, "restart"))
     return found
-
-
-class _HasOrder(Protocol):
-    @property
-    def order(self) -> Order: ...
-
-    @property
-    def ledger(self) -> Ledger | None: ...
-
-    @property
-    def frozen(self) -> bool: ...
-
-
-def checkpoint(
-    batch: Batch,
-    known: Iterable[str],
-    instruments: Iterable[Instrument],
-    positions: Iterable[Position],
-    orders: Iterable[_HasOrder],
-    parked: Mapping[str, Sequence[OrderReport]],
-) -> None:
-    """Stage checkpoint rows of everything, and the removal of those in ``known`` that are gone."""
-    rows = batch.checkpoints
-    for instrument in instruments:
-        rows[f"instrument:{instrument.venue}:{instrument.symbol}"] = _ENCODER.encode(instrument)
-    for position in positions:
-        venue, account, symbol, slot = position.key
-        rows[f"position:{venue}:{account}:{symbol}:{slot.value}"] = _ENCODER.encode(position)
-    for actor in orders:
-        cid = actor.order.terms.client_order_id
-        rows[f"order:{cid}"] = tombstone(actor.order, actor.ledger)
-        if actor.frozen:
-            rows[f"frozen:{cid}"] = b'"frozen before the checkpoint"'
-    for name, reports in parked.items():
-        rows[f"parked:{name}"] = _ENCODER.encode(reports)
-    batch.checkpoints_removed.extend(key for key in known if key not in rows and _is_ours(key))

@@ -43,9 +43,9 @@ class Seen:
     def __contains__(self, text: str) -> bool:
         """Whether it was perhaps added; False is certain."""
         digest = hash(text)
-        return _has(digest, self._bits, self._mask) or any(
-            _has(digest, bits, mask) for bits, mask in self._older
-        )
+        if _has(digest, self._bits, self._mask):
+            return True
+        return bool(self._older) and any(_has(digest, bits, mask) for bits, mask in self._older)
 
     def _begin(self, texts: int) -> None:
         self._bits = bytearray(texts * _BITS // 8)

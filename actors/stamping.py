@@ -52,10 +52,13 @@ def id_of(order: Ticket | str) -> str:
 
 
 def stamped(order: SubmitOrder, intent: str, broker: BrokerRole, cid: str, ts: int) -> SubmitOrder:
-    """The order as it is journalled; positional, because every order passes here."""
+    """The order as it is journalled; positional, because every order passes here.
+
+    Texts that many orders share are one object: a million copies of a symbol are 60 MB.
+    """
     return SubmitOrder(
-        intent, broker.name, broker.account, order.instrument, order.side, order.order_type,
-        order.order_qty,
+        intent, broker.name, broker.account, broker.instruments[order.instrument].symbol,
+        order.side, order.order_type, order.order_qty,
         order.ts or ts, cid, order.price, order.stop_px, order.trail_offset, order.trigger_source,
         order.time_in_force, order.expire_ts, order.post_only, order.reduce_only, order.slot,
         order.cash_qty, order.attempt, order.tags,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from engine.errors import (
     DuplicateIntent,
@@ -84,9 +84,14 @@ class ExecutionSystem(Lifecycle):
             JournalUnavailable: the journal cannot be written; entries halt until it can.
             MailboxFull, SystemStopped: not accepted.
         """
-        self._check_running()
-        self._check_room()
-        broker = self._broker(order.venue, order.account)
+        dispatcher = self.dispatcher
+        if not self._running or self._journal_error is not None:
+            self._check_running()
+        if not dispatcher.has_room():
+            self._refuse_more()
+        broker = self.brokers.get((order.venue, order.account))
+        if broker is None:
+            broker = only_one(self.brokers, order.venue, order.account)
         instrument = broker.instruments.get(order.instrument)
         if instrument is None:
             known = ", ".join(sorted(broker.instruments)[:8]) or "none"
@@ -97,7 +102,7 @@ class ExecutionSystem(Lifecycle):
             )
         check_types(order)
         check_order(order, instrument, broker.capabilities)
-        cid, ts = order.client_order_id, self.dispatcher.time_ns()
+        cid, ts = order.client_order_id, dispatcher.time_ns()
         if cid:
             check_text(
                 cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max)
@@ -112,7 +117,7 @@ class ExecutionSystem(Lifecycle):
             written = stamped(order, cid, broker, cid, ts)
             if self._several:
                 self._intents[cid] = written  # so that its broker is known while it is queued
-        self.dispatcher.post(broker, written)
+        dispatcher.post(broker, written)
         return Ticket(written.client_order_id, written.intent_id, self.watch)
 
     def _claim_intent(
@@ -135,6 +140,8 @@ class ExecutionSystem(Lifecycle):
             if known is None:
                 written = stamped(order, intent, broker, cid or self._ids.next(), ts)
                 self._intents[intent] = written
+                if cid:
+                    self._named[cid] = written
                 return written, True
         asked = stamped(order, intent, broker, cid or known.client_order_id, ts)
         differs = difference(known, asked)
@@ -147,14 +154,19 @@ class ExecutionSystem(Lifecycle):
 
     def _with_id(self, cid: str) -> SubmitOrder | None:
         """The order that has this id already, under whatever intent."""
-        for terms in list(self._intents.values()):  # it shrinks on the dispatcher's thread
-            if terms.client_order_id == cid:
-                return terms
         for broker in self.brokers.values():
             held = broker.orders.get(cid)
             if held is not None:
                 return held.order.terms
-        return self._closed_terms(self.journal.closed_order(cid))
+        known = self._named.get(cid)
+        if known is None and cid.startswith(self._engine_id):  # drawn by us, perhaps
+            known = self._queued(cid)
+        return known or self._closed_terms(self.journal.closed_order(cid))
+
+    def _queued(self, cid: str) -> SubmitOrder | None:
+        """The order with this id, by looking at all of them: no broker has it yet."""
+        known = list(self._intents.values())  # it shrinks on the dispatcher's thread
+        return next((terms for terms in known if terms.client_order_id == cid), None)
 
     @staticmethod
     def _closed_terms(body: bytes | None) -> SubmitOrder | None:
@@ -346,17 +358,15 @@ class ExecutionSystem(Lifecycle):
                 f"entries halt until the journal works again: {self._journal_error}"
             )
 
-    def _check_room(self) -> None:
-        """Refuse before a number is drawn, so that each number stands behind a fact."""
+    def _refuse_more(self) -> NoReturn:
+        """Say why there is no room; before a number is drawn, so that each stands behind a fact."""
         dispatcher = self.dispatcher
-        waiting = dispatcher.queued()
         if not dispatcher.is_accepting():
             raise SystemStopped("the system has ended; stop() says why")
-        if waiting >= dispatcher.capacity:
-            raise MailboxFull(
-                f"{waiting} messages are waiting and the bound is {dispatcher.capacity};"
-                " the order was not accepted: slow down and submit it again"
-            )
+        raise MailboxFull(
+            f"{dispatcher.queued()} messages are waiting and the bound is {dispatcher.capacity};"
+            " the order was not accepted: slow down and submit it again"
+        )
 
     def _check_accepting(self) -> None:
         """Refuse what would wait for ever: nobody handles messages before the start or after the
@@ -382,12 +392,10 @@ class ExecutionSystem(Lifecycle):
         for broker in brokers:
             if cid in broker.orders:
                 return broker
-        for terms in list(self._intents.values()):
-            if terms.client_order_id == cid:
-                return self.brokers[terms.venue, terms.account]
-        body = self.journal.closed_order(cid)
-        if body is not None:
-            terms = revive(body)[0].terms
+        closed = self.journal.closed_order
+        terms = self._closed_terms(closed(cid)) or self._queued(cid)
+        terms = terms or self._closed_terms(closed(cid))  # it may have ended while we looked
+        if terms is not None:
             return self.brokers[terms.venue, terms.account]
         raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
 

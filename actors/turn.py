@@ -19,14 +19,15 @@ from engine.errors import JournalError
 from engine.fold import tombstone
 from engine.journal import encode
 from engine.messages import Alarm, Event, Fact
-from engine.order import Ledger, Order, public_state
+from engine.order import Booking, Ledger, Order, public_state
+from engine.order_tables import TERMINAL
 
 from .journal import Batch, DuplicateExecution
 from .runtime import Future, TurnDiscarded
 
 if TYPE_CHECKING:
     from .hub import Hub
-    from .journal import FillKey, Journal
+    from .journal import FactRow, FillKey, Journal
     from .runtime import Input
 
 __all__ = ["Mark", "Restorable", "Turn"]
@@ -74,8 +75,10 @@ class Turn:
         "_on_failure",
         "_on_recovery",
         "batch",
+        "booked",
         "checkpoint",
         "closing",
+        "committed",
         "effects",
         "events",
         "facts_written",
@@ -106,6 +109,8 @@ class Turn:
         self.undo: list[tuple[Restorable, Any, Any]] = []
         #: Run after the commit, in order: requests that leave, actors that retire.
         self.effects: list[tuple[Callable[..., object], Any, Any]] = []
+        #: What was booked in this turn, with the bytes that its ledger keeps of it meanwhile.
+        self.booked: list[tuple[ClosingOrder, tuple[Booking, ...], bytes]] = []
         self.events: list[Event] = []
         self.replies: list[tuple[Future[Any], Any, BaseException | None]] = []
         #: Execution keys that the journal refused because another order booked them: (key) -> that
@@ -114,9 +119,10 @@ class Turn:
         #: Orders that ended in this turn; those that are done at its end get their closed row and
         #: leave memory.
         self.closing: dict[str, ClosingOrder] = {}
-        #: Called once, just before a commit, when a checkpoint is due: it stages rows of everything
-        #: as it then is.
+        #: Called once, just before a commit, while a checkpoint is written: it stages rows of it.
         self.checkpoint: Callable[[], None] | None = None
+        #: Called with the facts of each commit, right after it.
+        self.committed: Callable[[list[FactRow]], object] | None = None
         #: Run at the beginning of every turn until one is committed: what left while nothing could
         #: be written.
         self.first_words: list[Callable[[], None]] = []
@@ -132,9 +138,11 @@ class Turn:
 
     # --- staging ----------------------------------------------------------------------------------
 
-    def record(self, ts: int, entity: str, fact: Fact) -> None:
-        """Stage one fact for the journal."""
-        self.batch.facts.append((ts, entity, type(fact).__name__, encode(fact)))
+    def record(self, ts: int, entity: str, fact: Fact) -> bytes:
+        """Stage one fact for the journal; gives the bytes it will have there."""
+        body = encode(fact)
+        self.batch.facts.append((ts, entity, type(fact).__name__, body))
+        return body
 
     def is_claimed(self, key: FillKey) -> bool:
         """Whether an execution has its row, on disk or in this turn; asked only in trouble."""
@@ -212,6 +220,8 @@ class Turn:
         if self.batch:
             self._commit(inputs)
         self.undo.clear()
+        if self.booked:
+            self._pack()
         for actor in done:
             actor.broker.retire(actor)
         if self.refused_execution:
@@ -241,12 +251,21 @@ class Turn:
             self._on_failure(error, inputs)
             raise TurnDiscarded(str(error)) from error
         self.facts_written += len(batch.facts)
-        batch.clear()
         self.checkpoint = None
+        if self.committed is not None:
+            self.committed(batch.facts)
+        batch.clear()
         self.first_words.clear()
         if self.failing_since_ns is not None:
             self.failing_since_ns = None
             self._on_recovery()
+
+    def _pack(self) -> None:
+        """Make room: ledgers of orders that ended are about to leave, the others become small."""
+        for actor, bookings, body in self.booked:
+            if actor.ledger is not None and actor.order.life not in TERMINAL:
+                actor.ledger.pack(bookings, body)
+        self.booked.clear()
 
     def _let_out(self) -> None:
         """Run the effects. What is written stands: the failure of one must not stop the others."""
@@ -312,6 +331,7 @@ class Turn:
             entity.restore(before, extra)
         self.batch.clear()
         self.closing.clear()
+        self.booked.clear()
         self.effects.clear()
         self.events.clear()
         self.replies.clear()

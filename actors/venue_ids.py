@@ -6,10 +6,15 @@ instrument is then for the order of that instrument, and one that names none is 
 
 from __future__ import annotations
 
-from engine.messages import Feeds, Filled
+from typing import TypeAlias
+
+from engine.messages import Feeds, Filled, SubmitOrder
 from engine.order import Order
 
 __all__ = ["VenueIds"]
+
+#: Orders by their terms, which live as long as they do; alone nearly always, and then bare.
+_Known: TypeAlias = SubmitOrder | tuple[SubmitOrder, ...]
 
 
 class VenueIds:
@@ -18,29 +23,26 @@ class VenueIds:
     __slots__ = ("_orders",)
 
     def __init__(self) -> None:
-        self._orders: dict[str, tuple[tuple[str, str], ...]] = {}  # id -> (instrument, our id)...
+        self._orders: dict[str, _Known] = {}
 
     def learn(self, order: Order) -> None:
         """Take in every id of an order."""
-        ids = order.venue_order_ids
-        if not ids:
-            return
         terms = order.terms
-        entry = (terms.instrument, terms.client_order_id)
-        for venue_id in ids:
+        for venue_id in order.venue_order_ids:
             known = self._orders.get(venue_id)
             if known is None:
-                self._orders[venue_id] = (entry,)
-            elif entry not in known:
-                self._orders[venue_id] = (*known, entry)
+                self._orders[venue_id] = terms
+            elif known is not terms:
+                self._orders[venue_id] = (*_others(known, terms), terms)
 
     def forget(self, order: Order) -> None:
         """Let go of every id of an order."""
-        cid = order.terms.client_order_id
+        terms = order.terms
         for venue_id in order.venue_order_ids:
             known = self._orders.pop(venue_id, ())
-            if len(known) > 1:
-                self._orders[venue_id] = tuple(entry for entry in known if entry[1] != cid)
+            left = _others(known, terms) if known is not terms else ()
+            if left:
+                self._orders[venue_id] = left
 
     def find(self, venue_id: str, report: object) -> str | None:
         """The one order that a report under ``venue_id`` can be about; None when that is open.
@@ -48,9 +50,18 @@ class VenueIds:
         A combo's leg names another instrument than its order; it is bound where only one order
         has the id.
         """
-        known = self._orders.get(venue_id, ())
+        known = _all(self._orders.get(venue_id, ()))
         instrument = getattr(report, "instrument", "")
-        named = [cid for symbol, cid in known if not instrument or symbol == instrument]
+        named = [one for one in known if not instrument or one.instrument == instrument]
         if not named and isinstance(report, Filled) and report.feeds is Feeds.POSITION:
-            named = [cid for _, cid in known]
-        return named[0] if len(named) == 1 else None
+            named = list(known)
+        return named[0].client_order_id if len(named) == 1 else None
+
+
+def _all(known: _Known) -> tuple[SubmitOrder, ...]:
+    return (known,) if isinstance(known, SubmitOrder) else known
+
+
+def _others(known: _Known, terms: SubmitOrder) -> tuple[SubmitOrder, ...]:
+    cid = terms.client_order_id
+    return tuple(one for one in _all(known) if one.client_order_id != cid)

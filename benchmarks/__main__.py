@@ -18,7 +18,7 @@ from rich.table import Table
 from .harness import Options, Result, Unavailable
 
 #: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
-NAMES: Final = ("lifecycle", "replay")
+NAMES: Final = ("lifecycle", "live_orders", "latency", "replay")
 
 _WIDTH: Final = 140  # of a log; a terminal knows its own
 

@@ -6,8 +6,9 @@ statechart, no validation, no events, nobody to ask it anything: what the engine
 the price of being an engine.
 
 * :class:`PlainFloor` writes the facts only.
-* :class:`RowFloor` also writes the engine's other rows: two unique executions and one closed order
-  per life. (The engine keeps one row more, the venue's id of the closed order. The floor does not.)
+* :class:`RowFloor` also writes the engine's other rows: each execution as a unique row, and one
+  closed order per life. (The engine keeps one row more, the venue's id of the closed order. The
+  floor does not.)
 
 Tables, indexes and settings are the journal's own, so the two can not drift apart. Where the
 journal computes (checksums, a tombstone), the floor stores something of that size.
@@ -22,19 +23,33 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from actors.journal.schema import CREATE, SYNCHRONOUS, connect
-from engine.messages import Accepted, Filled, SubmitOrder
+from actors.journal.schema import CREATE, SYNCHRONOUS, Durability, connect
+from engine.messages import (
+    Accepted,
+    AmendOrder,
+    Cancelled,
+    CancelOrder,
+    Filled,
+    Rejected,
+    Replaced,
+    SubmitOrder,
+)
 from engine.values import ZERO
 from engine.values import Side as OrderSide
 
 from .harness import Side
-from .lives import Life, net_position
+from .lives import FILLED_TWICE, Life, Story, net_position
 
 __all__ = ["PlainFloor", "RowFloor"]
 
+Fact: TypeAlias = (
+    SubmitOrder | Accepted | Filled | CancelOrder | Cancelled | AmendOrder | Replaced | Rejected
+)
+
 _ROWS_MAX: Final = 256  # in one statement; SQLite bounds the number of its parameters
 _CHECKSUM: Final = 0xFFFF_FFFF  # as large as a CRC-32 can be
-_TOMBSTONE: Final = bytes(640)  # about the size of the engine's, for two fills
+_TOMBSTONE: Final = 400  # bytes; somewhat less than the engine's
+_TOMBSTONE_FILL: Final = 120  # ... and what each fill adds
 
 SqlRow: TypeAlias = tuple[object, ...]
 
@@ -42,10 +57,11 @@ SqlRow: TypeAlias = tuple[object, ...]
 class _Tally:
     """What the floor knows of one order."""
 
-    __slots__ = ("cost", "cum_qty", "fees", "order")
+    __slots__ = ("cost", "cum_qty", "fees", "order", "price")
 
     def __init__(self, order: SubmitOrder) -> None:
         self.order = order
+        self.price = order.price
         self.cum_qty = ZERO
         self.cost = ZERO
         self.fees = ZERO
@@ -56,10 +72,18 @@ class PlainFloor(Side):
 
     name = "plain floor"
 
-    def __init__(self, lives: Sequence[Life], facts_per_commit: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        lives: Sequence[Life],
+        facts_per_commit: Callable[[], int],
+        story: Story = FILLED_TWICE,
+        durability: Durability = "process",
+    ) -> None:
         self._lives = lives
         self._facts_per_commit = facts_per_commit
-        self._decode = msgspec.json.Decoder(SubmitOrder | Accepted | Filled).decode
+        self._story = story
+        self._synchronous = SYNCHRONOUS[durability]
+        self._decode = msgspec.json.Decoder(Fact).decode
 
     def prepare(self) -> None:
         """A new database file, with the journal's settings."""
@@ -67,7 +91,7 @@ class PlainFloor(Side):
         path = Path(self._folder.name) / "floor.db"
         self._db = connect(path, "rwc")
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {SYNCHRONOUS['process']}")
+        self._db.execute(f"PRAGMA synchronous = {self._synchronous}")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
         for statement in CREATE:
             self._db.execute(statement)
@@ -88,6 +112,8 @@ class PlainFloor(Side):
                     orders[fact.client_order_id] = _Tally(fact)
                 elif isinstance(fact, Filled):
                     self._book(orders[fact.client_order_id], fact)
+                elif not isinstance(fact, Accepted):
+                    self._change(orders[fact.client_order_id], fact)
                 key = fact.client_order_id
                 facts.append((seq, fact.ts, key, type(fact).__name__, body, _CHECKSUM))
                 if len(facts) == size:
@@ -99,8 +125,9 @@ class PlainFloor(Side):
     def check(self) -> None:
         """All facts must be on disk, and the position must be what the lives add up to."""
         (count,) = self._db.execute("SELECT count(*) FROM facts").fetchone()
-        assert count == 4 * len(self._lives), count
-        assert self._position == net_position(len(self._lives)), self._position
+        assert count == self._story.facts * len(self._lives), count
+        held = net_position(len(self._lives), self._story)
+        assert self._position == held, self._position
 
     def finish(self) -> None:
         """Remove the file."""
@@ -113,6 +140,19 @@ class PlainFloor(Side):
         tally.cost += qty * fill.last_px
         tally.fees += fill.fee or ZERO
         self._position += qty if tally.order.side is OrderSide.BUY else -qty
+
+    def _change(
+        self, tally: _Tally, fact: CancelOrder | Cancelled | AmendOrder | Replaced | Rejected
+    ) -> None:
+        """What else can become of an order; a request alone changes nothing."""
+        if isinstance(fact, Replaced):
+            tally.price = fact.price
+        elif isinstance(fact, Cancelled | Rejected):
+            self._end(tally, "CANCELLED" if isinstance(fact, Cancelled) else "REJECTED", fact.ts)
+
+    def _end(self, tally: _Tally, state: str, ts: int) -> None:
+        """The order leaves memory."""
+        del self._orders[tally.order.client_order_id]
 
     def _commit(self, facts: list[SqlRow]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -142,11 +182,12 @@ class RowFloor(PlainFloor):
         super().prepare()
         self._fills: list[SqlRow] = []
         self._closed: list[SqlRow] = []
+        self._tombstone = bytes(_TOMBSTONE + _TOMBSTONE_FILL * self._story.fills)
 
     def check(self) -> None:
-        """Also two executions and one closed order per life."""
+        """Also all executions, and one closed order per life."""
         super().check()
-        for table, per_life in (("fills", 2), ("closed", 1)):
+        for table, per_life in (("fills", self._story.fills), ("closed", 1)):
             (count,) = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
             assert count == per_life * len(self._lives), (table, count)
 
@@ -158,22 +199,26 @@ class RowFloor(PlainFloor):
             (order.venue, order.account, order.instrument, order.side.value, fill.exec_id, key)
         )
         if tally.cum_qty == order.order_qty:
-            del self._orders[key]
-            self._closed.append(
-                (
-                    key,
-                    order.intent_id,
-                    order.venue,
-                    order.account,
-                    order.instrument,
-                    "FILLED",
-                    str(tally.cum_qty),
-                    fill.ts,
-                    _TOMBSTONE,
-                    0,
-                    _CHECKSUM,
-                )
+            self._end(tally, "FILLED", fill.ts)
+
+    def _end(self, tally: _Tally, state: str, ts: int) -> None:
+        super()._end(tally, state, ts)
+        order = tally.order
+        self._closed.append(
+            (
+                order.client_order_id,
+                order.intent_id,
+                order.venue,
+                order.account,
+                order.instrument,
+                state,
+                str(tally.cum_qty),
+                ts,
+                self._tombstone,
+                0,
+                _CHECKSUM,
             )
+        )
 
     def _store(self, facts: list[SqlRow]) -> None:
         super()._store(facts)

@@ -83,12 +83,14 @@ def compare(
     in_unit: Callable[[float], float],
     sides: Sequence[Side],
     rounds: int,
+    warm_up: Sequence[Side] = (),
 ) -> list[Result]:
     """Measure ``sides`` in turns; the first is ours, each other one is a baseline with its own row.
 
-    ``in_unit`` turns the seconds of one round into ``unit``.
+    ``in_unit`` turns the seconds of one round into ``unit``. ``warm_up`` are smaller sides that do
+    the same, where a whole round would take too long to throw it away.
     """
-    for side in sides:
+    for side in warm_up or sides:
         _seconds(side)
     samples: list[list[float]] = [[] for _ in sides]
     for _ in range(rounds):

@@ -1,193 +1,121 @@
-"""An order's whole life: submit, accepted, two fills, position booked; against the floor programs.
+"""An order's whole life: submit, accepted, two fills, position booked; and other lives.
 
-In: decoding each intent and each of the venue's three messages from the bytes they come in;
-validation and the check of the intent's id, the broker, order and position actors, the session that
-decides what leaves, the lane, invariants after each step, supervision, the SQLite journal on disk
-at durability `process`, the order's tombstone, and a subscriber that takes every event. Orders
-are submitted as fast as they are taken; 100 are open at a time. The engine runs where it runs by
-default, on a thread of its own, and in a second case inside the host's asyncio loop.
+In: decoding each intent and each of the venue's messages from the bytes they come in; validation,
+which is on by default and cannot be turned off, and the check of the intent's id; the broker, order
+and position actors, the session that decides what leaves, the lane, invariants after each step,
+supervision, the SQLite journal on disk, the order's tombstone, and a subscriber that takes every
+event. Orders are submitted as fast as they are taken; 100 are open at a time. Risk limits are not
+there yet, so they cost nothing here.
 
-Out: starting and stopping, and the venue, which is a script that answers at once. The floors commit
-as many facts at a time as the engine did in the same round.
+Out: starting and stopping, and the venue, which is a script that answers at once.
+
+Against the floor programs (:mod:`benchmarks.floor`), which commit as many facts at a time as the
+engine did in the same round, in us per order. The first two cases are the engine on a thread of its
+own, as it runs by default, and inside the host's asyncio loop; all others run in the host's loop:
+
+* *subscriber to fills*: it takes only what tells of an execution.
+* *durability power*: each commit waits for the disk, on both sides. (Where the folder for temporary
+  files is in memory, that costs nothing.)
+* *cancelled*, *amended*, *rejected*: lives of four, five and two facts; the host cancels an order
+  when 100 others are open, and amends one as soon as it is accepted.
+
+Against peers, in orders a second, each side doing the same orders:
+
+* threads (:mod:`benchmarks.peer_pykka`): a Pykka thread per order with a `transitions` machine in
+  each, two fills, 1,000 orders open at a time.
+* NautilusTrader (:mod:`benchmarks.peer_nautilus`), where the extra `bench` is installed: its
+  backtest engine, market orders on one side, one fill each; at the number of orders that is best
+  for it, and at ten times that. Ours is the whole system as above, journalled on disk.
 """
 
 from __future__ import annotations
 
-import abc
-import asyncio
-import tempfile
-import threading
+import importlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from importlib.util import find_spec
+from typing import Final, cast
 
-import msgspec
-
-from actors.portfolio import Snapshot
-from actors.system import ExecutionSystem
-from engine.messages import Event, OrderFilled, SubmitOrder
-from engine.values import format_client_order_id
+from engine.messages import OrderFilled, OrderPartiallyFilled
 
 from .floor import PlainFloor, RowFloor
-from .harness import Options, Result, Side, compare
-from .lives import encoded_lives, net_position
-from .script_venue import ScriptVenue
+from .harness import Options, Result, Side, Unavailable, compare
+from .lives import AMENDED, CANCELLED, FILLED_ONCE, REJECTED, encoded_lives
+from .ours import HostLoop, Ours, OwnThread
+from .peer_pykka import ActorsThroughout, ThreadPerOrder
 
+SHRINK = 20  # how much smaller a quick run is
+_ROUNDS_MAX: Final = 5  # where a peer takes long
 _ORDERS: Final = 10_000
-_ORDERS_QUICK: Final = 500
-_ENGINE: Final = "BEN"
-_FACTS_PER_LIFE: Final = 4
-_BURST: Final = 50  # orders that a host inside the loop submits before it lets the loop run
-_PATIENCE_S: Final = 30.0
+_ORDERS_OTHER: Final = 5_000  # lives that are not the headline
+_ORDERS_POWER: Final = 2_000
+_ORDERS_THREADS: Final = 3_000
+_OPEN_THREADS: Final = 1_000
+_ORDERS_NAUTILUS: Final = (1_000, 10_000)
+_FILLS: Final = (OrderPartiallyFilled, OrderFilled)
 
 
 def run(options: Options) -> Iterator[Result]:
-    """Measure both ways to run the engine."""
-    count = _ORDERS_QUICK if options.quick else _ORDERS
-    lives = encoded_lives(count)
-    cases: tuple[tuple[str, Ours], ...] = (
-        ("own thread", OwnThread(count)),
-        ("in the host's loop", HostLoop(count)),
+    """Measure the floors' cases, then the peers'.
+
+    Raises:
+        Unavailable: a peer is not installed; everything else was measured.
+    """
+    count, other, power = (_size(n, options) for n in (_ORDERS, _ORDERS_OTHER, _ORDERS_POWER))
+    yield from _floors("own thread", OwnThread(count), count, options)
+    yield from _floors("in the host's loop", HostLoop(count), count, options)
+    fills = HostLoop(count, kinds=_FILLS)
+    yield from _floors("subscriber to fills", fills, count, options)
+    disk = HostLoop(power, durability="power")
+    yield from _floors("durability power", disk, power, options)
+    for story in (CANCELLED, AMENDED, REJECTED):
+        ours = HostLoop(other, story)
+        yield from _floors(story.name, ours, other, options)
+    yield from _threads(options)
+    yield from _nautilus(options)
+
+
+def _floors(case: str, ours: Ours, count: int, options: Options) -> Iterator[Result]:
+    lives = encoded_lives(count, None, ours.story)
+    floors = [
+        floor(lives, ours.facts_per_commit, ours.story, ours.durability)
+        for floor in (RowFloor, PlainFloor)
+    ]
+    sides = [ours, *floors]
+    yield from compare(
+        "lifecycle", case, "us/order", lambda s: s / count * 1e6, sides, options.rounds
     )
-    for case, ours in cases:
-        floors = [floor(lives, ours.facts_per_commit) for floor in (RowFloor, PlainFloor)]
-        sides = [ours, *floors]
-        yield from compare(
-            "lifecycle", case, "us/order", lambda s: s / count * 1e6, sides, options.rounds
+
+
+def _threads(options: Options) -> Iterator[Result]:
+    count, open_orders = _size(_ORDERS_THREADS, options), _size(_OPEN_THREADS, options)
+    lives = encoded_lives(count)
+    sides = [
+        HostLoop(count, open_orders=open_orders),
+        ThreadPerOrder(lives, open_orders),
+        ActorsThroughout(lives, open_orders),
+    ]
+    case = f"two fills, {open_orders:,} open"
+    yield from _peers(case, count, sides, options)
+
+
+def _nautilus(options: Options) -> Iterator[Result]:
+    if find_spec("nautilus_trader") is None:
+        raise Unavailable(
+            "against NautilusTrader, which is not installed (`pip install '.[bench]'`);"
+            " all other cases were"
         )
+    peer = importlib.import_module(f"{__package__}.peer_nautilus")
+    for full in _ORDERS_NAUTILUS[: 1 if options.quick else None]:
+        count = _size(full, options)
+        theirs = cast("Side", peer.NautilusBacktest(count))
+        sides = [HostLoop(count, FILLED_ONCE), theirs]
+        yield from _peers(f"one fill, {count:,} orders", count, sides, options)
 
 
-class Ours(Side):
-    """The running system, with all that is on by default; how it runs is up to the two below."""
-
-    name = "engine"
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._commits = 1
-
-    def facts_per_commit(self) -> int:
-        """What one commit of the last round held, on average."""
-        return max(1, round(_FACTS_PER_LIFE * self._count / self._commits))
-
-    def prepare(self) -> None:
-        """A new journal file, a started system, and the bytes of all lives."""
-        self._folder = tempfile.TemporaryDirectory(prefix="lifecycle-")
-        self._venue = ScriptVenue()
-        self._filled = 0
-        path = Path(self._folder.name) / "orders.journal"
-        self._system = ExecutionSystem([self._venue], journal=path, engine_id=_ENGINE)
-        self.start()
-        self._system.subscribe(self._on_event)
-        journal = self._system.journal
-        ids = [
-            format_client_order_id(_ENGINE, journal.incarnation, 1 + number, 1)
-            for number in range(self._count)
-        ]
-        lives = encoded_lives(self._count, ids)
-        self._venue.script = dict(zip(ids, lives, strict=True))
-        self._intents = [life[0] for life in lives]
-        self._decode = msgspec.json.Decoder(SubmitOrder).decode
-        self._commits = -journal.statistics().appends
-
-    def check(self) -> None:
-        """Every order is filled and gone from memory, and the position adds up."""
-        self._commits += self._system.journal.statistics().appends
-        snapshot = self.snapshot()
-        (position,) = snapshot.positions
-        assert (self._count, ()) == (self._filled, snapshot.orders), self._filled
-        assert net_position(self._count) == position.qty, position.qty
-
-    def finish(self) -> None:
-        """Stop, and remove the journal."""
-        self.stop()
-        self._folder.cleanup()
-
-    def _on_event(self, event: Event) -> None:
-        if type(event) is OrderFilled:
-            self._filled += 1
-            if self._filled == self._count:
-                self.all_filled()
-
-    @abc.abstractmethod
-    def start(self) -> None:
-        """Start the system."""
-
-    @abc.abstractmethod
-    def stop(self) -> None:
-        """Stop the system."""
-
-    @abc.abstractmethod
-    def snapshot(self) -> Snapshot:
-        """Look at the system."""
-
-    @abc.abstractmethod
-    def all_filled(self) -> None:
-        """Called on the system's thread when the last order is filled."""
+def _peers(case: str, count: int, sides: list[Side], options: Options) -> Iterator[Result]:
+    rounds = min(options.rounds, _ROUNDS_MAX)
+    yield from compare("lifecycle", case, "orders/s", lambda s: count / s, sides, rounds)
 
 
-class OwnThread(Ours):
-    """The host's thread submits; the engine works on its own."""
-
-    def start(self) -> None:
-        """As `with ExecutionSystem(...)` does."""
-        self._done = threading.Event()
-        self._system.start()
-
-    def work(self) -> None:
-        """Submit everything, then wait for the last fill."""
-        submit, decode = self._system.submit, self._decode
-        for intent in self._intents:
-            submit(decode(intent))
-        assert self._done.wait(_PATIENCE_S), f"{self._filled} of {self._count} orders were filled"
-
-    def stop(self) -> None:
-        """As leaving the `with` does."""
-        self._system.stop()
-
-    def snapshot(self) -> Snapshot:
-        """Ask, and wait."""
-        return self._system.snapshot().get(timeout=_PATIENCE_S)
-
-    def all_filled(self) -> None:
-        """Let the host go on."""
-        self._done.set()
-
-
-class HostLoop(Ours):
-    """Host and engine share an asyncio loop."""
-
-    def start(self) -> None:
-        """As `async with ExecutionSystem(...)` does."""
-        self._runner = asyncio.Runner()
-        self._runner.run(self._system.__aenter__())
-
-    def work(self) -> None:
-        """Submit in bursts, then await the last fill."""
-        self._runner.run(asyncio.wait_for(self._work(), _PATIENCE_S))
-
-    async def _work(self) -> None:
-        self._done = asyncio.Event()
-        submit, decode = self._system.submit, self._decode
-        for number, intent in enumerate(self._intents):
-            submit(decode(intent))
-            if not number % _BURST:
-                await asyncio.sleep(0)
-        await self._done.wait()
-
-    def stop(self) -> None:
-        """As leaving the `async with` does."""
-        self._runner.run(self._system.astop())
-        self._runner.close()
-
-    def snapshot(self) -> Snapshot:
-        """Ask, and await."""
-
-        async def ask() -> Snapshot:
-            return await self._system.snapshot()
-
-        return self._runner.run(ask())
-
-    def all_filled(self) -> None:
-        """Let the host go on."""
-        self._done.set()
+def _size(full: int, options: Options) -> int:
+    return full // SHRINK if options.quick else full

@@ -2,17 +2,28 @@
 
 In: opening and decompressing the file, reading its rows into messages, and each message through
 broker, order and position actors into a SQLite journal on disk; then the recording's own checks.
-Out: starting the process. The floor decompresses the same file and decodes every row (JSON, or
-split text), and does nothing with it. A message is one row of the file, for both.
+Out: starting the process, and counting the rows. The floor decompresses the same file and decodes
+every row (JSON, split text, or binary records), and does nothing with it. A message is one row of
+the file, for both: what the engine adds (an order that a row implies, rows that it passes over) is
+its own affair.
+
+These are all shared recordings of orders with more than 40,000 rows, in each of their forms; each
+is read whole. The warm-up reads the beginnings; then the rounds follow, fewer for a longer file and
+at least two.
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, NamedTuple
 
 import orjson
 
@@ -21,31 +32,93 @@ from actors.replay import Report, replay
 from .harness import Options, Result, Side, Unavailable, compare
 from .shared import shared_file
 
-#: (case, file): one recording of an account, one of an exchange.
-CASES: Final = (
-    ("KuCoin log", ("data", "fills", "hummingbot_kucoin_EDG-BTC_events.jsonl.gz")),
-    (
+_ROWS: Final = 250_000  # about so many of each file in all rounds together
+_ROUNDS_MIN: Final = 2
+_ROWS_QUICK: Final = 1_000
+_CHUNK: Final = 1 << 16  # bytes
+
+
+class Recording(NamedTuple):
+    """One file, and how little can be done to read it."""
+
+    case: str
+    parts: tuple[str, ...]
+    decode: Callable[[bytes], object]
+    member: str = ""  # what the name of the zip's member has in it
+
+
+def _columns(line: bytes) -> object:
+    return line.split(b",")
+
+
+def _words(line: bytes) -> object:
+    return line.split()
+
+
+def _stamped(line: bytes) -> object:
+    return orjson.loads(line.split(b" ", 2)[2])
+
+
+RECORDINGS: Final = (
+    Recording("KuCoin log", ("fills", "hummingbot_kucoin_EDG-BTC_events.jsonl.gz"), orjson.loads),
+    Recording(
         "AAPL 50-level",
-        ("data", "orders", "AAPL_2012-06-21_34200000_37800000_message_50.csv.gz"),
+        ("orders", "AAPL_2012-06-21_34200000_37800000_message_50.csv.gz"),
+        _columns,
     ),
+    Recording(
+        "AAPL level 1", ("orders", "LOBSTER_SampleFile_AAPL_2012-06-21_1.zip"), _columns, "message"
+    ),
+    Recording(
+        "GOOG 10-level",
+        ("orders", "LOBSTER_SampleFile_GOOG_2012-06-21_10.zip"),
+        _columns,
+        "message",
+    ),
+    Recording(
+        "Bitstamp orders", ("orders", "bitstamp_btcusd_2015-05-01_00-16h.orders.csv.gz"), _columns
+    ),
+    Recording("Bitstamp log", ("orders", "bitstamp_btcusd_2015-05-01_00-16h.log.gz"), _stamped),
+    Recording("CME MBO, csv", ("orders", "esh4-glbx-mdp3-20231225.mbo.csv.gz"), _columns),
+    Recording("CME MBO, dbn", ("orders", "esh4-glbx-mdp3-20231225.mbo.dbn.zst"), _columns),
+    Recording("Shanghai events", ("orders", "AX_sbe_sse_600519.events.csv.gz"), _columns),
+    Recording("Shanghai log", ("orders", "AX_sbe_sse_600519.zip"), _words, ".log"),
 )
-_ROWS_QUICK: Final = 4_000
 
 
 def run(options: Options) -> Iterator[Result]:
-    """Measure both recordings."""
-    with tempfile.TemporaryDirectory(prefix="replay-") as folder:
-        for case, parts in CASES:
-            path = shared_file(*parts)
-            if path is None:
-                raise Unavailable(f"the shared recordings are not here ({'/'.join(parts)})")
-            if options.quick:
-                path = _beginning(path, Path(folder), _ROWS_QUICK)
-            rows = _count(path)
-            sides = (Replay(path), BareDecode(path, rows))
-            yield from compare(
-                "replay", case, "messages/s", _per_second(rows), sides, options.rounds
-            )
+    """Measure every recording; the binary one only where the extra ``dbn`` is installed."""
+    for recording in RECORDINGS:
+        path = shared_file("data", *recording.parts)
+        if path is None:
+            missing = "/".join(recording.parts)
+            raise Unavailable(f"the shared recordings are not here ({missing})")
+        if path.suffix == ".zst" and find_spec("databento_dbn") is None:
+            continue
+        yield from measure(recording, path, options)
+
+
+def measure(recording: Recording, path: Path, options: Options) -> list[Result]:
+    """One file, whole; quick: its beginning."""
+    beginning = _sides(recording, path, _ROWS_QUICK)
+    rows = _ROWS_QUICK
+    sides = beginning
+    if not options.quick:
+        rows = sum(1 for _ in BareDecode(recording, path, None))
+        sides = _sides(recording, path, rows)
+    return compare(
+        "replay",
+        recording.case,
+        "messages/s",
+        lambda seconds: rows / seconds,
+        sides,
+        max(_ROUNDS_MIN, min(options.rounds, _ROWS // rows)),
+        warm_up=beginning,
+    )
+
+
+def _sides(recording: Recording, path: Path, rows: int) -> tuple[Side, ...]:
+    return Replay(path, rows), BareDecode(recording, path, rows)
 
 
 class Replay(Side):
@@ -53,24 +126,26 @@ class Replay(Side):
 
     name = "engine"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows: int) -> None:
         self._path = path
-        self._report: Report | None = None
+        self._rows = rows
 
     def prepare(self) -> None:
         """A folder for the journal."""
         self._folder = tempfile.TemporaryDirectory(prefix="replay-")
-        self._report = None
+        self._report: Report | None = None
 
     def work(self) -> None:
         """Replay, and judge."""
-        self._report = replay([self._path], journal=Path(self._folder.name) / "replay.journal")
+        journal = Path(self._folder.name) / "replay.journal"
+        self._report = replay([self._path], journal=journal, limit=self._rows)
 
     def check(self) -> None:
         """Every check of the recording holds."""
         assert self._report is not None
         failed = [check for check in self._report.checks if check.failed]
         assert not failed, failed
+        assert self._report.messages, "nothing was replayed"
 
     def finish(self) -> None:
         """Remove the journal."""
@@ -78,14 +153,14 @@ class Replay(Side):
 
 
 class BareDecode(Side):
-    """Every row decoded, nothing done with it."""
+    """Every row decoded, nothing done with it. Iterate it for the rows; None: all of them."""
 
     name = "bare decode"
 
-    def __init__(self, path: Path, rows: int) -> None:
+    def __init__(self, recording: Recording, path: Path, rows: int | None) -> None:
+        self._recording = recording
         self._path = path
         self._rows = rows
-        self._is_json = ".jsonl" in path.name
 
     def prepare(self) -> None:
         """Nothing was read yet."""
@@ -94,15 +169,8 @@ class BareDecode(Side):
     def work(self) -> None:
         """Read, decompress, decode."""
         seen = 0
-        with gzip.open(self._path, "rb") as file:
-            if self._is_json:
-                for line in file:
-                    orjson.loads(line)
-                    seen += 1
-            else:
-                for line in file:
-                    line.split(b",")
-                    seen += 1
+        for _ in self:
+            seen += 1
         self._seen = seen
 
     def check(self) -> None:
@@ -112,20 +180,27 @@ class BareDecode(Side):
     def finish(self) -> None:
         """Nothing is kept."""
 
+    def __iter__(self) -> Iterator[object]:
+        with ExitStack() as stack:
+            if self._path.suffix == ".zst":
+                rows = _records(stack.enter_context(self._path.open("rb")))
+            else:
+                rows = map(self._recording.decode, self._lines(stack))
+            yield from islice(rows, self._rows)
 
-def _per_second(rows: int) -> Callable[[float], float]:
-    return lambda seconds: rows / seconds
+    def _lines(self, stack: ExitStack) -> IO[bytes]:
+        if self._path.suffix != ".zip":
+            return io.BufferedReader(stack.enter_context(gzip.GzipFile(self._path)))
+        archive = stack.enter_context(zipfile.ZipFile(self._path))
+        (name,) = (name for name in archive.namelist() if self._recording.member in name)
+        return stack.enter_context(archive.open(name))
 
 
-def _count(path: Path) -> int:
-    with gzip.open(path, "rb") as file:
-        return sum(1 for _ in file)
+def _records(file: IO[bytes]) -> Iterator[object]:
+    """The records of Databento's binary form, behind a line that stands for the header of a csv."""
+    import databento_dbn  # noqa: PLC0415  # optional: only this form needs it
 
-
-def _beginning(path: Path, folder: Path, rows: int) -> Path:
-    """A copy of the first ``rows`` rows, for quick runs."""
-    copy = folder / path.name
-    with gzip.open(path, "rb") as whole, gzip.open(copy, "wb") as part:
-        for _, line in zip(range(rows), whole, strict=False):
-            part.write(line)
-    return copy
+    decoder = databento_dbn.DBNDecoder(compression=databento_dbn.Compression("zstd"))
+    while chunk := file.read(_CHUNK):
+        decoder.write(chunk)
+        yield from decoder.decode()

@@ -87,6 +87,15 @@ def trade(
     if unpriced is None:
         held = position.qty
         new = _add(held, delta)
+        life = position.life
+        if (life is _OPEN or life is _OPENING) and held.is_signed() == delta.is_signed() and held:
+            # More of what is held, the common case, built at once: it only adds up.
+            return Position(
+                position.venue, position.account, position.instrument, position.slot,
+                position.currency, new, _add(position.cash, flow), _subtract(position.basis, flow),
+                fees, position.prior_qty, position.prior_basis, life, ts, position.funding, None,
+                position.baseline_qty,
+            )  # fmt: skip
         basis = basis_after_fill(held, position.basis, delta, flow, new)
         cash = _add(position.cash, flow)
         return moved(position, instrument, new, cash, basis, px, fees, None, ts, False)

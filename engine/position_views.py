@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _multiply: Final = EXACT.multiply
+_INVERSE: Final = InstrumentKind.INVERSE
 
 
 def avg_px(position: Position, instrument: Instrument) -> Decimal | None:
@@ -34,9 +35,9 @@ def avg_px(position: Position, instrument: Instrument) -> Decimal | None:
     and for prices of exits, never an input to P&L.
     """
     qty = position.qty
-    if not qty or unpriced_qty(position):
+    if not qty or (position.unpriced is not None and position.unpriced.qty):
         return None
-    if instrument.kind is InstrumentKind.INVERSE:
+    if instrument.kind is _INVERSE:
         if not position.basis:
             return None
         contracts = _multiply(qty, instrument.multiplier)

@@ -46,6 +46,12 @@ _MAY_HIDE_FACTS: Final = (
     SessionTrigger.BARRED,
 )
 _ENDED: Final = Ended()
+# Names for members: reading one off its enum costs 0.07 us, and every order passes here.
+_NEW: Final = CallKind.NEW
+_REDUCE: Final = CallKind.REDUCE
+_OPEN: Final = Gate.OPEN
+_CLOSED: Final = SessionState.CLOSED
+_THROTTLED: Final = Ending.THROTTLED
 
 
 class VenueSession:
@@ -92,14 +98,14 @@ class VenueSession:
             order = request.order
             cid = order.client_order_id
             instrument = order.instrument
-            kind = CallKind.REDUCE if reduces else CallKind.NEW
+            kind = _REDUCE if reduces else _NEW
             if not (reduces or resend):
                 send_by = now_ns + self.limits.entry_send_by_ns
         else:
             cid = request.client_order_id
             instrument = request.instrument
             kind = sort(request, reduces=reduces)
-        if self.state is SessionState.CLOSED:
+        if self.state is _CLOSED:
             raise SystemStopped(f"the session is closed; {kind.name} of {cid!r} was not taken in")
         call_id = self._last_id + 1
         call = Call(call_id, kind, cid, instrument, request, now_ns, send_by, resend)
@@ -123,9 +129,14 @@ class VenueSession:
             if call.send_by_ns is not None and call.send_by_ns <= now_ns:
                 self._collect_overdue(now_ns)
                 return None
-            if not self._may_leave(call) or now_ns < self._closed_until_ns:
+            kind = call.kind
+            if (
+                now_ns < self._closed_until_ns
+                or len(self._calls) >= self._slots[kind]
+                or (self._gates[kind] is not _OPEN and not self._may_leave(call))
+            ):
                 return None
-            due = self._charges_of(call)
+            due = self._charges[kind] if kind is not _REDUCE else self._charges_of(call)
             for bucket, _, need in due:
                 if bucket.ready_at(need, now_ns) > now_ns:
                     return None
@@ -169,7 +180,7 @@ class VenueSession:
             raise InvariantViolated(
                 f"Invariant: a call ends once, after it left; call {call_id} is not in flight"
             )
-        if ending is Ending.THROTTLED:
+        if ending is _THROTTLED:
             return self._throttled(call, now_ns, retry_after_ns, budget)
         del self._calls[call_id]
         cid = call.client_order_id

@@ -5,19 +5,24 @@ Same contract, same chain, same refusals as the one on disk. It ends with its ob
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Self
+from operator import attrgetter
+from typing import Final, Self
 
 from engine.errors import InvalidValue, JournalCorrupt, JournalUnavailable
 from engine.journal import Defect, Record, chain, genesis, verify_chain
 
 from .opening import new_identity
 from .port import Batch, ClosedRow, DuplicateExecution, FillKey, FillRow, Statistics, VenueIdRow
+from .removal import INTRODUCTIONS, PIECE, Gap, Pruned, merged
 
 __all__ = ["MemoryJournal"]
 
-_TS_MAX = 2**63 - 1
+_TS_MAX: Final = 2**63 - 1
+_SEQ: Final = attrgetter("seq")
+_LAST: Final = attrgetter("last")
 
 
 class MemoryJournal:
@@ -47,7 +52,9 @@ class MemoryJournal:
         identity = new_identity(engine_id, incarnation, created_ts)
         self.engine_id, self.incarnation, self.created_ts = identity
         self.unavailable = "was opened with read_only=True" if read_only else ""
-        self._records: list[Record] = []
+        self._records: list[Record] = []  # in order; what retention removed is in the gaps
+        self._gaps: list[Gap] = []
+        self._seq = 0
         self._check = genesis(self.engine_id, self.incarnation)
         self._fills: dict[FillKey, str] = {}
         self._closed: dict[str, tuple[int, ClosedRow]] = {}
@@ -59,18 +66,18 @@ class MemoryJournal:
     @property
     def last_seq(self) -> int:
         """The number of the last record."""
-        return len(self._records)
+        return self._seq
 
     @property
     def next_seq(self) -> int:
         """The number the next record gets."""
-        return len(self._records) + 1
+        return self._seq + 1
 
     def append(self, batch: Batch) -> int:
         """Store a batch whole: everything is proven first, then taken over."""
         if self.unavailable:
             raise JournalUnavailable(f"{self.name} {self.unavailable}; nothing was stored")
-        seq, check = len(self._records), self._check
+        seq, check = self._seq, self._check
         fresh: list[Record] = []
         for ts, entity, kind, body in batch.facts:
             seq += 1
@@ -79,7 +86,7 @@ class MemoryJournal:
         self._refuse_text(batch)
         fills = self._new_fills(batch.fills)
         self._records += fresh
-        self._check = check
+        self._seq, self._check = seq, check
         self._fills.update(fills)
         self._appends += 1
         if batch.has_rare_rows:
@@ -132,19 +139,71 @@ class MemoryJournal:
             found = (record for record in found if record.entity == entity)
         return found if limit is None else islice(found, limit)
 
-    def records_open(self, after: int = 0) -> Iterator[Record]:
-        """Records behind ``after`` without those of closed orders."""
-        return (record for record in self._checked(after) if record.entity not in self._closed)
+    def records_marked(self, after: int = 0) -> Iterator[tuple[Record, bool]]:
+        """Records behind ``after``, each with whether its order has a closed row."""
+        return ((record, record.entity in self._closed) for record in self._checked(after))
 
     def _checked(self, after: int) -> Iterator[Record]:
-        for index in range(after, len(self._records)):
+        last = self._seq  # nothing behind it, whatever is appended meanwhile
+        while after < last:
+            # Looked up anew each time: retention may have removed some since the last one.
+            index = bisect_right(self._records, after, key=_SEQ)
             record = self._records[index]
-            for defect in verify_chain((record,), self._check_of(index), index):
+            before = record.seq - 1
+            for defect in verify_chain((record,), self._check_of(before), before):
                 raise JournalCorrupt(f"{self.name}: {defect.what}")
             yield record
+            after = record.seq
 
     def _check_of(self, seq: int) -> int:
-        return self._records[seq - 1].check if seq else genesis(self.engine_id, self.incarnation)
+        """The check of a record, or of the gap that ends with it."""
+        index = bisect_left(self._records, seq, key=_SEQ)
+        if index < len(self._records) and self._records[index].seq == seq:
+            return self._records[index].check
+        index = bisect_left(self._gaps, seq, key=_LAST)
+        if index < len(self._gaps) and self._gaps[index].last == seq:
+            return self._gaps[index].check
+        return genesis(self.engine_id, self.incarnation)
+
+    def removed(self) -> list[Gap]:
+        """What retention removed, in order."""
+        return list(self._gaps)
+
+    def prune(
+        self,
+        after: int,
+        up_to: int,
+        before_ts: int | None = None,
+        rows: int = PIECE,
+        *,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """One piece of retention, see :meth:`actors.journal.port.Journal.prune`."""
+        if self.unavailable and not dry_run:
+            raise JournalUnavailable(f"{self.name} {self.unavailable}; nothing was removed")
+        up_to = min(up_to, self._seq - 1)
+        start = bisect_right(self._records, after, key=_SEQ)
+        stop = min(start + rows, bisect_right(self._records, up_to, key=_SEQ))
+        looked_at = self._records[start:stop]
+        kept: list[Record] = []
+        gone: list[Record] = []
+        for record in looked_at:
+            seq, row = self._closed.get(record.entity, (up_to + 1, None))
+            is_old = row is not None and (before_ts is None or row[7] < before_ts)
+            (gone if seq <= up_to and is_old else kept).append(record)
+        if gone and not dry_run:
+            self._records[start:stop] = kept
+            self._gaps = merged([*self._gaps, *(Gap(r.seq, r.seq, r.check) for r in gone)])
+        is_young = before_ts is not None and all(r.ts >= before_ts for r in looked_at)
+        return Pruned(
+            looked_at[-1].seq if looked_at else after,
+            len(gone),
+            sum(len(record.body) for record in gone),
+            len(kept),
+            sum(1 for record in gone if record.kind in INTRODUCTIONS),
+            0,  # tombstones are not packed: here they are the very objects that are read
+            len(looked_at) < rows or is_young,
+        )
 
     def closed_order(self, client_order_id: str) -> bytes | None:
         """The tombstone of a closed order."""
@@ -189,19 +248,32 @@ class MemoryJournal:
         """The executions booked on an order."""
         return sorted(key for key, owner in self._fills.items() if owner == client_order_id)
 
+    def checkpoint(self, key: str) -> tuple[int, bytes] | None:
+        """One checkpoint."""
+        return self._checkpoints.get(key)
+
     def checkpoints(self) -> dict[str, tuple[int, bytes]]:
         """All checkpoints."""
         return dict(self._checkpoints)
 
     def statistics(self) -> Statistics:
         """How it is doing."""
-        return Statistics(len(self._records), self._appends, 0, 0, 0, 0, "")
+        return Statistics(self._seq, self._appends, 0, 0, 0, 0, "")
 
     def verify(self, progress: Callable[[int], None] | None = None) -> list[Defect]:
         """Read everything and name what does not agree."""
-        found = list(verify_chain(self._records, self._check_of(0)))
+        found: list[Defect] = []
+        previous, after = self._check_of(0), 0
+        for record in self._records:
+            if record.seq != after + 1 and any(
+                (gap.first, gap.last) == (after + 1, record.seq - 1) for gap in self._gaps
+            ):
+                after = record.seq - 1
+                previous = self._check_of(after)
+            found += verify_chain((record,), previous, after)
+            previous, after = record.check, record.seq
         if progress is not None:
-            progress(len(self._records))
+            progress(self._seq)
         return found
 
     def close(self) -> None:

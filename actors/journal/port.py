@@ -16,6 +16,8 @@ from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 from engine.errors import JournalError
 from engine.journal import Defect, Record
 
+from .removal import PIECE, Gap, Pruned
+
 __all__ = [
     "Batch",
     "ClosedRow",
@@ -174,16 +176,48 @@ class Journal(Protocol):
     ) -> Iterator[Record]:
         """Records behind ``after``, in order, each checked against its predecessor as it is read.
 
-        It ends with the record that was the last one when it began. With ``entity`` the whole table
-        is searched: for people, not for the hot path.
+        It ends with the record that was the last one when it began; what retention removed is left
+        out, see :meth:`removed`. With ``entity`` the whole table is searched: for people, not for
+        the hot path.
 
         Raises:
             JournalCorrupt: while iterating, at the first record that does not agree.
         """
         ...
 
-    def records_open(self, after: int = 0) -> Iterator[Record]:
-        """As :meth:`records`, without the facts of orders that have a closed row."""
+    def records_marked(self, after: int = 0) -> Iterator[tuple[Record, bool]]:
+        """As :meth:`records`, each with whether its order has a closed row."""
+        ...
+
+    def removed(self) -> list[Gap]:
+        """The runs of records that retention removed, in order."""
+        ...
+
+    def prune(
+        self,
+        after: int,
+        up_to: int,
+        before_ts: int | None = None,
+        rows: int = PIECE,
+        *,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Remove facts of orders that are closed for long enough: one piece of it.
+
+        Looks at the next ``rows`` records behind ``after``, none behind ``up_to``. A record goes
+        when it is of an order whose closed row was written with record ``up_to`` or before; with
+        ``before_ts``, also only if the order was changed last before that time (UTC ns). Whoever
+        calls it answers for ``up_to``: a checkpoint must stand for all records up to there.
+
+        The last record never goes, nor does anything but facts of closed orders: execution keys,
+        ids and tombstones stay. Where an order's introduction goes its tombstone is packed, and
+        read as it was. To be called from the thread that appends. A ``dry_run`` only counts, and
+        may be asked of a journal that is read beside its owner.
+
+        Raises:
+            JournalUnavailable: it could not be written; nothing of this piece was removed.
+            JournalCorrupt: a row is damaged; nothing of this piece was removed.
+        """
         ...
 
     def closed_order(self, client_order_id: str) -> bytes | None:
@@ -234,12 +268,18 @@ class Journal(Protocol):
         """
         ...
 
+    def checkpoint(self, key: str) -> tuple[int, bytes] | None:
+        """One checkpoint, as :meth:`checkpoints` has it; None when there is none of this name."""
+        ...
+
     def statistics(self) -> Statistics:
         """How it is doing; cheap."""
         ...
 
     def verify(self, progress: Callable[[int], None] | None = None) -> list[Defect]:
         """Read everything and name what does not agree, in order; an empty list is a whole journal.
+
+        What retention removed is no defect.
 
         Args:
             progress: called now and then with the number of the record reached.

@@ -108,9 +108,7 @@ def _remove(db: sqlite3.Connection, gone: list[Gap], rows: int) -> None:
     ]
     db.executemany("DELETE FROM removed WHERE last = ?", [(gap.last,) for gap in beside])
     gaps = merged(gone + beside)
-    db.executemany(
-        "INSERT INTO removed (first, last, checksum) VALUES (?, ?, ?)", gaps
-    )
+    db.executemany("INSERT INTO removed (first, last, checksum) VALUES (?, ?, ?)", gaps)
     runs = merged(gone)
     db.executemany(
         "DELETE FROM facts WHERE seq BETWEEN ? AND ?", [(run.first, run.last) for run in runs]

@@ -1,4 +1,4 @@
-"""Read a journal file: records checked as they are read, lookups, and the full inspection.
+"""Read a journal file: records checked as they are read, and rows by their keys.
 
 Records are read in pieces, each in a short transaction of its own, so a slow reader never holds the
 write-ahead log. A reader is for any thread; it is not the appending connection, so it sees what is
@@ -9,38 +9,47 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 from engine.errors import JournalCorrupt, JournalError
 from engine.journal import Defect, Record, chain, genesis, verify_chain
 
-from .lock import is_owned
 from .opening import Identity, read_identity
+from .removal import Gap, unpack
 from .schema import FAILURES, body_check, closed_check, connect, translate
-from .wal import find_damage
 
-__all__ = ["Reader"]
+__all__ = [
+    "PIECE",
+    "Reader",
+    "Row",
+    "beyond",
+    "checkpoint_agrees",
+    "closed_agrees",
+    "closed_defect",
+    "gap_before",
+    "record_of",
+]
 
-_PIECE: Final = 1024  # records in one transaction
-_DEFECTS_MAX: Final = 1000  # a person needs the first few; a wrong file has one per record
+PIECE: Final = 1024  # records in one transaction
 
-_ALL: Final = """SELECT seq, ts, entity, kind, body, checksum, 0 FROM facts
-    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
-_OPEN: Final = """SELECT seq, ts, entity, kind, body, checksum,
-    EXISTS (SELECT 1 FROM closed WHERE client_order_id = entity) FROM facts
-    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
-_OF_ENTITY: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum, p.checksum
-    FROM facts f LEFT JOIN facts p ON p.seq = f.seq - 1
+#: Records behind the first, up to the second number, at most the third; whether the order is
+#: closed; and the gap that ends right before, in the same statement: retention may run beside us.
+_RECORDS: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum, {closed}, {gap}
+    WHERE f.seq > ? AND f.seq <= ? ORDER BY f.seq LIMIT ?"""
+_IS_CLOSED: Final = "EXISTS (SELECT 1 FROM closed WHERE client_order_id = f.entity)"
+_OF_ENTITY: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum, p.checksum, {gap}
+    LEFT JOIN facts p ON p.seq = f.seq - 1
     WHERE f.seq > ? AND f.seq <= ? AND f.entity = ? ORDER BY f.seq LIMIT ?"""
+_GAP: Final = "r.first, r.checksum FROM facts f LEFT JOIN removed r ON r.last = f.seq - 1"
+_NO_GAP: Final = "NULL, NULL FROM facts f"  # a journal of before there was retention, only read
 _CLOSED: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
     closed_ts, body, seq, checksum FROM closed"""
-
-#: By row, not by id: a damaged id may be no text to ask with.
-_CLOSED_BY_ROW: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state,
-    cum_qty, closed_ts, body, seq, checksum, rowid FROM closed
-    WHERE rowid > ? ORDER BY rowid LIMIT ?"""
+_HAS_GAPS: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'removed'"
+_HEAD: Final = """SELECT m.value, f.checksum, (SELECT value FROM meta WHERE key = 'head_check')
+    FROM meta m LEFT JOIN facts f ON f.seq = m.value WHERE m.key = 'head_seq'"""
 
 #: A row of any of our tables: what a damaged file can hold has no type.
 Row = tuple[object, ...]
@@ -71,8 +80,8 @@ class Reader:
                 raise
         except FAILURES as error:
             raise translate(error, self.name, "read it") from None
-        self.head: tuple[object, object] = stored.get("head_seq", 0), stored.get("head_check", 0)
         self.removable_to = int(stored.get("removable_to", 0))
+        self.knows_gaps(exist=bool(self.ask(_HAS_GAPS)))
 
     def _open(self) -> tuple[sqlite3.Connection, Identity]:
         try:
@@ -92,6 +101,11 @@ class Reader:
         except (*FAILURES, JournalError):
             db.close()
             raise
+
+    def knows_gaps(self, *, exist: bool) -> None:
+        """Say whether this journal has a table for what retention removes."""
+        self._gap = _GAP if exist else _NO_GAP
+        self.all = _RECORDS.format(closed="0", gap=self._gap)
 
     def close(self) -> None:
         """Close the connection, if it is its own."""
@@ -120,26 +134,39 @@ class Reader:
         rows = self.ask(sql, cells)
         if not rows:
             return None
-        row = rows[0]
-        if not _closed_agrees(row):
-            raise JournalCorrupt(
-                f"{self.name}: {_closed_defect(row)}. Keep the file and run verify"
-            )
-        return row[8]  # type: ignore[return-value]  # bytes: its checksum agrees
+        return self._tombstone(rows[0])
 
     def closed(self) -> Iterator[tuple[str, bytes]]:
         """Every closed order's id and tombstone, read in pieces and in order of the ids."""
         after = ""
         while rows := self.ask(
-            f"{_CLOSED} WHERE client_order_id > ? ORDER BY client_order_id LIMIT ?", (after, _PIECE)
+            f"{_CLOSED} WHERE client_order_id > ? ORDER BY client_order_id LIMIT ?", (after, PIECE)
         ):
             for row in rows:
-                if not _closed_agrees(row):
-                    raise JournalCorrupt(
-                        f"{self.name}: {_closed_defect(row)}. Keep the file and run verify"
-                    )
+                body = self._tombstone(row)
+                if after and str(row[0]).encode() <= after.encode():
+                    raise self.corrupt(Defect(0, "closed orders do not come to an end"))
                 after = str(row[0])
-                yield after, row[8]  # type: ignore[misc]  # bytes: its checksum agrees
+                yield after, body
+
+    def closed_intents(self) -> Iterator[str]:
+        """The intent id of every closed order; one that several orders have comes at least once."""
+        sql = "SELECT intent_id FROM closed WHERE intent_id {} ? ORDER BY intent_id LIMIT ?"
+        rows = self.ask(sql.format(">="), ("", PIECE))
+        while rows:
+            yield from (str(row[0]) for row in rows)
+            rows = self.ask(sql.format(">"), (rows[-1][0], PIECE))
+
+    def _tombstone(self, row: Row) -> bytes:
+        """The tombstone in a row of ``closed``, as it was before retention packed it."""
+        if closed_agrees(row):
+            try:
+                return unpack(row[8])  # type: ignore[arg-type]  # bytes: its checksum agrees
+            except zlib.error as error:
+                raise JournalCorrupt(
+                    f"{self.name}: the packed tombstone of {row[0]!r} cannot be read: {error}"
+                ) from None
+        raise JournalCorrupt(f"{self.name}: {closed_defect(row)}. Keep the file and run verify")
 
     def tail(self) -> tuple[int, int]:
         """Number and check of the last record.
@@ -150,19 +177,25 @@ class Reader:
             JournalCorrupt: it does not agree, or records that were there at the last clean end are
                 missing.
         """
-        rows = self.ask(_ALL.replace("ORDER BY seq", "ORDER BY seq DESC"), (0, 2**63 - 1, 2))
+        rows = self.ask(
+            self.all.replace("ORDER BY f.seq", "ORDER BY f.seq DESC"), (0, 2**63 - 1, 2)
+        )
         seq = check = 0
         if rows:
-            last = _record(rows[0])
+            last = record_of(rows[0])
             seq, check = last.seq, last.check
-            before = _record(rows[1]) if len(rows) > 1 else None
-            start = (before.check, before.seq) if before else (self.genesis, 0)
+            gap = gap_before(rows[0])
+            if gap is not None:
+                start = gap.check, gap.last
+            elif len(rows) > 1:
+                before = record_of(rows[1])
+                start = before.check, before.seq
+            else:
+                start = self.genesis, 0
             for defect in verify_chain((last,), *start, self.removable_to):
                 raise self.corrupt(defect)
-        head_seq, head_check = self.head
-        if head_seq:
-            found = self.ask("SELECT checksum FROM facts WHERE seq = ?", (head_seq,))
-            if found != [(head_check,)]:
+        for head_seq, found, head_check in self.ask(_HEAD):
+            if head_seq and found != head_check:
                 raise JournalCorrupt(
                     f"{self.name}: record {head_seq} was the last one when it was closed, and is"
                     f" missing or another now; the file ends with record {seq}. Nothing was"
@@ -184,14 +217,28 @@ class Reader:
 
     # --- records ----------------------------------------------------------------------------------
 
-    def records(self, after: int, last: int, open_only: bool) -> Iterator[Record]:
-        """Every record in (after, last], each checked; on demand without closed orders'."""
-        sql = _OPEN if open_only else _ALL
+    def records(self, after: int, last: int) -> Iterator[Record]:
+        """Every record in (after, last] that is left, each checked."""
+        for found, _ in self._pieces(self.all, after, last):
+            yield from found
+
+    def records_marked(self, after: int, last: int) -> Iterator[tuple[Record, bool]]:
+        """As :meth:`records`, each with whether its order has a closed row."""
+        sql = _RECORDS.format(closed=_IS_CLOSED, gap=self._gap)
+        for found, rows in self._pieces(sql, after, last):
+            for record, row in zip(found, rows, strict=False):
+                yield record, bool(row[6])
+
+    def _pieces(self, sql: str, after: int, last: int) -> Iterator[tuple[list[Record], list[Row]]]:
+        """Records and their rows, piece by piece; what does not agree is raised in its place."""
         previous = self._check_of(after) if after < last else 0
         while after < last:
-            rows = self.ask(sql, (after, last, _PIECE))
+            rows = self.ask(sql, (after, last, PIECE))
+            if not rows:
+                raise self.corrupt(Defect(after + 1, f"records {after + 1} to {last} are missing"))
+            found: list[Record] = []
             for row in rows:
-                record = _record(row)
+                record = record_of(row)
                 seq, ts, entity, kind, body, check = record
                 try:
                     agrees = (
@@ -202,43 +249,64 @@ class Reader:
                 except (ValueError, TypeError):  # text that is none, or a number where text was
                     agrees = False
                 if not agrees:
+                    gap = gap_before(row)
+                    if gap is not None and gap.first <= after + 1 and after < gap.last:
+                        previous, after = gap.check, gap.last
                     for defect in verify_chain((record,), previous, after, self.removable_to):
+                        yield found, rows
                         raise self.corrupt(defect)
                 previous, after = check, seq
-                if not row[6]:
-                    yield record
-            if not rows:
-                raise self.corrupt(Defect(after + 1, f"records {after + 1} to {last} are missing"))
+                found.append(record)
+            yield found, rows
 
     def records_of(self, entity: str, after: int, last: int) -> Iterator[Record]:
         """The records of one entity, each checked against the number stored before it."""
+        sql = _OF_ENTITY.format(gap=self._gap)
         while True:
-            rows = self.ask(_OF_ENTITY, (after, last, entity, _PIECE))
+            rows = self.ask(sql, (after, last, entity, PIECE))
             for row in rows:
-                record = _record(row)
+                record = record_of(row)
                 after = record.seq
-                previous = self.genesis if after == 1 else row[6]
+                gap = gap_before(row)
+                previous = self.genesis if after == 1 else row[6] if gap is None else gap.check
                 if not isinstance(previous, int):
                     raise self.corrupt(Defect(after - 1, f"record {after - 1} is missing"))
                 for defect in verify_chain((record,), previous, after - 1, self.removable_to):
                     raise self.corrupt(defect)
                 yield record
-            if len(rows) < _PIECE:
+            if len(rows) < PIECE:
                 return
 
     def _check_of(self, seq: int) -> int:
+        """The check number of a record, so that the one behind it can be proven."""
         if not seq:
             return self.genesis
         rows = self.ask("SELECT checksum FROM facts WHERE seq = ?", (seq,))
         if rows and isinstance(rows[0][0], int):
             return rows[0][0]
+        if any(gap.first <= seq <= gap.last for gap in self.removed()):
+            return 0  # what is left begins behind that gap, which has the number that counts
         raise self.corrupt(Defect(seq, f"record {seq} is missing"))
 
-    def checkpoints(self, last: int) -> dict[str, tuple[int, bytes]]:
-        """All checkpoints, proven by their checksums."""
+    def removed(self) -> list[Gap]:
+        """What retention removed, in order."""
+        if self._gap is _NO_GAP:
+            return []
+        return [
+            Gap(first, last, check)
+            for first, last, check in self.ask(
+                "SELECT first, last, checksum FROM removed ORDER BY last"
+            )
+            if isinstance(first, int) and isinstance(last, int) and isinstance(check, int)
+        ]
+
+    def checkpoints(self, last: int, wanted: str | None = None) -> dict[str, tuple[int, bytes]]:
+        """All checkpoints, or one, proven by their checksums."""
         found: dict[str, tuple[int, bytes]] = {}
-        for key, seq, body, check in self.ask("SELECT key, seq, body, checksum FROM checkpoints"):
-            if not _checkpoint_agrees(key, seq, body, check):
+        sql = "SELECT key, seq, body, checksum FROM checkpoints"
+        rows = self.ask(sql) if wanted is None else self.ask(f"{sql} WHERE key = ?", (wanted,))
+        for key, seq, body, check in rows:
+            if not checkpoint_agrees(key, seq, body, check):
                 raise self.corrupt(
                     Defect(0, f"checkpoint {key!r} does not agree with its check number")
                 )
@@ -246,87 +314,42 @@ class Reader:
             assert isinstance(seq, int)
             assert isinstance(body, bytes)
             if seq > last:
-                raise self.corrupt(Defect(seq, _beyond(f"checkpoint {key!r}", seq, last)))
+                raise self.corrupt(Defect(seq, beyond(f"checkpoint {key!r}", seq, last)))
             found[key] = (seq, body)
         return found
 
-    # --- verify -----------------------------------------------------------------------------------
 
-    def verify(self, progress: Callable[[int], None] | None) -> list[Defect]:
-        """Everything that does not agree, in order of the records, at most a thousand."""
-        found: list[Defect] = []
-        log = self.path.with_name(self.path.name + "-wal")
-        if not is_owned(self.path) and (damage := find_damage(log)) is not None:
-            found.append(Defect(0, str(damage)))
-        last = 0
-        try:
-            last = self._verify_records(found, progress)
-            self._verify_rows(found, last)
-            for (line,) in self.ask(f"PRAGMA integrity_check({_DEFECTS_MAX})"):
-                if line != "ok":
-                    found.append(Defect(0, f"SQLite: {line}"))
-        except JournalError as error:
-            found.append(Defect(0, str(error)))
-        return found[:_DEFECTS_MAX]
-
-    def _verify_records(self, found: list[Defect], progress: Callable[[int], None] | None) -> int:
-        reached = 0
-
-        def stream() -> Iterator[Record]:
-            nonlocal reached
-            position = -(2**63)  # there is no record below 1, unless somebody put it there
-            while rows := self.ask(_ALL, (position, 2**63 - 1, _PIECE)):
-                yield from map(_record, rows)
-                position = reached = int(rows[-1][0])  # type: ignore[call-overload]  # a rowid
-                if progress is not None:
-                    progress(reached)
-
-        try:
-            for defect in verify_chain(stream(), self.genesis, 0, self.removable_to):
-                found.append(defect)
-                if len(found) >= _DEFECTS_MAX:
-                    break
-            self.tail()
-        except JournalError as error:
-            if not found or found[-1].what not in str(error):
-                found.append(Defect(reached + 1, f"behind record {reached}: {error}"))
-        return reached
-
-    def _verify_rows(self, found: list[Defect], last: int) -> None:
-        position: object = -(2**63)
-        while rows := self.ask(_CLOSED_BY_ROW, (position, _PIECE)):
-            for row in rows:
-                if not _closed_agrees(row):
-                    found.append(Defect(0, _closed_defect(row)))
-                elif isinstance(row[9], int) and row[9] > last:
-                    found.append(Defect(row[9], _beyond(f"closed order {row[0]!r}", row[9], last)))
-            position = rows[-1][11]
-        for name, seq, body, check in self.ask("SELECT key, seq, body, checksum FROM checkpoints"):
-            if not _checkpoint_agrees(name, seq, body, check):
-                found.append(Defect(0, f"checkpoint {name!r} does not agree with its check number"))
-            elif isinstance(seq, int) and seq > last:
-                found.append(Defect(seq, _beyond(f"checkpoint {name!r}", seq, last)))
-
-
-def _record(row: Row) -> Record:
+def record_of(row: Row) -> Record:
+    """The record in a row."""
     seq, ts, entity, kind, body, check = row[:6]
     # In a damaged file these may be of any type; the chain finds out, so a cast per field would
     # only cost time.
     return Record(seq, ts, entity, kind, body or b"", check)  # type: ignore[arg-type]
 
 
-def _closed_agrees(row: Row) -> bool:
+def gap_before(row: Row) -> Gap | None:
+    """The gap that ends right before the record in a row."""
+    seq, first, check = row[0], row[7], row[8]
+    if isinstance(seq, int) and isinstance(first, int) and isinstance(check, int):
+        return Gap(first, seq - 1, check)
+    return None
+
+
+def closed_agrees(row: Row) -> bool:
+    """Whether a row of ``closed`` is as it was written."""
     try:
         return closed_check(row[:9]) == row[10]  # type: ignore[arg-type]
     except (TypeError, ValueError, AttributeError, OverflowError):
         return False
 
 
-def _closed_defect(row: Row) -> str:
+def closed_defect(row: Row) -> str:
+    """What is wrong with it."""
     return f"the row of closed order {row[0]!r} does not agree with its check number"
 
 
-def _checkpoint_agrees(key: object, seq: object, body: object, check: object) -> bool:
+def checkpoint_agrees(key: object, seq: object, body: object, check: object) -> bool:
+    """Whether a checkpoint is as it was written."""
     if not (isinstance(key, str) and isinstance(seq, int) and isinstance(body, bytes)):
         return False
     try:
@@ -335,5 +358,6 @@ def _checkpoint_agrees(key: object, seq: object, body: object, check: object) ->
         return False
 
 
-def _beyond(what: str, seq: int, last: int) -> str:
+def beyond(what: str, seq: int, last: int) -> str:
+    """What is wrong with a row of records that are not there."""
     return f"{what} was written with record {seq}, but the journal ends with record {last}"

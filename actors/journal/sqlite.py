@@ -13,31 +13,39 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain as flatten
-from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
 from engine.errors import InvalidValue, JournalCorrupt, JournalUnavailable
-from engine.journal import Defect, Record, chain
+from engine.journal import Defect, chain
 
 from .checkpointer import LOG_BYTES_MAX, Checkpointer
+from .inspecting import inspect
 from .lock import OwnerLock
+from .lookups import FILL_OWNER, Lookups
 from .opening import create, new_identity, real_path, refuse_path, refuse_torn_log
 from .port import Batch, DuplicateExecution, FillKey, Statistics
+from .pruning import prune_piece, vacuum
 from .reading import Reader
-from .schema import FAILURES, SYNCHRONOUS, Durability, body_check, closed_check, connect, translate
+from .removal import PIECE, Pruned
+from .schema import (
+    FAILURES,
+    REMOVED,
+    SYNCHRONOUS,
+    Durability,
+    body_check,
+    closed_check,
+    connect,
+    translate,
+)
 from .tables import CHECKPOINTS, CLOSED, FACTS, FILLS, ROWS_MAX, VENUE_IDS
 
 __all__ = ["SqliteJournal"]
 
 _PAGE: Final = 4120  # bytes in the log for each page that a commit touches
 
-_BODY: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
-    closed_ts, body, seq, checksum FROM closed """
-_FILL_OWNER: Final = """SELECT client_order_id FROM fills
-    WHERE venue = ? AND account = ? AND instrument = ? AND side = ? AND exec_id = ?"""
 #: Failures that are about a row, not about the file.
 _CALLERS: Final = (
     sqlite3.IntegrityError,
@@ -45,17 +53,9 @@ _CALLERS: Final = (
     sqlite3.InterfaceError,
     sqlite3.DataError,
 )
-_BY_ID: Final = _BODY + "WHERE client_order_id = ?"
-_BY_INTENT: Final = _BODY + "WHERE intent_id = ? ORDER BY seq DESC, client_order_id DESC LIMIT 1"
-_BY_VENUE_ID: Final = (  # of constants only
-    _BODY  # noqa: S608
-    + """WHERE client_order_id IN (SELECT client_order_id FROM venue_ids
-    WHERE venue = ? AND account = ? AND venue_order_id = ?) AND (?4 IS NULL OR instrument = ?4)
-    ORDER BY seq DESC, client_order_id DESC LIMIT 1"""
-)
 
 
-class SqliteJournal:
+class SqliteJournal(Lookups):
     """A journal file, owned by this object from construction to :meth:`close`, or only read.
 
     Args:
@@ -135,6 +135,9 @@ class SqliteJournal:
             self._cursor = self._writer.cursor()
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
             self._writer.execute(f"PRAGMA synchronous = {synchronous}")
+            self._writer.execute(REMOVED)  # journals of before there was retention have none
+            self._reader.knows_gaps(exist=True)
+            self._synchronous = synchronous
             self._run = self._cursor.execute
             self._checkpointer = Checkpointer(self._path, log_bytes_max)
         except FAILURES as error:
@@ -160,8 +163,7 @@ class SqliteJournal:
         """Store a batch whole, see :meth:`actors.journal.port.Journal.append`."""
         with self._lock:
             if self._writer is None:
-                why = "is closed" if self._closed else "was opened with read_only=True"
-                raise JournalUnavailable(f"{self.name} {why}; nothing was stored")
+                raise JournalUnavailable(f"{self.name} {self._why_not()}; nothing was stored")
             size = 0
             seq, check = self._seq, self._check
             cells: list[object] = []
@@ -180,10 +182,18 @@ class SqliteJournal:
             self._seq, self._check = seq, check
             self._appends += 1
             pages = 2 + len(batch.fills) + 3 * len(batch.closed) + len(batch.checkpoints)
-            assert self._checkpointer is not None
-            if self._checkpointer.wrote(size + pages * _PAGE):
-                self._checkpointer.catch_up(self._writer)
+            self._note_written(size + pages * _PAGE)
             return seq
+
+    def _note_written(self, size: int) -> None:
+        """Have the log moved into the file when there is enough of it."""
+        assert self._checkpointer is not None
+        assert self._writer is not None
+        if self._checkpointer.wrote(size):
+            self._checkpointer.catch_up(self._writer)
+
+    def _why_not(self) -> str:
+        return "is closed" if self._closed else "was opened with read_only=True"
 
     def _store(self, batch: Batch, facts: list[object], seq: int) -> None:
         run, fills, closed, venue_ids = self._run, batch.fills, batch.closed, batch.venue_ids
@@ -259,72 +269,63 @@ class SqliteJournal:
         seen: dict[FillKey, str] = {}
         for venue, account, instrument, side, exec_id, claimant in batch.fills:
             key = (venue, account, instrument, side, exec_id)
-            row = self._run(_FILL_OWNER, key).fetchone()
+            row = self._run(FILL_OWNER, key).fetchone()
             owner = seen.get(key) if row is None else str(row[0])
             if owner is not None:
                 return DuplicateExecution(self.name, key, owner, claimant)
             seen[key] = claimant
         return None
 
-    # --- read -------------------------------------------------------------------------------------
+    # --- retention --------------------------------------------------------------------------------
 
-    def records(
-        self, after: int = 0, entity: str | None = None, limit: int | None = None
-    ) -> Iterator[Record]:
-        """Records behind ``after``, checked as they are read."""
-        last = self.last_seq
-        found = (
-            self._reader.records(after, last, open_only=False)
-            if entity is None
-            else self._reader.records_of(entity, after, last)
-        )
-        return found if limit is None else islice(found, limit)
+    def prune(
+        self,
+        after: int,
+        up_to: int,
+        before_ts: int | None = None,
+        rows: int = PIECE,
+        *,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """One piece of retention, see :meth:`actors.journal.port.Journal.prune`."""
+        db = self._reader.db if dry_run else self._writer
+        with self._reader.lock if dry_run else self._lock:
+            if db is None:
+                raise JournalUnavailable(f"{self.name} {self._why_not()}; nothing was removed")
+            try:
+                if not dry_run:
+                    db.execute("PRAGMA synchronous = NORMAL")  # its loss would lose nothing
+                end = self._seq, self._check
+                pruned = prune_piece(db, end, after, up_to, before_ts, rows, dry_run=dry_run)
+            except FAILURES as error:
+                raise translate(error, self.name, "remove records") from None
+            except TypeError as error:  # a number where text was, or the other way round
+                raise JournalCorrupt(f"{self.name}: a row is damaged: {error}") from None
+            finally:
+                if not dry_run:
+                    self._roll_back()
+                    db.execute(f"PRAGMA synchronous = {self._synchronous}")
+            if pruned.removed and not dry_run:
+                self._note_written(_PAGE * (8 + pruned.removed // 16 + pruned.orders // 2))
+            return pruned
 
-    def records_open(self, after: int = 0) -> Iterator[Record]:
-        """Records behind ``after`` without closed orders'; those are checked all the same."""
-        return self._reader.records(after, self.last_seq, open_only=True)
+    def vacuum(self) -> None:
+        """Give the room of what was removed back to the file system, all at once.
 
-    def closed_order(self, client_order_id: str) -> bytes | None:
-        """The tombstone of a closed order."""
-        return self._lookup.body(_BY_ID, (client_order_id,))
+        For a journal at rest: it copies the file, and needs as much room again meanwhile.
 
-    def closed_orders(self) -> Iterator[tuple[str, bytes]]:
-        """Every closed order's id and tombstone."""
-        return self._reader.closed()
+        Raises:
+            JournalUnavailable: there is no room for it; the journal is as it was.
+        """
+        with self._lock:
+            if self._writer is None:
+                raise JournalUnavailable(f"{self.name} {self._why_not()}; nothing was changed")
+            try:
+                vacuum(self._writer)
+            except FAILURES as error:
+                raise translate(error, self.name, "vacuum it") from None
 
-    def closed_by_intent(self, intent_id: str) -> bytes | None:
-        """The tombstone of the order that closed last for this intent."""
-        return self._lookup.body(_BY_INTENT, (intent_id,))
-
-    def closed_intents(self) -> Iterator[str]:
-        """The intent ids of closed orders; read before the first append, so whole."""
-        return (str(row[0]) for row in self._reader.ask("SELECT intent_id FROM closed"))
-
-    def closed_by_venue_id(
-        self, venue: str, account: str, venue_order_id: str, instrument: str | None = None
-    ) -> bytes | None:
-        """The tombstone behind a venue's order id."""
-        return self._lookup.body(_BY_VENUE_ID, (venue, account, venue_order_id, instrument))
-
-    def has_fill(
-        self, venue: str, account: str, instrument: str, side: str, exec_id: str
-    ) -> str | None:
-        """The client order id this execution is booked on."""
-        rows = self._lookup.ask(_FILL_OWNER, (venue, account, instrument, side, exec_id))
-        return str(rows[0][0]) if rows else None
-
-    def fills_of(self, client_order_id: str) -> list[FillKey]:
-        """The executions booked on an order."""
-        rows = self._reader.ask(
-            "SELECT venue, account, instrument, side, exec_id FROM fills WHERE client_order_id = ?"
-            " ORDER BY 1, 2, 3, 4, 5",
-            (client_order_id,),
-        )
-        return [(str(a), str(b), str(c), str(d), str(e)) for a, b, c, d, e in rows]
-
-    def checkpoints(self) -> dict[str, tuple[int, bytes]]:
-        """All checkpoints."""
-        return self._reader.checkpoints(self.last_seq)
+    # --- the rest ---------------------------------------------------------------------------------
 
     def statistics(self) -> Statistics:
         """How it is doing."""
@@ -338,7 +339,7 @@ class SqliteJournal:
 
     def verify(self, progress: Callable[[int], None] | None = None) -> list[Defect]:
         """Read everything and name what does not agree."""
-        return self._reader.verify(progress)
+        return inspect(self._reader, progress)
 
     # --- close ------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any
 from engine.errors import SystemStopped
 from engine.values import CONTEXT
 
+from .bell import Bell, hang_bell
 from .dispatcher import Dispatcher
 from .future import Task, running
 from .timers import Timer
@@ -63,11 +64,11 @@ class _AsyncioDispatcher(Dispatcher):
     def _on_wake(self) -> None:
         if self._may_not_run():
             return
-        if self._queue or self._local:
+        if self._has_queued():
             self._run_turn()
         if self._may_not_run():
             return  # the token stays taken: no post wakes us
-        if self._queue or self._local:
+        if self._has_queued():
             assert self._loop is not None
             self._loop.call_soon(self._on_wake)  # coroutines go first
         else:
@@ -222,6 +223,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
         """Make one; options as for :class:`Dispatcher`."""
         super().__init__(name, **options)
         self._ending = False
+        self._bell: Bell | None = None
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     def is_own_thread(self) -> bool:
@@ -241,6 +243,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
         except SystemStopped:
             loop.close()
             raise
+        self._bell = hang_bell(loop, self._on_wake)
         loop.call_soon(up.set)
         self._thread.start()
         up.wait()
@@ -270,6 +273,14 @@ class ThreadDispatcher(_AsyncioDispatcher):
             return False
         self._raise_failure()
         return True
+
+    def _schedule(self) -> None:
+        if self._bell is None or self.is_own_thread():
+            super()._schedule()
+        else:
+            self._bell.ring()
+            if self._stopped:  # perhaps before the loop heard it
+                self._bury_waiting()
 
     def _end_thread(self) -> None:
         if self._ending:

@@ -129,6 +129,29 @@ class Dispatcher(TurnLoop):
             if not self._awake:
                 self._wake()
 
+    def post_first(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message before all that wait; as :meth:`post` otherwise.
+
+        It overtakes what the same sender posted before; among themselves such messages keep their
+        order. Posted inside a turn it is no different from others, as those do not wait long.
+        """
+        if self._turn_thread == get_ident():
+            self._local.append((actor, message, reply_to))
+        else:
+            self._first.append((actor, message, reply_to))
+            if not self._awake:
+                self._wake()
+
+    def post_behind(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message behind all that wait, also from an effect of a turn.
+
+        For what was posted first and came before what it is about. Not from the part of a turn that
+        can be discarded: the message would stay.
+        """
+        self._queue.append((actor, message, reply_to))
+        if not self._awake:
+            self._wake()
+
     def post_bounded(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
         """Queue a command.
 
@@ -145,6 +168,10 @@ class Dispatcher(TurnLoop):
                 f" {type(message).__name__} was not accepted: slow down and repeat it"
             )
         self.post(actor, message, reply_to)
+
+    def has_room(self) -> bool:
+        """Whether a command would be accepted now."""
+        return len(self._queue) + len(self._local) < self.capacity and not self._stopped
 
     def call_soon(self, fn: Callable[[], object]) -> None:
         """Run ``fn()`` inside the next turn; from any thread."""
@@ -281,7 +308,8 @@ class Dispatcher(TurnLoop):
 
     def has_message_for(self, actor: Actor) -> bool:
         """Whether a message for ``actor`` waits; looks at all of them."""
-        return any(item[0] is actor for box in (self._queue, self._local) for item in tuple(box))
+        boxes = (self._first, self._queue, self._local)
+        return any(item[0] is actor for box in boxes for item in tuple(box))
 
     def is_accepting(self) -> bool:
         """Whether posts will be handled: it has not stopped."""
@@ -318,7 +346,7 @@ class Dispatcher(TurnLoop):
         """Let the next post wake us; look once more, for a post that saw us awake just before."""
         self._awake = False
         self._token.release()
-        if self._queue:
+        if self._queue or self._first:
             self._wake()
 
     def _drain_out(self, turns_max: int) -> None:

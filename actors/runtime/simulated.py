@@ -40,12 +40,16 @@ _LAST_TURNS = 100_000
 
 
 class _Box:
-    """The waiting messages of one actor, each with the turn that posted it (0: none)."""
+    """The waiting messages of one actor, each with the turn that posted it (0: none).
 
-    __slots__ = ("actor", "items")
+    The ``first`` ones of them were posted to be first.
+    """
+
+    __slots__ = ("actor", "first", "items")
 
     def __init__(self, actor: Actor) -> None:
         self.actor = actor
+        self.first = 0
         self.items: deque[tuple[Input, int]] = deque()
 
 
@@ -98,6 +102,8 @@ class SimulatedDispatcher(Dispatcher):
         self._driving = 0
         if fifo:
             self.post = super().post  # type: ignore[method-assign]  # nothing to look up
+            self.post_first = super().post_first  # type: ignore[method-assign]
+            self.post_behind = super().post_behind  # type: ignore[method-assign]
         if queue_deliveries:
             self.deliver = self.post  # type: ignore[method-assign]
 
@@ -111,6 +117,11 @@ class SimulatedDispatcher(Dispatcher):
         """Run one turn, or a coroutine's step, or jump to the next timer; ``False``: all idle."""
         with self._drive():
             return self._step()
+
+    def step_ready(self) -> bool:
+        """As :meth:`step`, at the present moment only: ``False`` when nothing can run now."""
+        with self._drive():
+            return self._step_now()
 
     def run_ready(self, steps_max: int = _STEPS_MAX) -> None:
         """Run until nothing can run at the present moment; time does not pass."""
@@ -174,6 +185,11 @@ class SimulatedDispatcher(Dispatcher):
                 self._drain_out(_LAST_TURNS)
             self._close()
         self._raise_failure()
+
+    def kill(self) -> None:
+        """End as a killed process does: nothing that waits is handled, no actor is told."""
+        if not self._stopped:
+            self._close()
 
     # --- the clock --------------------------------------------------------------------------------
 
@@ -269,18 +285,35 @@ class SimulatedDispatcher(Dispatcher):
         if self._stopped:
             super().post(actor, message, reply_to)
             return
-        box = self._boxes.get(id(actor))
-        if box is None:
-            box = self._boxes[id(actor)] = _Box(actor)
-            self._runnable.append(box)
-        box.items.append(
+        self._box_of(actor).items.append(
             ((actor, message, reply_to), self._turn_number if self._turn_thread else 0)
         )
         self._waiting += 1
 
+    def post_first(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message before the others in the queue of its actor."""
+        if self._stopped or self._turn_thread:
+            self.post(actor, message, reply_to)
+            return
+        box = self._box_of(actor)
+        box.items.insert(box.first, ((actor, message, reply_to), 0))
+        box.first += 1
+        self._waiting += 1
+
+    def post_behind(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
+        """Queue a message behind the others in the queue of its actor."""
+        self.post(actor, message, reply_to)
+
+    def _box_of(self, actor: Actor) -> _Box:
+        box = self._boxes.get(id(actor))
+        if box is None:
+            box = self._boxes[id(actor)] = _Box(actor)
+            self._runnable.append(box)
+        return box
+
     def queued(self) -> int:
         """How many messages wait."""
-        return self._waiting + len(self._queue) + len(self._local)
+        return self._waiting + super().queued()
 
     def has_message_for(self, actor: Actor) -> bool:
         """Whether a message for ``actor`` waits."""
@@ -297,6 +330,7 @@ class SimulatedDispatcher(Dispatcher):
             index = self._choose(len(self._runnable))
             box = self._runnable[index]
             item, posted_in = box.items.popleft()
+            box.first -= box.first > 0
             self._waiting -= 1
             if not box.items:
                 self._runnable[index] = self._runnable[-1]

@@ -1,16 +1,18 @@
-"""The turn loop: two queues, one turn at a time. The mechanics under every dispatcher.
+"""The turn loop: three queues, one turn at a time. The mechanics under every dispatcher.
 
 Theory of operation. Messages come in from any thread; awake, the loop runs *turns*: drain what is
 runnable (bounded by time), let the turn's hooks commit and release effects, give the thread back,
-go on. Two queues make a turn discardable:
+go on. Separate queues make a turn discardable:
 
 * ``_queue``: what came from outside a turn. Drained messages are the turn's *inputs*.
+* ``_first``: the same, for what must not wait behind a long ``_queue``: it is drained before.
 * ``_local``: what actors posted inside turns, drained side by side with the queue, in batches. What
   a finished turn left there is an input of the next; what an unfinished turn put there is dropped,
   because its inputs will produce it again.
 
-So a message between two actors never overtakes another between the same two. Timers armed and
-coroutines spawned in a turn belong to it too: they count from its commit on, or not at all.
+So a message between two actors never overtakes another between the same two, unless it was posted
+to be first. Timers armed and coroutines spawned in a turn belong to it too: they count from its
+commit on, or not at all.
 
 A turn ends in one of three ways: *finished*; *discarded* (the commit failed: inputs go back in
 front, in order, and the loop pauses); *crashed* (a BaseException, a bug of the hooks, or an
@@ -75,6 +77,7 @@ class TurnLoop:
         self._retry_ns = retry_ns
         self._batch = range(16)  # messages taken from each queue between two looks at the clock
         self._queue: deque[Input] = deque()
+        self._first: deque[Input] = deque()
         self._local: deque[Input] = deque()
         self._carried = 0  # how many in front of _local were there when the turn began
         self._turn_thread = 0  # the thread whose posts belong to the running turn; 0 between turns
@@ -139,16 +142,17 @@ class TurnLoop:
             decimal.setcontext(before)
 
     def _drain(self, inputs: list[Input]) -> None:
-        queue, local, batch, turn = self._queue, self._local, self._batch, self.turn
+        first, queue, local = sources = self._first, self._queue, self._local
+        batch, turn = self._batch, self.turn
         until_ns = self.monotonic_ns() + self._turn_ns
         rounds = 0
-        while queue or local:
-            for source in (queue, local):
+        while queue or local or first:
+            for source in sources:
                 for _ in batch:
                     if not source:
                         break
                     item = source.popleft()
-                    if source is queue:
+                    if source is not local:
                         inputs.append(item)
                     elif self._carried:
                         self._carried -= 1
@@ -254,7 +258,10 @@ class TurnLoop:
 
     def queued(self) -> int:
         """How many messages wait."""
-        return len(self._queue) + len(self._local)
+        return len(self._queue) + len(self._local) + len(self._first)
+
+    def _has_queued(self) -> bool:
+        return bool(self._queue or self._local or self._first)
 
     # --- how a turn ends --------------------------------------------------------------------------
 
@@ -331,7 +338,7 @@ class TurnLoop:
             self.dead_letters.add(actor.actor_urn, message)
 
     def _bury_waiting(self) -> None:
-        for box in (self._queue, self._local):
+        for box in (self._first, self._queue, self._local):
             while box:
                 try:
                     item = box.popleft()

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from ..errors import InvalidValue
-from ..messages import Filled, OrderSnapshot
+from ..messages import Filled, OrderSnapshot, SubmitOrder
 from ..values import Instrument, PositionSlot, Source, exact
 from .account import Account
 from .config import ExchangeConfig
@@ -70,6 +70,17 @@ class Truth:
         """One order, open or closed, by client id or else by venue id."""
         found = find(self._account(account), client_order_id, venue_order_id)
         return None if found is None else snapshot(found, self._floor.now, sent_ts, Source.QUERY)
+
+    def orders(self, account: str) -> tuple[tuple[SubmitOrder, OrderSnapshot], ...]:
+        """Every order in memory, open or closed, in order of their venue ids: the terms it was
+        placed with, and how it stands.
+        """
+        now = self._floor.now
+        return tuple(
+            (order.terms, snapshot(order, now, now, Source.QUERY))
+            for venue_order_id, order in self._account(account).by_venue.items()
+            if venue_order_id == order.venue_order_id  # a child is known by its parent's id too
+        )
 
     def open_orders(self, account: str, sent_ts: int) -> tuple[OrderSnapshot, ...]:
         """Every open order, oldest first; idle triggers only where the capabilities say so."""

@@ -58,7 +58,7 @@ def test_a_whole_journal_passes(
         ("UPDATE fills SET client_order_id = '9' WHERE client_order_id = '8'", "execution_rows"),
         ("UPDATE checkpoints SET body = replace(body, '585', '586')", "integrity"),
         (
-            "DELETE FROM checkpoints WHERE key LIKE 'position:%'",
+            "DELETE FROM checkpoints WHERE key LIKE 'segment:%'",
             "checkpoint_and_tail_are_the_fold",
         ),
     ],

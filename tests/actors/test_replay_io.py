@@ -79,7 +79,11 @@ def test_a_zip_with_two_recordings_is_ambiguous(tmp_path: Path) -> None:
     assert "b.csv" in text
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0), b"\n", b"PK\x05\x06" + b"\0" * 18])
+@pytest.mark.parametrize(
+    "content",
+    # the time is left out, or two test processes would not agree on what this case is called
+    [b"", gzip.compress(b"", mtime=0), b"\n", b"PK\x05\x06" + b"\0" * 18],
+)
 def test_an_empty_file_is_named(tmp_path: Path, content: bytes) -> None:
     """Nothing, in whatever packing, is an error that names the file."""
     assert "empty.csv" in refusal(written(tmp_path, "empty.csv", content))

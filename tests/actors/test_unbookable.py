@@ -47,10 +47,11 @@ def test_an_execution_nobody_can_book_does_not_close_the_journal(tmp_path: Path)
     with ExecutionSystem(
         [PaperVenue("p", "a", [perp()])], journal=journal, dispatcher=SimulatedDispatcher()
     ) as again:
-        assert 1 == len(again.recovered.open_orders)
-        assert ticket.client_order_id in again.recovered.books.frozen
+        (actor,) = again.brokers["p", "a"].orders.values()
+        assert ticket.client_order_id == actor.order.client_order_id
+        assert actor.frozen
     assert live
-    assert OrderState.ACCEPTED is again.recovered.open_orders[0][0].state
+    assert OrderState.ACCEPTED is actor.order.state
 
 
 def working(cid: str, instrument: str, venue_id: str) -> Order:

@@ -12,7 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from engine.messages import Filled
-from engine.order import Doubt, Outstanding, public_state, request_state
+from engine.order import (
+    Booking,
+    BookingKind,
+    Doubt,
+    Outstanding,
+    public_state,
+    request_state,
+)
 from engine.order_tables import (
     LIFE,
     LINK,
@@ -182,7 +189,8 @@ def test_a_fill_moves_life_as_its_row_says_in_every_state(life: Life) -> None:
         filled = life is Life.FILLED
         held.order = _with(held.order, life=life, cum_qty=D(10) if filled else D(0))
         if filled:
-            held.ledger.fills = {"E0": Filled("C1", 1, "E0", D(10), D(0))}
+            booked = Filled("C1", 1, "E0", D(10), D(0))
+            held.ledger.apply((Booking(BookingKind.BOOK, booked, "E0"),))
             trigger = LifeTrigger.COMPLETE  # noqa: PLW2901  # a full order stays complete
         if life is Life.IN_DOUBT:
             held.order = _with(held.order, doubt=Doubt.FATE)

@@ -226,14 +226,15 @@ def test_a_tombstone_is_replaced_and_can_be_taken_back(journal: Journal) -> None
     assert b"again" == journal.closed_order(cid(1))
 
 
-def test_records_of_open_orders_leave_out_the_closed(journal: Journal) -> None:
-    """Recovery reads what is open, and facts that belong to no order."""
+def test_records_are_marked_where_their_order_is_closed(journal: Journal) -> None:
+    """Recovery reads everything and is told which facts are of closed orders."""
     fill_journal(journal, 6)
     made = Batch()
     made.closed += [closed_row(n) for n in (2, 3, 6)]
     journal.append(made)
-    assert [1, 4, 5] == [record.seq for record in journal.records_open()]
-    assert [5] == [record.seq for record in journal.records_open(after=4)]
+    found = [(record.seq, is_closed) for record, is_closed in journal.records_marked()]
+    assert [(1, False), (2, True), (3, True), (4, False), (5, False), (6, True)] == found
+    assert found[4:] == [(r.seq, is_closed) for r, is_closed in journal.records_marked(after=4)]
 
 
 def test_checkpoints_are_stamped_replaced_and_removed(journal: Journal) -> None:

@@ -53,7 +53,7 @@ def read_all(path: Path) -> list[Record]:
     with SqliteJournal(path) as journal:
         journal.checkpoints()
         found = list(journal.records())
-        list(journal.records_open())
+        list(journal.records_marked())
         list(journal.closed_orders())
         return found
 
@@ -72,7 +72,7 @@ def test_an_altered_body_is_named(path: Path) -> None:
         with pytest.raises(JournalCorrupt, match="record 100"):
             list(journal.records(entity=cid(100)))
         with pytest.raises(JournalCorrupt, match="record 100"):
-            list(journal.records_open())
+            list(journal.records_marked())
 
 
 @pytest.mark.parametrize(

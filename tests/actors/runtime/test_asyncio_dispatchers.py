@@ -75,6 +75,22 @@ def test_one_wake_up_from_idle_to_busy() -> None:
     assert (1, 100) == asyncio.run(main())
 
 
+def test_what_is_posted_first_wakes_the_dispatcher() -> None:
+    """It needs nothing behind it to be handled."""
+    dispatcher = ThreadDispatcher()
+    dispatcher.start()
+    try:
+        ref = Recorder.start(dispatcher=dispatcher)
+        actor = ref._actor_weakref()
+        assert actor is not None
+        for number in range(100):
+            asked: Future[int] = Future(dispatcher)
+            dispatcher.post_first(actor, number, asked)
+            assert number == asked.get(timeout=10)
+    finally:
+        dispatcher.stop()
+
+
 def test_timers_and_coroutines_share_the_dispatchers_thread() -> None:
     """Turns, timers, coroutines and urgent calls run on one thread, under CONTEXT."""
     dispatcher = ThreadDispatcher()

@@ -173,6 +173,102 @@ def test_busy_actors_do_not_starve_the_outside() -> None:
 
 
 @FIFO
+def test_what_is_posted_first_overtakes_what_waits(fifo: bool) -> None:
+    """It comes before everything that waits for the same actor, and keeps the order of its like."""
+    dispatcher = SimulatedDispatcher(fifo=fifo)
+    actor = dispatcher.adopt(Recorder())
+    for number in range(40):
+        dispatcher.post(actor, number)
+    for name in ("first", "second"):
+        dispatcher.post_first(actor, name)
+    assert 42 == dispatcher.queued()
+    assert dispatcher.has_message_for(actor)
+    dispatcher.step()
+    dispatcher.post_first(actor, "third")
+    dispatcher.run_until_idle()
+
+    assert ["first", "second"] == actor.log[:2]
+    assert list(range(40)) == [entry for entry in actor.log if isinstance(entry, int)]
+    assert actor.log.index("third") <= 40
+
+
+@FIFO
+def test_what_was_posted_first_comes_back_after_a_discard(fifo: bool) -> None:
+    """It is an input like any other: a discarded turn gives it back, and what is new overtakes."""
+    dispatcher = SimulatedDispatcher(turn=FailingTurn(discard=1), fifo=fifo, turn_messages=2)
+    actor = dispatcher.adopt(Recorder())
+    for number in range(4):
+        dispatcher.post(actor, number)
+    dispatcher.post_first(actor, "cancel")
+    dispatcher.run_until_idle()
+    assert dispatcher.is_paused()
+    assert "cancel" == actor.log[0]
+    actor.log.clear()
+    dispatcher.post_first(actor, "another")
+    dispatcher.resume()
+    dispatcher.run_until_idle()
+
+    assert {"cancel", "another"} == set(actor.log[:2])
+    assert [0, 1, 2, 3] == actor.log[2:]
+
+
+def test_what_is_posted_first_inside_a_turn_stays_in_line() -> None:
+    """Between actors nothing overtakes, and it is forgotten with a discarded turn."""
+    dispatcher = SimulatedDispatcher(turn=FailingTurn(discard=1), fifo=True)
+    sink, worker = dispatcher.adopt(Recorder()), dispatcher.adopt(Doing())
+
+    def work(_: Actor) -> None:
+        dispatcher.post(sink, 1)
+        dispatcher.post_first(sink, 2)
+
+    dispatcher.post(worker, work)
+    dispatcher.run_until_idle()
+    sink.log.clear()
+    dispatcher.resume()
+    dispatcher.run_until_idle()
+
+    assert [1, 2] == sink.log
+
+
+@FIFO
+def test_what_an_effect_posts_behind_waits_for_the_whole_queue(fifo: bool) -> None:
+    """A message that came too early goes behind everything that it had overtaken."""
+
+    class Early(Recorder):
+        def on_receive(self, message: Any) -> Any:
+            if message == "early":
+                effects.append(partial(dispatcher.post_behind, self, "again"))
+            return super().on_receive(message)
+
+    class Effects(PlainTurn):
+        def finish(self, inputs: Any) -> None:
+            super().finish(inputs)
+            while effects:
+                effects.pop()()
+
+    effects: list[Callable[[], object]] = []
+    dispatcher = SimulatedDispatcher(turn=Effects(), fifo=fifo)
+    actor = dispatcher.adopt(Early())
+    for number in range(100):
+        dispatcher.post(actor, number)
+    dispatcher.post_first(actor, "early")
+    dispatcher.run_until_idle()
+
+    assert ["early", *range(100), "again"] == actor.log
+
+
+def test_what_is_posted_first_after_the_end_is_a_dead_letter() -> None:
+    """It is buried as what is posted behind it would be."""
+    dispatcher = SimulatedDispatcher()
+    actor = dispatcher.adopt(Recorder())
+    dispatcher.stop()
+    dispatcher.post_first(actor, "late")
+
+    assert 1 == dispatcher.dead_letters.count
+    assert not dispatcher.queued()
+
+
+@FIFO
 def test_turns_compute_under_our_context(fifo: bool) -> None:
     """Actors and coroutines compute with CONTEXT, and the host's context stays as it was."""
     dispatcher = SimulatedDispatcher(fifo=fifo)

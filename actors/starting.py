@@ -1,0 +1,66 @@
+"""Give a system what its journal says was there: orders, positions, instruments, parked reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.errors import InvalidValue
+from engine.messages import OrderReport, SubmitOrder
+
+from .broker import BrokerActor
+from .recovery import Recovered, doubts
+
+__all__ = ["Restart", "hand_over"]
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """What a start found in its journal, in numbers."""
+
+    checkpoint_seq: int  # the record that its last checkpoint is the state of; 0: there was none
+    facts_folded: int  # of those behind it
+    open_orders: int
+
+
+def hand_over(
+    recovered: Recovered,
+    brokers: Mapping[tuple[str, str], BrokerActor],
+    intents: dict[str, SubmitOrder],
+    ts: int,
+) -> list[tuple[BrokerActor, OrderReport]]:
+    """Let brokers hold what is theirs, and fill ``intents`` with the intents that are open.
+
+    Gives what a restart makes unknown, to be reported in the first turn.
+
+    Raises:
+        InvalidValue: there are open orders of an account that this system does not have.
+    """
+    for position in recovered.books.positions.values():
+        at = brokers.get((position.venue, position.account))
+        if at is not None:  # else its account is not here now: it stays in the checkpoint
+            at.hold_position(position)
+    restarted: list[tuple[BrokerActor, OrderReport]] = []
+    frozen = recovered.books.frozen
+    for order, ledger in recovered.open_orders:
+        terms = order.terms
+        owner = brokers.get((terms.venue, terms.account))
+        if owner is None:
+            raise InvalidValue(
+                f"the journal has open orders at {terms.venue}/{terms.account}, and this system"
+                " has no such venue account: add it, so that they are not forgotten"
+            )
+        actor = owner.introduce(order, ledger)
+        if frozen:
+            actor.frozen = terms.client_order_id in frozen
+        intents[terms.intent_id] = terms
+        restarted += [(owner, report) for report in doubts(order, ts)]
+    everybodys = recovered.parked.get(("", ""), {})
+    for account, broker in brokers.items():
+        parked = broker.intake.parked
+        parked.update(recovered.parked.get(account, {}))
+        for name, reports in everybodys.items():
+            if name.startswith("venue:") and not name.startswith(broker.intake.entity_of("")):
+                continue  # another account's: venues number their orders alike
+            parked[name] = parked.get(name, ()) + reports
+    return restarted

@@ -1,0 +1,186 @@
+"""Live orders: what each occupies, and what an event costs with few and with very many of them.
+
+Orders are resting limit orders with an intent id of the host's, accepted, with one execution; all
+messages are decoded from bytes. `bytes` is resident memory after a full collection, beyond what the
+process had with its first 1,000 orders: the figure that counts, caches of the journal and all.
+`traced` is what Python's own allocations come to (tracemalloc), for few orders, where pages of
+memory are too coarse a measure. `further fills`: each order gets five more.
+
+`fill` is one more execution of a random open order: decoded, booked on order and position, written.
+`whole life` is another order submitted, accepted, filled twice and gone while the others stay; the
+mean, because the checkpoints that are written every so many facts belong to it. Both are compared
+to the same engine with 1,000 open orders, in a process of its own, in turns. `opening` is the way
+from one size to the next, three events an order, with the collections that growth brings, compared
+to the first such step. Host and engine share a loop; each burst of 16 messages is one turn and one
+commit; the journal is a SQLite file, durability `process`; the collector is on, as Python sets it.
+
+`soak`: 3,000,000 orders pass, 1,000 open at a time: resident memory and the journal's files, the
+mean over the last third of the orders against that over the first.
+
+Out: subscribers, starting and stopping. Where orders are new (whole lives, opening, the soak), the
+time includes writing the venue's messages, about 2 us each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from .harness import Options, Result, Row, Unavailable
+from .live_host import SAMPLES
+
+_BYTES_MAX: Final = 3 * 1024  # an order with one fill
+_FILL_BYTES_MAX: Final = 200  # each further one
+_MIB: Final = 1024 * 1024
+
+
+class _Plan(NamedTuple):
+    sizes: tuple[int, ...]  # open orders; the first is what the others are compared to
+    instruments: tuple[int, ...]
+    warm_up: int  # lives before anything is measured: they fill the journal's caches
+    fills: int  # of a round
+    lives: int
+    soak: int
+
+
+_FULL: Final = _Plan(
+    (1_000, 30_000, 300_000, 1_000_000), (1, 5_000), 5_000, 1_000, 1_500, 3_000_000
+)
+_QUICK: Final = _Plan((200, 2_000), (1, 100), 100, 100, 50, 4_000)
+_FURTHER: Final = 5  # fills of each order
+
+
+def run(options: Options) -> Iterator[Result]:
+    """Measure sizes, then costs at each, then the soak."""
+    if not Path("/proc/self/statm").exists():
+        raise Unavailable("resident memory is read from /proc, which this system does not have")
+    plan = _QUICK if options.quick else _FULL
+    yield from _traced(plan)
+    yield from _filled(plan)
+    for instruments in plan.instruments:
+        yield from _grown(plan, instruments, options.rounds)
+    yield from _soaked(plan)
+
+
+def _traced(plan: _Plan) -> Iterator[Result]:
+    size = plan.sizes[0]
+    with _Process(1) as host:
+        host.ask("open", size // 2)
+        order, tracked, fill = host.ask("trace", size)
+    what = f"{size:,} open"
+    yield _against(f"traced, {what}", order, "B/order", "bound", _BYTES_MAX)
+    yield _against(f"traced, further fills, {what}", fill, "B/fill", "bound", _FILL_BYTES_MAX)
+    yield _against(f"objects to collect, {what}", tracked, "objects/order", "the actor", 1)
+
+
+def _filled(plan: _Plan) -> Iterator[Result]:
+    size = plan.sizes[1]
+    with _Process(1) as host:
+        host.ask("open", size)
+        (before,) = host.ask("memory")
+        for _ in range(_FURTHER):
+            host.ask("fill", size)
+        (after,) = host.ask("memory")
+    each = (after - before) / size / _FURTHER
+    yield _against(f"further fills, {size:,} open", each, "B/fill", "bound", _FILL_BYTES_MAX)
+
+
+def _grown(plan: _Plan, instruments: int, rounds: int) -> Iterator[Result]:
+    """One engine grows, the other stays small."""
+    least = plan.sizes[0]
+    traded = "1 instrument" if instruments == 1 else f"{instruments:,} instruments"
+    with _Process(instruments) as few, _Process(instruments) as many:
+        for host in (few, many):
+            host.ask("live", plan.warm_up)
+            host.ask("open", least)
+        (occupied,) = many.ask("memory")
+        yield from _costs(plan, rounds, (many, few), f"{least:,} open, {traded}")
+        first_step = 0.0
+        for before, size in itertools.pairwise(plan.sizes):
+            what = f"{size:,} open, {traded}"
+            step = 1e6 * many.ask("open", size)[0] / (size - before)
+            first_step = first_step or step
+            (grown,) = many.ask("memory")
+            each = (grown - occupied) / (size - least)
+            yield _against(f"bytes, {what}", each, "B/order", "bound", _BYTES_MAX)
+            yield _against(f"opening, to {what}", step, "us/order", "first step", first_step)
+            yield from _costs(plan, rounds, (many, few), what)
+        leave, frozen = many.ask("collect")
+        case = f"a full collection, {plan.sizes[-1]:,} open, {traded}"
+        yield _against(case, 1e3 * leave, "ms", "after gc.freeze()", 1e3 * frozen)
+
+
+def _costs(
+    plan: _Plan, rounds: int, hosts: tuple[_Process, _Process], what: str
+) -> Iterator[Result]:
+    """What events cost the first of the hosts, against the second."""
+    for command, case, count, unit, average in (
+        ("fill", "fill", plan.fills, "us/event", statistics.median),
+        ("live", "whole life", plan.lives, "us/order", statistics.mean),
+    ):
+        taken = [
+            [1e6 * host.ask(command, count)[0] / count for host in hosts] for _ in range(rounds + 1)
+        ]
+        ours, theirs = zip(*taken[1:], strict=True)  # the first round warms up
+        ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+        value, base = average(ours), average(theirs)
+        baseline = f"{plan.sizes[0]:,} open"
+        row = Row("live_orders", f"{case}, {what}", value, unit, baseline, base, value / base)
+        yield Result(row, min(ratios), max(ratios))
+
+
+def _soaked(plan: _Plan) -> Iterator[Result]:
+    with _Process(1) as host:
+        host.ask("live", plan.warm_up)
+        samples = host.ask("soak", plan.soak)[1:]
+    for what, taken in (("memory", samples[:SAMPLES]), ("journal", samples[SAMPLES:])):
+        third = len(taken) // 3
+        last, first = (statistics.mean(part) / _MIB for part in (taken[-third:], taken[:third]))
+        yield _against(f"soak, {plan.soak:,} orders, {what}", last, "MiB", "first third", first)
+
+
+def _against(case: str, value: float, unit: str, baseline: str, base: float) -> Result:
+    ratio = value / base
+    return Result(Row("live_orders", case, value, unit, baseline, base, ratio), ratio, ratio)
+
+
+class _Process:
+    """A `live_host`, and the folder of its journal; gone with the context."""
+
+    def __init__(self, instruments: int) -> None:
+        self._instruments = instruments
+
+    def __enter__(self) -> Self:
+        self._stack = contextlib.ExitStack()
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="live-orders-"))
+        self._host = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.live_host", folder, str(self._instruments)],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it as it stands: an orderly stop would write down a million orders."""
+        with self._stack, self._host:
+            self._host.kill()
+
+    def ask(self, name: str, number: int = 0) -> list[float]:
+        """Have it do something; its answer."""
+        assert self._host.stdin is not None
+        assert self._host.stdout is not None
+        self._host.stdin.write(msgspec.json.encode((name, number)) + b"\n")
+        self._host.stdin.flush()
+        line = self._host.stdout.readline()
+        assert line, f"live_host ended during {name!r}; its last words are above"
+        return msgspec.json.decode(line, type=list[float])
