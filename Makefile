@@ -3,7 +3,7 @@
 #   make demo     a paper market, orders of every kind, a report
 #   make test     all tests                      (ARGS="-k order" passes arguments on)
 #   make lint     style and types
-#   make bench    the benchmarks, with ratios    (ARGS="lifecycle --quick")
+#   make bench    the benchmarks, with ratios, into docs/performance.md (ARGS="lifecycle --quick")
 #   make clean    remove what these commands made
 #
 # PYTHON=/path/to/python chooses the interpreter, VENV=elsewhere the environment's place. pip is
@@ -36,7 +36,7 @@ types: $(READY)
 	$(BIN)/python -m mypy
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(or $(ARGS),--page docs/performance.md)
 
 # A name on the PATH proves nothing (version managers put shims there that refuse to run), so each
 # candidate has to show that it runs, is of a supported version and can make an environment.

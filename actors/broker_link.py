@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InvalidValue
 from engine.messages import Filled, LinkDown, LinkUp, OrderSnapshot, VenueDown, VenueUp
+from engine.order import has_questions
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState, SessionTrigger
 from engine.statechart import Verdict
 
-from .door import admit
+from .door import admit, checked_answer
 from .venues.port import Answer
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _SECOND = 1_000_000_000
 OVERLAP_NS = 600 * _SECOND
 #: Waits before connecting or asking again; the last repeats.
 RETRY_NS = (_SECOND // 4, _SECOND, 5 * _SECOND, 15 * _SECOND)
+#: How often lists that a venue shows in part are read again before what they show has to do; the
+#: orders they do not show are asked about one by one.
+_PATIENCE = 3
 #: A connect that has not come to a link by then is given up and tried again.
 CONNECT_NS = 30 * _SECOND
 #: So have lists, which may have many pages.
@@ -222,8 +226,9 @@ class BrokerLink:
             if whole and not self._has_instruments:
                 await self.ask_instruments()
             if whole:
-                open_orders = await broker.venue.open_orders()
-            executions = await broker.venue.executions(max(self.executions_ts - OVERLAP_NS, 0))
+                open_orders = checked_answer(await broker.venue.open_orders())
+            since = max(self.executions_ts - OVERLAP_NS, 0)
+            executions = checked_answer(await broker.venue.executions(since))
         except (
             Exception
         ) as error:  # a query that failed says nothing; its text may hold a signed URL
@@ -247,19 +252,28 @@ class BrokerLink:
             broker.report(snapshot)
         if not gap.whole or not is_latest:
             return
-        if gap.failure:
-            self._failed(gap.failure)
+        failure = gap.failure or self._what_is_missing(gap)
+        if gap.failure or (failure and self._unread < _PATIENCE):
+            self._failed(failure)
             return
         self._failures = self._unread = 0
         for cid, actor in list(broker.orders.items()):
-            if actor.order.life in TERMINAL or actor.order.life is Life.PENDING:
+            order = actor.order
+            if order.life is Life.PENDING or (order.life in TERMINAL and not has_questions(order)):
                 continue
-            broker.calls.ask_after_gap(
-                actor, is_missing=cid not in shown and gap.open_orders.complete
-            )
+            broker.calls.ask_after_gap(actor, is_missing=cid not in shown)
         ts = broker.dispatcher.time_ns()
         broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
         broker.turn.effects.append((self._reconciled, gap.question, None))
+
+    def _what_is_missing(self, gap: GapAnswered) -> str:
+        """Which list this venue shows whole by its own word, and did not; "" for none."""
+        able = self.broker.capabilities
+        if able.lists_trigger_orders and not gap.open_orders.complete:
+            return "open orders are not all there"
+        if able.executions_complete and not gap.executions.complete:
+            return "executions are not all there"
+        return ""
 
     def _failed(self, failure: str) -> None:
         """The venue could not be asked: entries wait on, and we ask again."""

@@ -60,7 +60,10 @@ class Checkpoints:
         turn: what it writes with.
         brokers: read whenever it is needed, as ``instruments`` (by venue and symbol) is.
         recovered: what the system began with; handed over to the brokers already.
-        finished: called after the commit of each checkpoint.
+
+    Attributes:
+        pace: how often, and in how large pieces.
+        on_finished: called after the commit of each checkpoint.
     """
 
     def __init__(
@@ -69,12 +72,10 @@ class Checkpoints:
         brokers: Mapping[tuple[str, str], BrokerActor],
         instruments: Mapping[str, Mapping[str, Instrument]],
         recovered: Recovered,
-        finished: Callable[[], object],
     ) -> None:
         self._turn = turn
         self._brokers = brokers
         self._instruments = instruments
-        self._finished = finished
         stored = recovered.stored
         self._shelf = stored.shelf
         self._old_keys = stored.old_keys  # of a journal of before there were segments
@@ -93,10 +94,10 @@ class Checkpoints:
         self._gone: dict[str, None] = dict.fromkeys(closed)
         self._facts = recovered.facts_folded  # since the last C
         self.pace = Pace()
+        self.on_finished: Callable[[], object] | None = None
         self._due = 0  # facts, when it is looked at again how many orders are open
         self._room = 0  # entries with the next turn
         self._cut: Cut | None = None
-        turn.committed = self.committed
 
     # --- following --------------------------------------------------------------------------------
 
@@ -251,7 +252,8 @@ class Checkpoints:
         self._old_keys = ()
         self._cut = None
         self._due = 0
-        self._finished()
+        if self.on_finished is not None:
+            self.on_finished()
 
     def _abandon(self, cut: Cut) -> None:
         """Everything in it is to be written again, with whatever changed since."""

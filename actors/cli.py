@@ -44,6 +44,7 @@ examples:
   orderwright replay day.zip --journal day.db        ... journalled; kill it, run it again
   orderwright explain 0A1B2C --journal day.db        why did this order do that
   orderwright verify day.db                          is the journal whole
+  orderwright prune day.db --keep-days 30            forget how orders closed long ago came about
   orderwright diagram order --svg order.svg          the statecharts that run
   orderwright conformance sequences.json             order-state sequences through the real code
 """
@@ -78,6 +79,25 @@ closed rows and checkpoints against the fold. Prints the digest that names the w
 Nothing is written. Of a journal that a running system has open, only the facts are judged.
 """
 
+_PRUNE: Final = """\
+Removes the facts of closed orders, below the journal's last checkpoint, and packs the tombstones
+of those orders. Everything else stays: execution keys, every id, how each order ended, and all
+about open orders and positions. So late fills, repeated intents and restarts find what they
+always found; `explain` then tells how such an order ended, and not how it came to that.
+
+The journal's system must be stopped, but for --dry-run. Killed, it leaves a whole journal, and
+the same command goes on. The file keeps its size, its room is used again; --vacuum gives it back.
+"""
+
+_PRUNE_EXAMPLES: Final = """\
+examples:
+  orderwright prune orders.db --keep-days 30 --dry-run   what would go
+  orderwright prune orders.db --keep-days 30             orders that closed longer ago
+  orderwright prune orders.db --keep-facts 1000000       all but the last million facts
+  orderwright prune orders.db --before 2026-01-31        ... or 2026-01-31T12:00, in UTC
+  orderwright prune orders.db --keep-days 30 --vacuum    and make the file smaller
+"""
+
 _CONFORMANCE: Final = """\
 Runs order-state sequences (a JSON list of steps with the expected state after each) through
 the real order code, and compares every field of every step.
@@ -100,6 +120,7 @@ _COMMANDS: Final = {
     "replay": ("cli_replay", "run"),
     "explain": ("cli_explain", "run"),
     "verify": ("cli_verify", "run"),
+    "prune": ("cli_prune", "run"),
     "diagram": ("cli_diagram", "run"),
     "conformance": ("cli_conformance", "run"),
 }
@@ -173,6 +194,22 @@ def _parser() -> argparse.ArgumentParser:
 
     verify = command("verify", "is a journal whole", _VERIFY)
     verify.add_argument("journal", metavar="JOURNAL", help="the journal file")
+
+    prune = command("prune", "forget how closed orders came about", _PRUNE, _PRUNE_EXAMPLES)
+    prune.add_argument("journal", metavar="JOURNAL", help="the journal file")
+    bound = prune.add_mutually_exclusive_group(required=True)
+    bound.add_argument(
+        "--keep-days",
+        type=float,
+        metavar="N",
+        help="facts of orders that closed in the last N days",
+    )
+    bound.add_argument("--keep-facts", type=int, metavar="N", help="the last N facts")
+    bound.add_argument(
+        "--before", metavar="TIME", help="facts of orders that closed at or after TIME stay (UTC)"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="say what would go; change nothing")
+    prune.add_argument("--vacuum", action="store_true", help="then give free room back")
 
     diagram = command("diagram", "the statecharts that run", _DIAGRAM)
     diagram.add_argument(

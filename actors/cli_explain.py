@@ -43,7 +43,8 @@ def print_explanation(told: Explanation) -> None:
     """Print the chain for a person."""
     out = console()
     out.print(f"Order {shown(told.client_order_id)}: {told.state}")
-    out.print(f"  intent   {shown(told.terms.intent_id)}, {shown(told.introduced)}")
+    introduced = f", {shown(told.introduced)}" if told.introduced else ""
+    out.print(f"  intent   {shown(told.terms.intent_id)}{introduced}")
     out.print(f"  terms    {shown(_terms(told.terms), 400)}")
     out.print(f"  at       {shown(told.terms.venue)}, account {shown(told.terms.account)}")
     if told.venue_order_ids:
@@ -52,6 +53,8 @@ def print_explanation(told: Explanation) -> None:
         out.print(f"  tag      {shown(name)} = {shown(text)}")
     for check in told.checks:
         out.print(f"  checked  {shown(check, 400)}")
+    if told.removed:
+        out.print(f"  removed  {shown(told.removed, 400)}", soft_wrap=True)
     out.print()
     for moment in told.moments:
         _print_moment(moment, told.currency)
@@ -180,4 +183,5 @@ def _object(told: Explanation) -> dict[str, Json]:
         "avg_px": decimal_text(told.avg_px),
         "fees": {currency: decimal_text(amount) for currency, amount in told.fees},
         "end": told.end,
+        "removed": told.removed or None,
     }

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
                 "open_orders": verdict.open_orders,
                 "fills": verdict.fills,
                 "positions": verdict.positions,
+                "removed_records": verdict.removed_records,
+                "removed_orders": verdict.removed_orders,
                 "checks": check_rows(verdict.checks),
                 "defects": [text for check in verdict.checks for text in check.examples],
                 "digest": verdict.digest or None,
@@ -91,6 +93,12 @@ def _print(verdict: Verdict) -> None:
         f"  {verdict.records:,} records, {verdict.orders:,} orders ({verdict.open_orders:,} open),"
         f" {verdict.fills:,} fills, {verdict.positions:,} positions\n"
     )
+    if verdict.removed_records:
+        out.print(
+            f"  retention removed {verdict.removed_records:,} records:"
+            f" {verdict.removed_orders:,} closed orders are judged by their tombstones, positions"
+            " from the last checkpoint on\n"
+        )
     if verdict.in_use:
         out.print("  a system has it open: its facts were judged, its other rows were not\n")
     states = [(state, f"{count:,}") for state, count in verdict.orders_by_state.items()]

@@ -28,7 +28,9 @@ from engine.messages import (
 )
 from engine.values import OrderType, PositionSlot, Side, TimeInForce, TriggerSource
 
-__all__ = ["admit", "check_statement", "check_types"]
+from .venues.port import Answer
+
+__all__ = ["admit", "check_statement", "check_types", "checked_answer"]
 
 R = TypeVar("R")
 
@@ -66,6 +68,25 @@ def admit(report: R) -> R:
     if kept is None:
         raise InvalidValue(f"a {kind.__name__} with broken fields: {ascii(report)[:300]}")
     return kept  # type: ignore[no-any-return]
+
+
+def checked_answer(answer: R) -> R:
+    """Give an answer to a query itself, if it can be read; its items are admitted one by one.
+
+    Raises:
+        InvalidValue: it says nothing, whatever it is.
+    """
+    kind: Any = type(answer)
+    told: Any = answer
+    if (
+        kind is not Answer
+        or type(told.items) not in (tuple, list)
+        or type(told.complete) is not bool
+        or type(told.sent_ts) is not int
+        or not 0 <= told.sent_ts < _TS_END
+    ):
+        raise InvalidValue(f"a broken {kind.__name__} for an answer")
+    return answer
 
 
 def _as_kept(report: Any) -> Any:

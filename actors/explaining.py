@@ -2,7 +2,7 @@
 
 :func:`find_order` finds an order by any id somebody may have at hand; :func:`explain` folds the
 journal up to the order's last fact and keeps, for each fact of the order, what it was, what proves
-it, and what it changed.
+it, and what it changed. Where retention has removed the facts, the tombstone tells how it ended.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Final
 import msgspec
 
 from engine.errors import InvalidOrder, UnknownOrder
-from engine.fold import Books, SlotKey
+from engine.fold import Books, SlotKey, revive
 from engine.journal import decode_record
 from engine.messages import AdoptOrder, Command, Denied, Fact, Filled, SubmitOrder
-from engine.order import Order, avg_px, leaves_qty, public_state
+from engine.order import Ledger, Order, avg_px, leaves_qty, public_state
 from engine.order_tables import TERMINAL
 from engine.policies.validation import check_order
 from engine.position_state import Position
@@ -26,6 +26,7 @@ from engine.position_views import realized_pnl
 from engine.values import exact
 
 from .journal import Journal
+from .recovery import KeptFold
 from .venues.recorded import RECORDED_CAPABILITIES
 
 __all__ = ["Explanation", "Moment", "explain", "find_order"]
@@ -69,6 +70,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     fees: tuple[tuple[str, Decimal], ...]
     currency: str
     end: str
+    removed: str = ""  # what retention has taken out of this story; "" where nothing is missing
 
 
 def find_order(journal: Journal, wanted: str) -> str:
@@ -77,7 +79,7 @@ def find_order(journal: Journal, wanted: str) -> str:
     Raises:
         UnknownOrder: there is none, or several; names what is near.
     """
-    by_id: dict[str, dict[str, None]] = {}
+    by_id = _removed_ids(journal)
     for record in journal.records():
         fact = decode_record(record)
         owner = record.entity
@@ -120,25 +122,53 @@ def explain(journal: Journal, client_order_id: str) -> Explanation:
     last = 0
     for record in journal.records(entity=client_order_id):
         last = record.seq
-    books = Books()
-    teller = _Teller(books, client_order_id)
+    fold = KeptFold(journal)
+    teller = _Teller(fold, client_order_id)
     with exact():
-        for record in journal.records(limit=last):
+        for record in journal.records():
+            if record.seq > last:
+                break
+            fold.reach(record.seq)
             fact = decode_record(record)
             if record.entity == client_order_id:
                 teller.take(record.seq, fact)
             else:
-                books.apply(record.entity, fact)
-        if client_order_id not in books.orders:
-            raise UnknownOrder(f"no order {client_order_id!a} was introduced in {journal.name}")
-        return teller.told()
+                fold.apply(record.entity, fact)
+        if client_order_id not in fold.books.orders:
+            return _of_tombstone(journal, fold.books, client_order_id)
+        return teller.told(is_whole=not journal.removed())
+
+
+def _removed_ids(journal: Journal) -> dict[str, dict[str, None]]:
+    """Orders by each of their ids, those whose facts retention may have removed."""
+    by_id: dict[str, dict[str, None]] = {}
+    if journal.removed():
+        for cid, body in journal.closed_orders():
+            order = revive(body)[0]
+            for name in (cid, order.terms.intent_id, *order.venue_order_ids):
+                by_id.setdefault(name, {})[cid] = None
+    return by_id
+
+
+def _of_tombstone(journal: Journal, books: Books, cid: str) -> Explanation:
+    """What is left of an order whose facts retention has removed."""
+    removed = journal.removed()
+    body = journal.closed_order(cid) if removed else None
+    if body is None:
+        raise UnknownOrder(f"no order {cid!a} was introduced in {journal.name}")
+    why = (
+        f"retention has removed its facts (of records {removed[0].first:,} to"
+        f" {removed[-1].last:,}): its tombstone says how it ended, and nothing how it came to that"
+    )
+    return _explained(books, *revive(body), moments=[], introduced="", removed=why)
 
 
 class _Teller:
     """Applies the facts of one order and notes what each did."""
 
-    def __init__(self, books: Books, cid: str) -> None:
-        self._books = books
+    def __init__(self, fold: KeptFold, cid: str) -> None:
+        self._fold = fold
+        self._books = fold.books
         self._cid = cid
         self._moments: list[Moment] = []
         self._introduced = ""
@@ -148,7 +178,7 @@ class _Teller:
         books, cid = self._books, self._cid
         before = dict(books.positions)
         late, quarantined = books.late, books.quarantined
-        books.apply(cid, fact)
+        self._fold.apply(cid, fact)
         notes = []
         if books.late > late:
             notes.append("late: booked all the same")
@@ -164,7 +194,7 @@ class _Teller:
         if cid in books.frozen:
             notes.append(f"frozen: {books.frozen[cid]}")
         source = getattr(fact, "source", None)
-        touched = _touched(before, books.positions)
+        touched = _touched(before, books.positions) if self._fold.knows_positions else None
         self._moments.append(
             Moment(
                 seq=seq,
@@ -182,30 +212,45 @@ class _Teller:
             )
         )
 
-    def told(self) -> Explanation:
-        """The whole chain."""
+    def told(self, *, is_whole: bool) -> Explanation:
+        """The chain; where the journal is not whole, with what is missing at its beginning."""
         books, cid = self._books, self._cid
-        order = books.orders[cid]
-        ledger = books.ledgers.get(cid)
-        fills = () if ledger is None else tuple(ledger.live())
-        terms = order.terms
-        instrument = books.instruments.get((terms.venue, terms.instrument))
-        return Explanation(
-            client_order_id=cid,
-            venue_order_ids=order.venue_order_ids,
-            terms=terms,
-            introduced=self._introduced,
-            checks=_checks(books, order, self._moments),
-            moments=tuple(self._moments),
-            fills=fills,
-            state=public_state(order).value,
-            order_qty=order.order_qty,
-            cum_qty=order.cum_qty,
-            avg_px=avg_px(order),
-            fees=_fees(fills),
-            currency="" if instrument is None else instrument.settle_currency,
-            end=_end(order),
-        )
+        order, ledger = books.orders[cid], books.ledgers.get(cid)
+        removed = ""
+        if not is_whole and not self._introduced:
+            removed = f"retention has removed its facts before record {self._moments[0].seq:,}"
+        return _explained(books, order, ledger, self._moments, self._introduced, removed)
+
+
+def _explained(
+    books: Books,
+    order: Order,
+    ledger: Ledger | None,
+    moments: list[Moment],
+    introduced: str,
+    removed: str,
+) -> Explanation:
+    """An order as it ended, and what led to it."""
+    fills = () if ledger is None else tuple(ledger.live())
+    terms = order.terms
+    instrument = books.instruments.get((terms.venue, terms.instrument))
+    return Explanation(
+        client_order_id=terms.client_order_id,
+        venue_order_ids=order.venue_order_ids,
+        terms=terms,
+        introduced=introduced,
+        checks=_checks(books, order, moments),
+        moments=tuple(moments),
+        fills=fills,
+        state=public_state(order).value,
+        order_qty=order.order_qty,
+        cum_qty=order.cum_qty,
+        avg_px=avg_px(order),
+        fees=_fees(fills),
+        currency="" if instrument is None else instrument.settle_currency,
+        end=_end(order),
+        removed=removed,
+    )
 
 
 def _evidence(fact: Fact) -> tuple[tuple[str, str], ...]:

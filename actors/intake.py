@@ -1,8 +1,8 @@
 """Which order a report is about, when we do not hold it: the half of a broker that never drops a
 report.
 
-In this order: an id of the venue that we know; the tombstone of a closed order, which is taken up
-again; adoption, where the report says enough to know what it is about; else it is parked:
+In this order: the tombstone of a closed order, which is taken up again; an id of the venue that we
+know; adoption, where the report says enough to know what it is about; else it is parked:
 journalled under its id, shown as an alarm, and applied when the order is introduced.
 """
 
@@ -37,14 +37,14 @@ class Intake:
         """The order a report is about, taken up or over if need be; None: it has to be parked."""
         venue_id = getattr(report, "venue_order_id", None)
         cid = report.client_order_id
+        if cid:  # our id says more: a venue may give its own to another order later on
+            actor = self.revive(cid)
+            if actor is not None:
+                return actor
         if venue_id is not None:
             known = self.broker.venue_ids.find(venue_id, report)
             if known is not None:
                 return self.broker.orders.get(known) or self.revive(known)
-        if cid:
-            actor = self.revive(cid)
-            if actor is not None:
-                return actor
         if venue_id is not None and not cid:
             closed = self.broker.journal.closed_by_venue_id(
                 self.broker.name,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 
 from engine.calls import Call, CallKind, Ending
-from engine.errors import SystemStopped
+from engine.errors import InvalidValue, SystemStopped
 from engine.messages import (
     Amend,
     Cancel,
@@ -28,6 +28,7 @@ from engine.messages import (
     Withdrawn,
 )
 
+from .door import checked_answer
 from .venues.port import (
     Answer,
     Done,
@@ -201,12 +202,15 @@ class Lane:
 
     def _ended(self, call: Call, outcome: Outcome | Answer[Any], sent_ts: int) -> None:
         ending = _ENDINGS.get(type(outcome))
+        if isinstance(outcome, Answer) and not _is_readable(outcome):
+            ending = None
         if ending is None:  # an adapter answered something that is no outcome
             kind = type(outcome).__name__  # not its text: it may hold a signed URL
             outcome, ending = Unknown(f"the adapter answered with a {kind}"), Ending.UNKNOWN
         retry = 0
         if ending is _THROTTLED and isinstance(outcome, Throttled):
-            retry = outcome.retry_after_ns
+            after: object = outcome.retry_after_ns
+            retry = after if isinstance(after, int) else 0
             actor = self.broker.orders.get(call.client_order_id)
             if actor is not None and type(call.request) is Place:
                 actor.note_unsent()
@@ -285,6 +289,14 @@ class Lane:
         ):  # the last one queued is not counted as queued any more
             self._overdue(late)
         self._wake_later(now)
+
+
+def _is_readable(answer: Answer[Any]) -> bool:
+    try:
+        checked_answer(answer)
+    except InvalidValue:
+        return False
+    return True
 
 
 def _raised(error: BaseException) -> Unknown:

@@ -25,10 +25,12 @@ from .broker import BrokerActor
 from .broker_words import Ask, InTurn
 from .checkpoints import Checkpoints
 from .definitions import Definitions
+from .gc_policy import GcPolicy, Tuning
 from .hub import Hub
 from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, snapshot_of, views_of
 from .recovery import recover
+from .retention import Pruner, Retention
 from .runtime import (
     Dispatcher,
     Future,
@@ -38,7 +40,7 @@ from .runtime import (
     ThreadDispatcher,
 )
 from .seen import Seen
-from .starting import Restart, hand_over
+from .starting import Restart, first_number, hand_over
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
 from .trouble import wire
@@ -50,7 +52,6 @@ __all__ = ["Lifecycle"]
 T = TypeVar("T")
 
 _SECOND = 1_000_000_000
-_NUMBER_NS = 100_000  # of a journal's life, for each number that a client order id can have
 INSTRUMENTS_NS = 5 * _SECOND  # how long a start waits for venues to name their instruments
 RETRY_NS = 200_000_000  # between two attempts to write a journal that failed
 
@@ -70,12 +71,17 @@ class Lifecycle:
         limits: SessionLimits | Mapping[tuple[str, str], SessionLimits] | None = None,
         call_timeout: float = 10.0,
         ack_timeout: float = 5.0,
+        retention: Retention | None = None,
+        gc_policy: GcPolicy = "leave",
     ) -> None:
         if len(engine_id) != ENGINE_ID_LENGTH or any(char not in BASE36 for char in engine_id):
             raise InvalidValue(f"engine_id must be three characters of [0-9A-Z], was {engine_id!r}")
         keys = [(venue.name, venue.account) for venue in venues]
         if not keys or len(dict.fromkeys(keys)) != len(keys):
             raise InvalidValue(f"a system needs venues, each (name, account) once, got {keys}")
+        self._tuning = Tuning(gc_policy)
+        self._retention = retention
+        self._pruner: Pruner | None = None
         self.hub = Hub()
         self._venues = tuple(venues)
         self._journal_spec = journal
@@ -165,8 +171,11 @@ class Lifecycle:
             else spec
         )
         try:
+            self._tuning.begin()
             self._compose()
+            self._tuning.freeze()
         except BaseException:
+            self._tuning.end()
             self.journal.close()
             raise
         self._running = True
@@ -196,10 +205,17 @@ class Lifecycle:
         ts = self.dispatcher.time_ns()
         self._restarted = hand_over(recovered, self.brokers, self._intents, ts)
         self._closed_intents = Seen(self.journal.closed_intents())
-        self._checkpoints = Checkpoints(
-            turn, self.brokers, self._definitions.known, recovered, self._checkpointed
-        )
-        self._number(ts)
+        self._checkpoints = Checkpoints(turn, self.brokers, self._definitions.known, recovered)
+        turn.committed = self._checkpoints.committed
+        if self._retention is not None:
+            clock = self.dispatcher
+            self._pruner = Pruner(
+                self.journal, self._retention, clock.time_ns, clock.call_soon, self._alarm
+            )
+            self._pruner.follow(turn, self._checkpoints)
+        first = first_number(self.journal, ts)
+        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
+        self._requests = itertools.count(first)
         turn.undo.clear()
         self.recovered = Restart(
             recovered.checkpoint_seq, recovered.facts_folded, len(recovered.open_orders)
@@ -224,16 +240,6 @@ class Lifecycle:
             )
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
-
-    def _number(self, ts: int) -> None:
-        """Go on where the numbers stopped."""
-        # A number may have been drawn and refused, and so stand behind no fact: time leaves room
-        # for those.
-        first = self.journal.next_seq
-        if first > 1:
-            first = max(first, (ts - self.journal.created_ts) // _NUMBER_NS)
-        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
-        self._requests = itertools.count(first)
 
     def _resume(self) -> None:
         """The first turn: what a restart made unknown, and the instruments we were given."""
@@ -306,6 +312,7 @@ class Lifecycle:
                 broker.waiters.fail_all(stopped)
             self.hub.close()
             self.journal.close()
+            self._tuning.end()
 
     @property
     def dispatcher(self) -> Dispatcher:
@@ -358,9 +365,6 @@ class Lifecycle:
         if self._named:
             self._named.pop(terms.client_order_id, None)
         self._checkpoints.retired(terms.client_order_id)
-
-    def _checkpointed(self) -> None:
-        """A checkpoint is whole."""
 
     def _revived(self, terms: SubmitOrder) -> None:
         self._intents[terms.intent_id] = terms

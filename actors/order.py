@@ -78,7 +78,7 @@ class OrderActor(OrderRole):
         body = turn.record(message.ts, terms.client_order_id, message)
         if bookings and ledger is not None:
             ledger.apply(bookings, message, body)
-            turn.booked.append((self, bookings, body))
+            turn.booked.append((self, bookings, message, body))
         self.order = order
         wanted = turn.hub.wanted
         if wanted:

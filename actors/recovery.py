@@ -17,7 +17,14 @@ import msgspec
 
 from engine.fold import Books
 from engine.journal import Record, decode, decode_record
-from engine.messages import CorrectPosition, Message, OrderReport, OutcomeUnknown, SetBaseline
+from engine.messages import (
+    CorrectPosition,
+    Fact,
+    Message,
+    OrderReport,
+    OutcomeUnknown,
+    SetBaseline,
+)
 from engine.order import Ledger, Order, is_settled
 from engine.order_tables import TERMINAL, Life
 from engine.values import exact
@@ -27,7 +34,7 @@ from .stored import FROZEN, Stored, load
 if TYPE_CHECKING:
     from .journal import Journal
 
-__all__ = ["Parked", "Recovered", "doubts", "fold_kept", "recover"]
+__all__ = ["KeptFold", "Parked", "Recovered", "doubts", "fold_journal", "recover"]
 
 #: Reports of orders nobody introduced, by what they are parked as.
 Parked = dict[str, tuple[OrderReport, ...]]
@@ -82,29 +89,48 @@ def recover(journal: Journal) -> Recovered:
     )
 
 
-def fold_kept(journal: Journal) -> Books:
-    """Fold every fact that a journal still has.
+class KeptFold:
+    """The fold of every fact that a journal still has, record by record.
 
-    Where retention has removed facts of closed orders, those orders are left out, and positions
-    are the last checkpoint's and what came behind it: their older executions are not all there.
+    Where retention has removed facts of closed orders those orders are left out, and positions are
+    the last checkpoint's and what came behind it: their older executions are not all there.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self.books = Books()
+        self._stored = load(journal) if journal.removed() else None
+
+    @property
+    def knows_positions(self) -> bool:
+        """Whether the record reached is one from which on positions are known."""
+        return self._stored is None
+
+    def reach(self, seq: int) -> None:
+        """Go on to this record; 0: behind the last one. To be called before it is applied."""
+        stored = self._stored
+        if stored is not None and (not seq or seq > stored.seq):
+            self._stored = None
+            self.books.positions = {held.key: held for held in stored.positions.values()}
+
+    def apply(self, entity: str, fact: Fact) -> None:
+        """Take one fact over, as :meth:`engine.fold.Books.apply`."""
+        if self.knows_positions or not isinstance(fact, SetBaseline | CorrectPosition):
+            self.books.apply(entity, fact)
+
+
+def fold_journal(journal: Journal) -> Books:
+    """Fold every fact that a journal still has, see :class:`KeptFold`.
 
     Raises:
         JournalCorrupt, JournalSchemaError: a record cannot be read, or contradicts those before it.
     """
-    books = Books()
-    stored = load(journal) if journal.removed() else Stored()
-    is_before = stored.seq > 0
+    fold = KeptFold(journal)
     with exact():
         for record in journal.records():
-            if is_before and record.seq > stored.seq:
-                is_before = False
-                books.positions = {one.key: one for one in stored.positions.values()}
-            fact = decode_record(record)
-            if not (is_before and isinstance(fact, SetBaseline | CorrectPosition)):
-                books.apply(record.entity, fact)
-    if is_before:
-        books.positions = {one.key: one for one in stored.positions.values()}
-    return books
+            fold.reach(record.seq)
+            fold.apply(record.entity, decode_record(record))
+    fold.reach(0)
+    return fold.books
 
 
 def _books_of(stored: Stored) -> Books:

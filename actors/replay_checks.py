@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator
 from engine.errors import InvariantViolated
 from engine.fold import Books, SlotKey, digest, revive, tombstone
 from engine.invariants import check_ledger, check_order
-from engine.journal import decode_record
 from engine.messages import Filled
 from engine.order import Ledger, Order, public_state
 from engine.position_state import Position
 from engine.recordings import Check, FinalOrder, FinalPosition
 from engine.values import OrderState, exact
 
-from .journal import Journal
 from .portfolio import PositionView
+from .recovery import fold_journal
 from .system import ExecutionSystem
 
 __all__ = ["FinalState", "books_digest", "fold_journal", "generic_checks", "stones_of"]
@@ -72,11 +71,7 @@ class FinalState:
 
     def fills(self) -> int:
         """How many executions are booked and stand."""
-        return sum(
-            sum(1 for _ in ledger.live())
-            for _, ledger in self._orders.values()
-            if ledger is not None
-        )
+        return sum(len(ledger) for _, ledger in self._orders.values() if ledger is not None)
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -89,21 +84,8 @@ def _final(order: Order, ledger: Ledger | None) -> FinalOrder:
         order.order_qty,
         order.cum_qty,
         order.cum_cost,
-        0 if ledger is None else sum(1 for _ in ledger.live()),
+        0 if ledger is None else len(ledger),
     )
-
-
-def fold_journal(journal: Journal) -> Books:
-    """Fold every fact of a journal.
-
-    Raises:
-        JournalCorrupt, JournalSchemaError: a record cannot be read, or contradicts those before it.
-    """
-    books = Books()
-    with exact():
-        for record in journal.records():
-            books.apply(record.entity, decode_record(record))
-    return books
 
 
 def stones_of(books: Books) -> list[tuple[str, bytes]]:

@@ -153,6 +153,12 @@ class JournalSource:
         self.name = name
         self.instruments: tuple[Instrument, ...] = ()  # they are defined by facts, in their order
         self._journal = journal
+        if removed := journal.removed():
+            count = sum(gap.last - gap.first + 1 for gap in removed)
+            raise RecordingError(
+                f"{name}: retention has removed {count:,} of this journal's records; what is left"
+                " cannot be replayed. Replay a copy of before"
+            )
         self._last = self._journal.last_seq if limit is None else min(limit, self._journal.last_seq)
         self.fingerprint = f"{self._journal.engine_id}/{self._journal.incarnation}/{self._last}"
         self._owners: dict[str, str] = {}

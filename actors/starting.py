@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -10,9 +11,12 @@ from engine.errors import InvalidValue
 from engine.messages import OrderReport, SubmitOrder
 
 from .broker import BrokerActor
+from .journal import Journal
 from .recovery import Recovered, doubts
 
-__all__ = ["Restart", "hand_over"]
+__all__ = ["Restart", "first_number", "hand_over"]
+
+_NUMBER_NS: Final = 100_000  # of a journal's life, for each number a client order id can have
 
 
 class Restart(msgspec.Struct, frozen=True):
@@ -64,3 +68,14 @@ def hand_over(
                 continue  # another account's: venues number their orders alike
             parked[name] = parked.get(name, ()) + reports
     return restarted
+
+
+def first_number(journal: Journal, ts: int) -> int:
+    """Where the numbers in client order ids go on.
+
+    Above every number ever used: a life that began at record ``s`` and time ``t`` uses at most one
+    for each of its facts, and the next begins at their sum. One may also have been drawn and
+    refused, and so stand behind no fact: time leaves room for those.
+    """
+    first = journal.next_seq
+    return first if first <= 1 else first + max(ts - journal.created_ts, 0) // _NUMBER_NS

@@ -18,12 +18,20 @@ from engine.order import Ledger, Order
 from engine.position_state import Position
 from engine.values import Instrument
 
-from .segments import KINDS, Head, Kind, Shelf, read_head, segments
+from .segments import KINDS, Head, Kind, Shelf, read_head, segment_key, segments
 
 if TYPE_CHECKING:
     from .journal import Journal
 
-__all__ = ["FROZEN", "Stored", "instrument_name", "load", "parked_name", "position_name"]
+__all__ = [
+    "FROZEN",
+    "Stored",
+    "checkpoint_seq",
+    "instrument_name",
+    "load",
+    "parked_name",
+    "position_name",
+]
 
 #: The entry of an order that is frozen.
 FROZEN: Final = b'"frozen before the checkpoint"'
@@ -76,6 +84,17 @@ def instrument_name(instrument: Instrument) -> str:
 def parked_name(venue: str, account: str, entity: str) -> str:
     """What parked reports are stored as: venues number alike, so the account is part of it."""
     return _ENCODE((venue, account, entity)).decode()
+
+
+def checkpoint_seq(journal: Journal) -> int:
+    """The record that the last checkpoint is the state of; 0 when there is none in segments.
+
+    Raises:
+        JournalCorrupt: it cannot be read.
+    """
+    head = read_head(journal)
+    row = None if head is None else journal.checkpoint(segment_key(head.first))
+    return 0 if row is None else row[0]
 
 
 def load(journal: Journal) -> Stored:

@@ -66,7 +66,10 @@ class ExecutionSystem(Lifecycle):
         instruments: rules to trade by, beyond those the venues tell and the journal knows. limits:
         what each venue bears, for all or by (venue, account). call_timeout: seconds after which an
         unanswered call is of unknown outcome. ack_timeout: seconds after which a taken request
-        without a word of its effect is of unknown outcome.
+        without a word of its effect is of unknown outcome. retention: how long the journal keeps
+        the facts of closed orders, a :class:`~actors.retention.Retention`; ``None``: for ever.
+        gc_policy: ``"leave"`` the process's garbage collector as it is, or ``"tune"`` it while the
+        system runs: rarer collections, and none over what recovery made.
     """
 
     # --- commands ---------------------------------------------------------------------------------

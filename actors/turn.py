@@ -110,7 +110,7 @@ class Turn:
         #: Run after the commit, in order: requests that leave, actors that retire.
         self.effects: list[tuple[Callable[..., object], Any, Any]] = []
         #: What was booked in this turn, with the bytes that its ledger keeps of it meanwhile.
-        self.booked: list[tuple[ClosingOrder, tuple[Booking, ...], bytes]] = []
+        self.booked: list[tuple[ClosingOrder, tuple[Booking, ...], Fact, bytes]] = []
         self.events: list[Event] = []
         self.replies: list[tuple[Future[Any], Any, BaseException | None]] = []
         #: Execution keys that the journal refused because another order booked them: (key) -> that
@@ -262,9 +262,9 @@ class Turn:
 
     def _pack(self) -> None:
         """Make room: ledgers of orders that ended are about to leave, the others become small."""
-        for actor, bookings, body in self.booked:
+        for actor, bookings, fact, body in self.booked:
             if actor.ledger is not None and actor.order.life not in TERMINAL:
-                actor.ledger.pack(bookings, body)
+                actor.ledger.pack(bookings, fact, body)
         self.booked.clear()
 
     def _let_out(self) -> None:

@@ -3,26 +3,32 @@
 The rows beside the facts (closed orders, executions, checkpoints) exist so that a restart need not
 fold everything. They must say what the fold says; here they are compared with it. While a system
 has the journal open they move on under our eyes, so then only the facts are judged.
+
+Of orders whose facts retention removed there is the tombstone to judge by, and positions are
+followed from the last checkpoint on, because their older executions are not all there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from engine.errors import JournalError
-from engine.fold import Books, tombstone
-from engine.order import Ledger, Order, is_settled
+from engine.fold import Books, digest, revive, tombstone
+from engine.order import Ledger, Order, is_settled, public_state
+from engine.order_steps import mark_unsent
 from engine.order_tables import TERMINAL
 from engine.recordings import Check
+from engine.values import OrderState
 
 from .journal import Journal
 from .journal.lock import is_owned
-from .recovery import recover
-from .replay_checks import books_digest, check_executions, check_invariants, fold_journal
+from .recovery import fold_journal, recover
+from .replay_checks import check_executions, check_invariants, stones_of
 
 __all__ = ["Verdict", "verify"]
 
@@ -43,6 +49,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     fills: int
     positions: int
     checks: tuple[Check, ...]
+    removed_records: int  # by retention
+    removed_orders: int  # of the orders: closed ones of which only the tombstone is left
     digest: str  # "" when the facts cannot be folded
     in_use: bool  # a system has it open: its rows were not compared
 
@@ -63,45 +71,65 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
         tuple(defect.what for defect in defects[:_EXAMPLES_MAX]),
     )
     checks = [integrity]
+    removed = sum(gap.last - gap.first + 1 for gap in journal.removed())
     books = Books()
-    digest = ""
+    told = ""
+    states: Counter[OrderState] = Counter()
+    fills = 0
     try:
         books = fold_journal(journal)
+        told = digest(
+            [*stones_of(books), *_removed_stones(journal, books)], books.positions.values()
+        )
+        for order, ledger in _everything(journal, books):
+            states[public_state(order)] += 1
+            fills += 0 if ledger is None else len(ledger)
     except JournalError as error:
         checks.append(Check("fold", journal.last_seq, 1, (str(error),)))
     else:
-        checks.append(Check("fold", books.facts, 0))
-        digest = books_digest(books)
-        checks += _judge(books)
+        notes = (f"retention removed {removed:,} records",) if removed else ()
+        checks.append(Check("fold", books.facts, 0, notes=notes))
+        checks.append(check_invariants(_everything(journal, books)))
+        checks.append(check_executions(_everything(journal, books)))
         if not in_use:
             checks += _compare_rows(journal, books)
-    ledgers = books.ledgers
     return Verdict(
         journal=journal.name,
         engine_id=journal.engine_id,
         incarnation=journal.incarnation,
         created_ts=journal.created_ts,
         records=journal.last_seq,
-        orders=len(books.orders),
-        orders_by_state=books.orders_by_state(),
+        orders=states.total(),
+        orders_by_state={state.value: states[state] for state in OrderState if states[state]},
         open_orders=sum(1 for order in books.orders.values() if not _is_done(order)),
-        fills=sum(sum(1 for _ in ledger.live()) for ledger in ledgers.values()),
+        fills=fills,
         positions=len(books.positions),
         checks=tuple(checks),
-        digest=digest,
+        removed_records=removed,
+        removed_orders=states.total() - len(books.orders) if told else 0,
+        digest=told,
         in_use=in_use,
     )
 
 
+def _removed_stones(journal: Journal, books: Books) -> Iterator[tuple[str, bytes]]:
+    """Tombstones of orders whose facts retention removed."""
+    if journal.removed():
+        for cid, body in journal.closed_orders():
+            if cid not in books.orders:
+                yield cid, body
+
+
+def _everything(journal: Journal, books: Books) -> Iterator[tuple[Order, Ledger | None]]:
+    """Every order with its ledger; those whose facts were removed, as their tombstones say."""
+    for cid, order in books.orders.items():
+        yield order, books.ledgers.get(cid)
+    for _, body in _removed_stones(journal, books):
+        yield revive(body)
+
+
 def _is_done(order: Order) -> bool:
     return order.life in TERMINAL and is_settled(order)
-
-
-def _judge(books: Books) -> list[Check]:
-    whole: list[tuple[Order, Ledger | None]] = [
-        (order, books.ledgers.get(cid)) for cid, order in books.orders.items()
-    ]
-    return [check_invariants(whole), check_executions(whole)]
 
 
 def _compare_rows(journal: Journal, books: Books) -> list[Check]:
@@ -122,9 +150,12 @@ def _compare_rows(journal: Journal, books: Books) -> list[Check]:
 def _closed_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
     bad: list[str] = []
     seen: dict[str, None] = {}
+    may_be_gone = bool(journal.removed())
     for cid, body in journal.closed_orders():
         seen[cid] = None
         order = books.orders.get(cid)
+        if order is None and may_be_gone:
+            continue
         if order is None:
             bad.append(f"closed order {cid!a} has no facts")
         elif not _is_done(order):
@@ -140,8 +171,11 @@ def _closed_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
 def _execution_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
     bad: list[str] = []
     checked = 0
-    for cid, ledger in books.ledgers.items():
-        terms = books.orders[cid].terms
+    for order, ledger in _everything(journal, books):
+        terms = order.terms
+        cid = terms.client_order_id
+        if ledger is None:
+            continue
         for fill in ledger.live():
             checked += 1
             side = (fill.side or terms.side).value
@@ -169,6 +203,11 @@ def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
         again = restored.get(cid)
         if again is None:
             bad.append(f"order {cid!a} is open, and a restart would not know it")
-        elif tombstone(*again) != tombstone(order, books.ledgers.get(cid)):
+        elif _waiting(*again) != _waiting(order, books.ledgers.get(cid)):
             bad.append(f"open order {cid!a} is not what its facts fold to")
     return len(books.positions) + len(books.orders), bad
+
+
+def _waiting(order: Order, ledger: Ledger | None) -> bytes:
+    """An open order, written down; that it was sent is no fact, so it makes no difference."""
+    return tombstone(mark_unsent(order), ledger)

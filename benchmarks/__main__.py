@@ -15,10 +15,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from . import page
 from .harness import Options, Result, Unavailable
 
 #: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
-NAMES: Final = ("lifecycle", "live_orders", "latency", "replay")
+NAMES: Final = ("runtime", "lifecycle", "live_orders", "latency", "replay", "broker")
 
 _WIDTH: Final = 140  # of a log; a terminal knows its own
 
@@ -32,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in arguments.names:
         if name not in NAMES:
             parser.error(f"no benchmark is called {name!r}; there are {', '.join(NAMES)}")
+    if arguments.page and not arguments.page.is_file():
+        parser.error(f"there is no page {str(arguments.page)!r}")
+    if arguments.page and arguments.quick:
+        parser.error("--quick proves no ratio, so it writes no page")
     options = Options(quick=arguments.quick)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     results: list[Result] = []
@@ -51,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         rows = [result.row for result in results]
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
+    if arguments.page:
+        for name in page.rewrite(arguments.page, results):
+            console.print(f"[yellow]{arguments.page} has no place for {name}[/yellow]")
     return 0 if results else 1
 
 
@@ -64,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the rows to FILE")
     parser.add_argument(
+        "--page", metavar="FILE", type=Path, help="also write the tables into the page FILE"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="small sizes: shows that it runs, proves no ratio"
     )
     return parser
@@ -75,7 +86,7 @@ def _line(result: Result) -> str:
 
 
 def _table(results: Sequence[Result], *, quick: bool) -> Table:
-    caption = "medians; ratio = ours / baseline (lowest - highest of one round)"
+    caption = "medians, or percentiles; ratio = ours / baseline (lowest - highest of one round)"
     caption = f"quick: these ratios prove nothing; {caption}" if quick else caption
     table = Table(caption=caption, box=box.SIMPLE)
     table.add_column("benchmark", no_wrap=True)

@@ -31,10 +31,10 @@ from typing import Final
 from .flood import INSTRUMENTS, Flood, Observed, in_real_time, in_virtual_time, part_of
 from .harness import Options, Result, Row
 
-_WIDE: Final = Flood(
+WIDE: Final = Flood(
     case="64 at once", window=64, exit_slots=1, calls_max=1_000, cancel_every_ns=20_000_000
 )
-_SERIAL: Final = Flood(
+SERIAL: Final = Flood(
     case="serial", window=1, exit_slots=0, calls_max=1_000, cancel_every_ns=130_000_000
 )
 _INTENTS: Final = 10_000
@@ -49,7 +49,7 @@ def run(options: Options) -> Iterator[Result]:
     intents = _INTENTS_QUICK if options.quick else _INTENTS
     rounds = 1 if options.quick else _ROUNDS
     watched = _WATCHED_QUICK_NS if options.quick else _WATCHED_NS
-    for flood, watched_ns in ((_WIDE, None), (_SERIAL, watched)):
+    for flood, watched_ns in ((WIDE, None), (SERIAL, watched)):
         real = [in_real_time(flood, intents, watched_ns) for _ in range(rounds)]
         yield from _rows(f"{flood.case}, real time", flood, real)
         yield _refused(f"{flood.case}, real time: refused", real)

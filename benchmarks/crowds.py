@@ -111,7 +111,7 @@ class StockMember(_Member, pykka.ThreadingActor):
     def __init__(self, neighbour: Ref | None = None) -> None:
         super().__init__()
         if neighbour is not None:
-            self.neighbour = neighbour  # type: ignore[misc]
+            self.neighbour = neighbour
 
 
 class Crowd(abc.ABC):

@@ -85,9 +85,7 @@ class AdapterVenue(ScriptVenue):
         while self._accepted:
             order = self._accepted.popleft()
             cid = order.client_order_id
-            assert order.order_qty is not None
-            assert order.price is not None
-            fill = Filled(cid, order.ts, f"E{cid}", order.order_qty, order.price)
+            fill = Filled(cid, order.ts, f"E{cid}", _QTY, _PRICE)
             self.reported[cid] = _now()
             self._sink(fill)
 
@@ -112,22 +110,22 @@ class Commits:
         self._run = self._db.cursor().execute
         self._seq = 0
 
-    def intent(self, order: SubmitOrder) -> int:
+    def intent(self) -> int:
         """Commit an intent: one row, one statement. Returns the nanoseconds it took."""
-        fact = self._fact(order)
+        order = _order(self._seq)
+        fact = self._fact(msgspec.structs.replace(order, client_order_id=order.intent_id))
         began = _now()
         FACTS.insert(self._run, fact)
         return _now() - began
 
-    def last_fill(self, order: SubmitOrder) -> int:
+    def last_fill(self) -> int:
         """Commit a last fill, with its execution, the closed order and its venue's id."""
-        assert order.order_qty is not None
-        assert order.price is not None
+        order = _order(self._seq)
         key, execution = order.intent_id, f"E{order.intent_id}"
-        fact = self._fact(Filled(key, order.ts, execution, order.order_qty, order.price))
+        fact = self._fact(Filled(key, order.ts, execution, _QTY, _PRICE))
         terms = (VENUE, ACCOUNT, order.instrument)
         fill: list[object] = [*terms, order.side.value, execution, key]
-        end = ("FILLED", str(order.order_qty), order.ts, _TOMBSTONE, 0, _CHECKSUM)
+        end = ("FILLED", str(_QTY), order.ts, _TOMBSTONE, 0, _CHECKSUM)
         closed: list[object] = [key, key, *terms, *end]
         began = _now()
         self._run("BEGIN IMMEDIATE")
@@ -147,6 +145,20 @@ class Commits:
         body = msgspec.json.encode(message)
         kind = type(message).__name__
         return [self._seq, message.ts, message.client_order_id, kind, body, _CHECKSUM]
+
+
+def _order(number: int) -> SubmitOrder:
+    """An intent of the host."""
+    return SubmitOrder(
+        intent_id=f"intent-{number}",
+        venue=VENUE,
+        account=ACCOUNT,
+        instrument=INSTRUMENT.symbol,
+        side=Side.SELL if number % 2 else Side.BUY,
+        order_type=OrderType.LIMIT,
+        order_qty=_QTY,
+        price=_PRICE,
+    )
 
 
 class Desk(abc.ABC):
@@ -195,35 +207,32 @@ class Desk(abc.ABC):
         draw = random.Random(count).uniform
         for _ in range(count):
             yield draw(0.5, 1.5) * pause_s
-            order = self._submit()
+            self._submit()
             yield draw(0.5, 1.5) * pause_s
             self._system.dispatcher.urgent(self._venue.report)
             yield draw(0.5, 1.5) * pause_s
-            samples.intent_commit.append(self._commits.intent(order))
+            samples.intent_commit.append(self._commits.intent())
             yield draw(0.5, 1.5) * pause_s
-            samples.fill_commit.append(self._commits.last_fill(order))
+            samples.fill_commit.append(self._commits.last_fill())
         yield from self._drain()
 
     def loaded(self, count: int, per_second: float) -> Iterator[float]:
         """As many orders a second, and after every tick one of the commits."""
         samples = self._venue.samples
-        began, sent, tick = time.perf_counter(), 0, 0
-        while sent < count:
+        began, sent, ticks = time.perf_counter(), 0, 0
+        while sent < count or ticks < 2:  # a commit of each kind at least
             yield _TICK_S
-            due = int((time.perf_counter() - began) * per_second)
-            order = None
-            while sent < min(due, count):
-                order = self._submit()
-                sent += 1
+            due = min(int((time.perf_counter() - began) * per_second), count)
+            for _ in range(sent, due):
+                self._submit()
+            sent = max(sent, due)
             self._system.dispatcher.urgent(self._venue.report)
-            if order is None:
-                continue
             yield _TICK_S / 2
-            tick += 1
-            if tick % 2:
-                samples.intent_commit.append(self._commits.intent(order))
+            ticks += 1
+            if ticks % 2:
+                samples.intent_commit.append(self._commits.intent())
             else:
-                samples.fill_commit.append(self._commits.last_fill(order))
+                samples.fill_commit.append(self._commits.last_fill())
         yield from self._drain()
 
     def burst(self, count: int) -> Iterator[float]:
@@ -235,22 +244,11 @@ class Desk(abc.ABC):
                 yield 0.0
         yield from self._drain()
 
-    def _submit(self) -> SubmitOrder:
-        number = self._number
+    def _submit(self) -> None:
+        order = _order(self._number)
         self._number += 1
-        order = SubmitOrder(
-            intent_id=f"intent-{number}",
-            venue=VENUE,
-            account=ACCOUNT,
-            instrument=INSTRUMENT.symbol,
-            side=Side.SELL if number % 2 else Side.BUY,
-            order_type=OrderType.LIMIT,
-            order_qty=_QTY,
-            price=_PRICE,
-        )
         self._venue.submitted[order.intent_id] = _now()
         self._system.submit(order)
-        return order
 
     def _drain(self) -> Iterator[float]:
         """Until every order is filled."""

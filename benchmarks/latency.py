@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 
 
 FULL = Plan(rounds=5, idle=1_100, loaded_s=2.0, burst=2_000, busy=80)
-QUICK = Plan(rounds=2, idle=30, loaded_s=0.05, burst=100, busy=2)
+QUICK = Plan(rounds=2, idle=30, loaded_s=0.05, burst=100, busy=1)
 
 
 def run(options: Options) -> Iterator[Result]:

@@ -4,27 +4,25 @@ Orders are resting limit orders with an intent id of the host's, accepted, with 
 messages are decoded from bytes. `bytes` is resident memory after a full collection, beyond what the
 process had with its first 1,000 orders: the figure that counts, caches of the journal and all.
 `traced` is what Python's own allocations come to (tracemalloc), for few orders, where pages of
-memory are too coarse a measure. `further fills`: each order gets five more.
+memory are too coarse a measure. `further fills`: five more for each order, on average.
 
 `fill` is one more execution of a random open order: decoded, booked on order and position, written.
 `whole life` is another order submitted, accepted, filled twice and gone while the others stay; the
 mean, because the checkpoints that are written every so many facts belong to it. Both are compared
-to the same engine with 1,000 open orders, in a process of its own, in turns. `opening` is the way
-from one size to the next, three events an order, with the collections that growth brings, compared
-to the first such step. Host and engine share a loop; each burst of 16 messages is one turn and one
-commit; the journal is a SQLite file, durability `process`; the collector is on, as Python sets it.
+to the same engine with 1,000 open orders, in a process of its own, in turns. Host and engine share
+a loop; each burst of 16 messages is one turn and one commit; the journal is a SQLite file,
+durability `process`; the collector is on, as Python sets it.
 
 `soak`: 3,000,000 orders pass, 1,000 open at a time: resident memory and the journal's files, the
 mean over the last third of the orders against that over the first.
 
-Out: subscribers, starting and stopping. Where orders are new (whole lives, opening, the soak), the
-time includes writing the venue's messages, about 2 us each.
+Out: subscribers, starting and stopping. The time of whole lives includes writing the messages of
+host and venue, about 1 us each.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import statistics
 import subprocess
 import sys
@@ -55,7 +53,7 @@ class _Plan(NamedTuple):
 _FULL: Final = _Plan(
     (1_000, 30_000, 300_000, 1_000_000), (1, 5_000), 5_000, 1_000, 1_500, 3_000_000
 )
-_QUICK: Final = _Plan((200, 2_000), (1, 100), 100, 100, 50, 4_000)
+_QUICK: Final = _Plan((200, 2_000), (1, 100), 1_000, 100, 50, 4_000)
 _FURTHER: Final = 5  # fills of each order
 
 
@@ -84,13 +82,16 @@ def _traced(plan: _Plan) -> Iterator[Result]:
 
 def _filled(plan: _Plan) -> Iterator[Result]:
     size = plan.sizes[1]
+    pieces = _FURTHER * size // plan.fills
     with _Process(1) as host:
+        host.ask("live", plan.warm_up)
         host.ask("open", size)
+        host.ask("fill", plan.fills)
         (before,) = host.ask("memory")
-        for _ in range(_FURTHER):
-            host.ask("fill", size)
+        for _ in range(pieces):
+            host.ask("fill", plan.fills)
         (after,) = host.ask("memory")
-    each = (after - before) / size / _FURTHER
+    each = (after - before) / (pieces * plan.fills)
     yield _against(f"further fills, {size:,} open", each, "B/fill", "bound", _FILL_BYTES_MAX)
 
 
@@ -104,15 +105,12 @@ def _grown(plan: _Plan, instruments: int, rounds: int) -> Iterator[Result]:
             host.ask("open", least)
         (occupied,) = many.ask("memory")
         yield from _costs(plan, rounds, (many, few), f"{least:,} open, {traded}")
-        first_step = 0.0
-        for before, size in itertools.pairwise(plan.sizes):
+        for size in plan.sizes[1:]:
             what = f"{size:,} open, {traded}"
-            step = 1e6 * many.ask("open", size)[0] / (size - before)
-            first_step = first_step or step
+            many.ask("open", size)
             (grown,) = many.ask("memory")
             each = (grown - occupied) / (size - least)
             yield _against(f"bytes, {what}", each, "B/order", "bound", _BYTES_MAX)
-            yield _against(f"opening, to {what}", step, "us/order", "first step", first_step)
             yield from _costs(plan, rounds, (many, few), what)
         leave, frozen = many.ask("collect")
         case = f"a full collection, {plan.sizes[-1]:,} open, {traded}"

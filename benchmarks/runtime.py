@@ -65,9 +65,9 @@ def _messages(count: int, options: Options) -> Iterator[Result]:
         try:
             own, in_loop = OwnCrowd(count), LoopCrowd(count, runner)
             try:
-                for case in _CASES:
+                for case in CASES:
                     amount = case.amount_if_slow if count >= _SLOW else case.amount
-                    crowd = in_loop if issubclass(case.side, _FromLoop) else own
+                    crowd = in_loop if issubclass(case.side, FromLoop) else own
                     yield from _measure(case, count, amount // less, rounds, crowd, stock, runner)
             finally:
                 own.close()
@@ -77,7 +77,7 @@ def _messages(count: int, options: Options) -> Iterator[Result]:
 
 
 def _measure(
-    case: _Case,
+    case: Case,
     count: int,
     amount: int,
     rounds: int,
@@ -151,7 +151,7 @@ class HopsAcross(_Work):
         assert self._amount == self._tally.seen, self._tally.seen
 
 
-class _FromLoop(_Work):
+class FromLoop(_Work):
     """From a coroutine."""
 
     def work(self) -> None:
@@ -162,7 +162,7 @@ class _FromLoop(_Work):
     async def _work(self) -> None: ...
 
 
-class HopsFromLoop(_FromLoop):
+class HopsFromLoop(FromLoop):
     """From a coroutine to actors."""
 
     def prepare(self) -> None:
@@ -202,7 +202,7 @@ class Asks(_Work):
         assert self._amount == self._answers, self._answers
 
 
-class AsksFromLoop(_FromLoop, Asks):
+class AsksFromLoop(FromLoop, Asks):
     """Questions of a coroutine, one after the other."""
 
     async def _work(self) -> None:
@@ -236,7 +236,7 @@ class Starts(_Work):
         self._crowd.stop_some(self._refs)
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """What is done, and how often; less often where Pykka is slow at it with 10,000 actors."""
 
     name: str
@@ -245,13 +245,13 @@ class _Case(NamedTuple):
     amount_if_slow: int
 
 
-_CASES: Final = (
-    _Case("hop, inside", HopsInside, 10_000, 10_000),
-    _Case("hop, across threads", HopsAcross, 10_000, 2_000),
-    _Case("hop, from a loop", HopsFromLoop, 10_000, 2_000),
-    _Case("ask, across threads", Asks, 1_000, 1_000),
-    _Case("ask, from a loop", AsksFromLoop, 1_000, 1_000),
-    _Case("start", Starts, 300, 300),
+CASES: Final = (
+    Case("hop, inside", HopsInside, 10_000, 10_000),
+    Case("hop, across threads", HopsAcross, 10_000, 2_000),
+    Case("hop, from a loop", HopsFromLoop, 10_000, 2_000),
+    Case("ask, across threads", Asks, 1_000, 1_000),
+    Case("ask, from a loop", AsksFromLoop, 1_000, 1_000),
+    Case("start", Starts, 300, 300),
 )
 
 

@@ -26,6 +26,7 @@ from .messages import (
     AdoptOrder,
     AmendOrder,
     CancelOrder,
+    CancelRefused,
     CorrectPosition,
     DefineInstrument,
     Denied,
@@ -35,6 +36,7 @@ from .messages import (
     LinkUp,
     Message,
     OutcomeUnknown,
+    ReplaceRefused,
     ReviveOrder,
     SetBaseline,
     SettleOrder,
@@ -314,7 +316,16 @@ _FAILURES = (InvariantViolated, ArithmeticError, InvalidValue)
 
 #: What an order may be told before it left; that it left is no fact of its own.
 _BEFORE_SENT: frozenset[type[Message]] = frozenset(
-    {Denied, Withdrawn, CancelOrder, AmendOrder, SettleOrder, OutcomeUnknown}
+    {
+        Denied,
+        Withdrawn,
+        CancelOrder,
+        AmendOrder,
+        SettleOrder,
+        OutcomeUnknown,
+        CancelRefused,  # a request of ours that was overtaken before it was sent
+        ReplaceRefused,
+    }
 )
 
 

@@ -101,6 +101,23 @@ class Ledger(msgspec.Struct, eq=False, gc=False):
                 if entry is not None:
                     yield self._message(key, entry)
 
+    def named(self, exec_id: str) -> Iterator[Filled]:
+        """Live executions with this id of the venue's: one, or the legs of a combo."""
+        legs = f"{exec_id}|"  # see leg_key
+        for key, entry in (self.fills or {}).items():
+            if entry is not None and (key == exec_id or key.startswith(legs)):
+                fill = self._message(key, entry)
+                if fill.exec_id == exec_id:
+                    yield fill
+
+    def inferred(self) -> Iterator[Filled]:
+        """Live executions that stand for others to come, in booking order; none is ever packed."""
+        for key, entry in (self.fills or {}).items():
+            if entry is not None and entry[0] == _WHOLE:
+                fill = self._message(key, entry)
+                if fill.inferred:
+                    yield fill
+
     def written(self) -> list[bytes]:
         """Live executions in booking order, each as the journal writes it."""
         if self.fills is None:
@@ -141,13 +158,13 @@ class Ledger(msgspec.Struct, eq=False, gc=False):
             if fill.inferred:
                 self.has_inferred = True
 
-    def pack(self, bookings: tuple[Booking, ...], body: bytes) -> None:
+    def pack(self, bookings: tuple[Booking, ...], fact: object, body: bytes) -> None:
         """Make what :meth:`apply` kept whole small, if it still stands; the content stays."""
         fills = self.fills or {}
         for booking in bookings:
-            key = booking.exec_id
-            if fills.get(key) is body:
-                fills[key] = self._packed(key, booking.fill)
+            fill, key = booking.fill, booking.exec_id
+            if fill is fact and fills.get(key) is body:
+                fills[key] = self._packed(key, fill)
 
     def undo(self, bookings: tuple[Booking, ...], before: dict[str, Entry]) -> None:
         """Take bookings back (a turn whose commit failed).

@@ -40,7 +40,7 @@ from .order_moves import (
 )
 from .order_tables import LIFE, Life, LifeTrigger
 from .statechart import Verdict
-from .values import OrderState, OrderType, Source
+from .values import OrderState, OrderType, PositionSlot, Side, Source
 
 __all__ = ["on_never_arrived", "on_not_found", "on_outcome_unknown", "on_settle", "on_snapshot"]
 
@@ -139,6 +139,10 @@ _PROGRESS = {
 }
 
 
+#: The side that closes a slot of one direction.
+_CLOSES = {PositionSlot.LONG: Side.SELL, PositionSlot.SHORT: Side.BUY}
+
+
 def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
     """Evidence from a query or a list.
 
@@ -151,8 +155,11 @@ def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
     newer = is_newer(order, m.source, m.sent_ts)
     told = _with_totals(order, ledger, m, newer)
     explained = True
-    if newer and not is_over(told) and m.status in _PROGRESS:
-        told, explained = _with_terms(told, m)
+    if not is_over(told) and m.status in _PROGRESS:
+        if newer:
+            told, explained = _with_terms(told, m)
+        elif _is_later(order, m) and not told.unverified and _with_terms(told, m)[0] != told:
+            told = replace(told, unverified=True)  # changed while we were not told: ask by id
     if told.order_qty != order.order_qty:
         told = settle_quantity(told)
     step = _by_status(told, m, newer)
@@ -177,9 +184,25 @@ def _is_another(order: Order, m: OrderSnapshot) -> bool:
     unseen = order.life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE
     if not unseen or m.order_qty is None or order.order_qty is None:
         return False
+    if m.order_qty < order.order_qty and _may_be_shrunk(order):
+        return False
     return m.order_qty != order.order_qty and all(
         m.order_qty != out.order_qty for out in order.requests
     )
+
+
+def _is_later(order: Order, m: OrderSnapshot) -> bool:
+    """Whether it was asked for after the last fact: even a list, which contradicts none, is then
+    worth a question by id.
+    """
+    return m.sent_ts is not None and m.sent_ts > order.ts and m.sent_ts > order.ended_ts
+
+
+def _may_be_shrunk(order: Order) -> bool:
+    """Whether a venue may have taken it for less than we asked: to what is there to be reduced."""
+    terms = order.terms
+    closing = _CLOSES.get(terms.slot)
+    return terms.reduce_only or terms.side is closing
 
 
 def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) -> Order:
@@ -290,8 +313,7 @@ def _after_end(order: Order, m: OrderSnapshot, newer: bool, trigger: LifeTrigger
         found = revived(order, m.ts, m.venue_order_id)
         after = progress(found.order, trigger, m.ts, None).order
         return Step(after, found.verdict, True, anomaly=found.anomaly)
-    later = m.sent_ts is not None and m.sent_ts > order.ts and m.sent_ts > order.ended_ts
-    if later and not order.unverified:
+    if _is_later(order, m) and not order.unverified:
         return Step(replace(order, unverified=True), changed=True)
     return Step(order)
 

@@ -212,9 +212,7 @@ def _void_predecessor(order: Order, ledger: Ledger, m: Filled) -> list[Booking]:
 def on_busted(order: Order, ledger: Ledger, m: TradeBusted) -> Step:
     """Take an execution back. A bust of an unknown one is kept, and voids it on arrival."""
     voids = [
-        Booking(_VOID, fill, ledger_key(order.terms, fill))
-        for fill in ledger.live()
-        if fill.exec_id == m.exec_id
+        Booking(_VOID, fill, ledger_key(order.terms, fill)) for fill in ledger.named(m.exec_id)
     ]
     if m.exec_id not in ledger:
         voids.append(_early_void(order, m.exec_id, m.ts))
@@ -239,7 +237,7 @@ def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
     """
     if not _is_bookable(m):
         return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
-    old = next((fill for fill in ledger.live() if fill.exec_id == m.exec_id), None)
+    old = next(ledger.named(m.exec_id), None)
     in_place = m.new_exec_id == m.exec_id
     if old is None:
         if in_place and m.exec_id in ledger:
@@ -294,11 +292,9 @@ def _make_room(ledger: Ledger, bookings: list[Booking]) -> None:
     for one in bookings:
         left = left + _counts(one.fill) if one.kind is _BOOK else left - _counts(one.fill)
     by = bookings[-1].exec_id
-    for fill in ledger.live():
+    for fill in ledger.inferred():
         if left <= ZERO:
             return
-        if not fill.inferred:
-            continue
         bookings.append(Booking(_VOID, fill, fill.exec_id))
         rest = fill.last_qty - left
         left -= fill.last_qty

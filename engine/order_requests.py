@@ -63,6 +63,13 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
         return Step(order, refused=f"the order is {order.life.name} already")
     if any(out.req_id == m.req_id for out in order.requests):
         return Step(order)
+    kind = order.terms.order_type
+    for name, asked_px, held_px, has_one in (
+        ("price", m.price, order.price, kind.has_limit_price),
+        ("stop_px", m.stop_px, order.stop_px, kind.has_trigger),
+    ):  # no answer of a venue could ever show it
+        if asked_px is not None and held_px is None and not has_one:
+            return Step(order, refused=f"a {kind.value} order has no {name}")
     if any(out.unknown and not out.is_cancel for out in order.requests):
         return Step(order, refused="an earlier amend of this order is of unknown outcome")
     out = Outstanding(m.req_id, False, m.order_qty, m.price, m.stop_px, False, m.ts)

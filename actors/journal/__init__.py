@@ -22,6 +22,7 @@ from .port import (
     Statistics,
     VenueIdRow,
 )
+from .removal import Gap, Pruned
 from .schema import SYNCHRONOUS, Durability
 from .sqlite import SqliteJournal
 
@@ -33,8 +34,10 @@ __all__ = [
     "FactRow",
     "FillKey",
     "FillRow",
+    "Gap",
     "Journal",
     "MemoryJournal",
+    "Pruned",
     "SqliteJournal",
     "Statistics",
     "VenueIdRow",

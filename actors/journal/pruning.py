@@ -7,6 +7,7 @@ at everything that is left once more.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from .removal import INTRODUCTIONS, Gap, Pruned, merged, pack
@@ -14,12 +15,19 @@ from .schema import closed_check
 
 __all__ = ["prune_piece", "vacuum"]
 
-_LOOK: Final = """SELECT f.seq, f.ts, f.kind, length(f.body), f.checksum, c.rowid, c.seq,
-    c.closed_ts FROM facts f LEFT JOIN closed c ON c.client_order_id = f.entity
-    WHERE f.seq > ? AND f.seq <= ? ORDER BY f.seq LIMIT ?"""
-_TOMBSTONE: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state,
-    cum_qty, closed_ts, body FROM closed WHERE rowid = ?"""
+#: How many are asked for with one statement: each number of marks is a text to be compiled.
+_CHUNK: Final = 64
+_MARKS: Final = ",".join("?" * _CHUNK)
+
+_LOOK: Final = """SELECT seq, ts, entity, kind, length(body), checksum FROM facts
+    WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"""
+_CLOSED: Final = f"""SELECT client_order_id, rowid FROM closed
+    WHERE client_order_id IN ({_MARKS}) AND seq <= ? AND closed_ts < ?"""  # noqa: S608  # of marks
+_TOMBSTONES: Final = f"""SELECT client_order_id, intent_id, venue, account, instrument, state,
+    cum_qty, closed_ts, body, rowid FROM closed WHERE rowid IN ({_MARKS})"""  # noqa: S608  # as above
+_PACKED: Final = "UPDATE closed SET body = ?, checksum = ? WHERE rowid = ?"
 _META: Final = "INSERT OR REPLACE INTO meta VALUES (?, ?), (?, ?), (?, ?)"
+_FOREVER: Final = 2**63 - 1
 
 
 class _Found(NamedTuple):
@@ -51,14 +59,14 @@ def prune_piece(
     up_to = min(up_to, end[0] - 1)
     if dry_run:
         found = _look(db, after, up_to, before_ts, rows)
-        saved = sum(_pack(db, rowid, dry_run=True) for rowid in found.tombstones)
+        saved = _pack(db, found.tombstones, dry_run=True)
         return found.pruned._replace(packed_bytes=saved)
     db.execute("BEGIN IMMEDIATE")
     found = _look(db, after, up_to, before_ts, rows)
     saved = 0
     if found.gone:
         _remove(db, found.gone, rows)
-        saved = sum(_pack(db, rowid, dry_run=False) for rowid in found.tombstones)
+        saved = _pack(db, found.tombstones, dry_run=False)
         (passed,) = db.execute("SELECT max(last) FROM removed").fetchone()
         head = ("removable_to", passed, "head_seq", end[0], "head_check", end[1])
         db.execute(_META, head)
@@ -70,28 +78,36 @@ def _look(
     db: sqlite3.Connection, after: int, up_to: int, before_ts: int | None, rows: int
 ) -> _Found:
     """Say which of the next records may go."""
+    looked_at = db.execute(_LOOK, (after, up_to, rows)).fetchall()
+    old: dict[object, int] = {}
+    bounds = up_to, _FOREVER if before_ts is None else before_ts
+    for chunk in _chunks(list(dict.fromkeys(row[2] for row in looked_at))):
+        old.update(db.execute(_CLOSED, (*chunk, *bounds)).fetchall())
     gone: list[Gap] = []
     tombstones: list[int] = []
     body_bytes = kept = 0
-    seq = after
-    is_young = before_ts is not None  # all of them: behind it there is nothing old enough
-    found = db.execute(_LOOK, (after, up_to, rows)).fetchall()
-    for seq, ts, kind, size, check, rowid, closed_seq, closed_ts in found:
+    is_young = before_ts is not None  # all of them: then there is nothing old enough behind
+    for seq, ts, entity, kind, size, check in looked_at:
         is_young = is_young and ts >= before_ts
-        if (
-            closed_seq is None
-            or closed_seq > up_to
-            or (before_ts is not None and closed_ts >= before_ts)
-        ):
+        rowid = old.get(entity)
+        if rowid is None:
             kept += 1
             continue
         gone.append(Gap(seq, seq, check))
         body_bytes += size or 0
         if kind in INTRODUCTIONS:
             tombstones.append(rowid)
-    is_last = len(found) < rows or is_young
-    pruned = Pruned(seq, len(gone), body_bytes, kept, len(tombstones), 0, is_last)
+    reached = looked_at[-1][0] if looked_at else after
+    is_last = len(looked_at) < rows or is_young
+    pruned = Pruned(reached, len(gone), body_bytes, kept, len(tombstones), 0, is_last)
     return _Found(gone, tombstones, pruned)
+
+
+def _chunks(values: list[object]) -> Iterator[list[object]]:
+    """As many values as a statement has marks; the last ones are filled up with one of them."""
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        yield chunk + chunk[:1] * (_CHUNK - len(chunk))
 
 
 def _remove(db: sqlite3.Connection, gone: list[Gap], rows: int) -> None:
@@ -115,16 +131,18 @@ def _remove(db: sqlite3.Connection, gone: list[Gap], rows: int) -> None:
     )
 
 
-def _pack(db: sqlite3.Connection, rowid: int, *, dry_run: bool) -> int:
-    """Pack one tombstone; how many bytes shorter it is for it."""
-    row = db.execute(_TOMBSTONE, (rowid,)).fetchone()
-    packed = pack(row[8])
-    saved = len(row[8]) - len(packed)
-    if saved and not dry_run:
-        check = closed_check((*row[:8], packed))
-        db.execute(
-            "UPDATE closed SET body = ?, checksum = ? WHERE rowid = ?", (packed, check, rowid)
-        )
+def _pack(db: sqlite3.Connection, rowids: list[int], *, dry_run: bool) -> int:
+    """Pack tombstones; how many bytes shorter they are for it."""
+    saved = 0
+    for chunk in _chunks(list(dict.fromkeys(rowids))):
+        cells: list[tuple[bytes, int, int]] = []
+        for row in db.execute(_TOMBSTONES, chunk).fetchall():
+            packed = pack(row[8])
+            if packed is not row[8]:
+                saved += len(row[8]) - len(packed)
+                cells.append((packed, closed_check((*row[:8], packed)), row[9]))
+        if not dry_run:
+            db.executemany(_PACKED, cells)
     return saved
 
 

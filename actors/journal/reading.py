@@ -250,7 +250,7 @@ class Reader:
                     agrees = False
                 if not agrees:
                     gap = gap_before(row)
-                    if gap is not None and gap.first <= after + 1 and after < gap.last:
+                    if gap is not None and gap.first <= after + 1 and after <= gap.last:
                         previous, after = gap.check, gap.last
                     for defect in verify_chain((record,), previous, after, self.removable_to):
                         yield found, rows

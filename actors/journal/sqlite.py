@@ -293,7 +293,7 @@ class SqliteJournal(Lookups):
             if db is None:
                 raise JournalUnavailable(f"{self.name} {self._why_not()}; nothing was removed")
             try:
-                if not dry_run:
+                if not dry_run and self._synchronous == SYNCHRONOUS["power"]:
                     db.execute("PRAGMA synchronous = NORMAL")  # its loss would lose nothing
                 end = self._seq, self._check
                 pruned = prune_piece(db, end, after, up_to, before_ts, rows, dry_run=dry_run)
@@ -304,7 +304,8 @@ class SqliteJournal(Lookups):
             finally:
                 if not dry_run:
                     self._roll_back()
-                    db.execute(f"PRAGMA synchronous = {self._synchronous}")
+                    if self._synchronous == SYNCHRONOUS["power"]:
+                        db.execute(f"PRAGMA synchronous = {self._synchronous}")
             if pruned.removed and not dry_run:
                 self._note_written(_PAGE * (8 + pruned.removed // 16 + pruned.orders // 2))
             return pruned

@@ -242,10 +242,14 @@ class Future(pykka.Future[T]):
             return
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
+        thread = threading.get_ident()
 
         def wake(_: Future[T]) -> None:
             try:
-                loop.call_soon_threadsafe(_set_waiter, waiter)
+                if threading.get_ident() == thread:  # nobody has to be woken
+                    _set_waiter(waiter)
+                else:
+                    loop.call_soon_threadsafe(_set_waiter, waiter)
             except RuntimeError:
                 if not loop.is_closed():
                     raise

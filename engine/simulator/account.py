@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..messages import Filled
+from ..messages import Filled, OrderReport
 from ..values import (
     CONTEXT,
     ONE,
@@ -110,6 +110,7 @@ class Account:
         "name",
         "open",
         "slots",
+        "voided",
     )
 
     def __init__(self, name: str, balances: dict[str, Decimal] | None) -> None:
@@ -124,6 +125,7 @@ class Account:
         self.closed: dict[str, SimOrder] = {}  # only where history is limited
         self.executions: list[Execution] = []
         self.executions_dropped_ts: int | None = None
+        self.voided: list[OrderReport] = []  # busts and corrections
 
     def slot(self, instrument: Instrument, slot: PositionSlot) -> Slot:
         """The position of ``slot``, made flat when it was never touched."""

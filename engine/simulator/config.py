@@ -152,6 +152,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, kw_only=True):
     child_on_trigger: bool = (
         False  # an elected order works under a new venue id; the old one still finds it
     )
+    restart_reuses_exec_ids: bool = False  # outside of what an engine can tell apart
     leverage: Decimal = ONE  # of contracts, where balances are tracked
     history_max: int | None = None  # closed orders kept; their executions go with them
 

@@ -42,10 +42,10 @@ from .account import Account
 from .book import Book, Levels, checked_levels
 from .config import ExchangeConfig
 from .floor import Floor
+from .incidents import Incidents
 from .matching import meet_print, meet_quotes, settle
 from .orders import Answer, Refusal, RefuseReason, SimOrder
 from .placing import amend, find, place
-from .views import Truth
 
 __all__ = ["Exchange", "Ticket"]
 
@@ -64,7 +64,7 @@ class Ticket(msgspec.Struct):
     answer: Answer | None = None
 
 
-class Exchange(Truth):
+class Exchange(Incidents):
     """See the module's text."""
 
     __slots__ = ("_due", "_due_limit", "_outbox", "_sequence")
@@ -136,49 +136,14 @@ class Exchange(Truth):
             self._reach(now_ns)
             return self._amend(account, request)
 
-    def cancel_all(self, account: str, now_ns: int, instrument: str | None = None) -> int:
-        """Cancel every open order (of one instrument); returns their number, reports by drain."""
-        floor = self._floor
-        with exact():
-            self._reach(now_ns)
-            chosen = [
-                order
-                for order in self._account(account).open.values()
-                if instrument is None or order.terms.instrument == instrument
-            ]
-            for order in chosen:
-                book = floor.books[order.terms.instrument]
-                floor.finish(order, book, VenueStatus.CANCELLED, "cancel_all")
-            self._publish()
-        return len(chosen)
+    def send(self, account: str, request: VenueRequest, now_ns: int, delay_ns: int = 0) -> Ticket:
+        """Send a request that takes effect after the latency, or at once when there is none.
 
-    def cancel_unasked(self, account: str, client_order_id: str, reason: str, now_ns: int) -> bool:
-        """The venue cancels an order by itself; False when it is not open."""
-        floor = self._floor
-        with exact():
-            self._reach(now_ns)
-            order = find(self._account(account), client_order_id, None)
-            if order is None or not order.is_open:
-                return False
-            book = floor.books[order.terms.instrument]
-            floor.finish(order, book, VenueStatus.CANCELLED, reason)
-            self._publish()
-        return True
-
-    def bust(self, symbol: str, exec_id: str, now_ns: int) -> int:
-        """Void an execution, on both sides when both were ours; returns how many sides it had."""
-        self._book(symbol)
-        with exact():
-            self._reach(now_ns)
-            sides = self._floor.bust(symbol, exec_id)
-            self._publish()
-        return sides
-
-    def send(self, account: str, request: VenueRequest, now_ns: int) -> Ticket:
-        """Send a request that takes effect after the latency, or at once when there is none."""
+        ``delay_ns`` is how long it is held up on the way, beyond that.
+        """
         now_ns = max(now_ns, self._floor.now)
         config = self.config
-        effective_ns = now_ns + config.latency_out_ns
+        effective_ns = now_ns + config.latency_out_ns + delay_ns
         ticket = Ticket(account, request, effective_ns, effective_ns + config.latency_in_ns)
         if effective_ns == now_ns:
             with exact():
@@ -276,12 +241,6 @@ class Exchange(Truth):
             self._publish()
 
     # --- inside ---
-
-    def _book(self, symbol: str) -> Book:
-        book = self._floor.books.get(symbol)
-        if book is None:
-            raise InvalidValue(f"no instrument {symbol!r} here; list it first")
-        return book
 
     def _reach(self, now_ns: int) -> None:
         """Move the clock, doing what is due on the way; the caller installed the context."""

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ..messages import Cancelled, Expired, Filled, OrderReport, Restated, TradeBusted, VenueStatus
+from ..errors import InvalidValue
+from ..messages import (
+    Cancelled,
+    Expired,
+    Filled,
+    OrderReport,
+    Restated,
+    TradeBusted,
+    TradeCorrected,
+    VenueStatus,
+)
 from ..values import ZERO, Liquidity, Side
 from .account import Account, Slot, fee_for, funds_for
 from .book import Book
@@ -24,7 +34,17 @@ CHILD_SUFFIX = "T"  # of the venue id under which an elected order works, where 
 class Floor:
     """Books, accounts and the reports not yet routed."""
 
-    __slots__ = ("accounts", "books", "config", "now", "out", "rank")
+    __slots__ = (
+        "_ids_from",
+        "accounts",
+        "books",
+        "config",
+        "now",
+        "out",
+        "rank",
+        "skew_ns",
+        "was_skewed",
+    )
 
     def __init__(self, config: ExchangeConfig) -> None:
         self.config = config
@@ -33,11 +53,34 @@ class Floor:
         self.out: list[tuple[SimOrder, OrderReport]] = []
         self.now = 0
         self.rank = 0
+        self.skew_ns = 0
+        self.was_skewed = False
+        self._ids_from = 0  # the rank that order id 0 would have
+
+    @property
+    def stamp(self) -> int:
+        """What its clock shows: the ``ts`` of what it states."""
+        return self.now + self.skew_ns
 
     def next_rank(self) -> int:
         """Draw a place at the end of time priority."""
         self.rank += 1
         return self.rank
+
+    def next_order_id(self) -> tuple[int, str]:
+        """A rank and the order id that goes with it; never the id of an open order."""
+        while True:
+            rank = self.next_rank()
+            order_id = str(rank - self._ids_from)
+            if not self._ids_from or not any(
+                order_id in account.by_venue and account.by_venue[order_id].is_open
+                for account in self.accounts.values()
+            ):
+                return rank, order_id
+
+    def reuse_order_ids(self) -> None:
+        """Number orders from 1 again."""
+        self._ids_from = self.rank
 
     def account_of(self, order: SimOrder) -> Account:
         """The owner of ``order``."""
@@ -81,7 +124,7 @@ class Floor:
         order.leaves_qty -= qty
         report = Filled(
             terms.client_order_id,
-            self.now,
+            self.stamp,
             exec_id,
             qty,
             px,
@@ -123,12 +166,17 @@ class Floor:
         terms = order.terms
         if status is VenueStatus.CANCELLED:
             report: OrderReport = Cancelled(
-                terms.client_order_id, self.now, req_id, reason, order.cum_qty, order.venue_order_id
+                terms.client_order_id,
+                self.stamp,
+                req_id,
+                reason,
+                order.cum_qty,
+                order.venue_order_id,
             )
             self.out.append((order, report))
         elif status is VenueStatus.EXPIRED:
             report = Expired(
-                terms.client_order_id, self.now, reason, order.cum_qty, order.venue_order_id
+                terms.client_order_id, self.stamp, reason, order.cum_qty, order.venue_order_id
             )
             self.out.append((order, report))
         if self.config.history_max is not None:
@@ -159,7 +207,7 @@ class Floor:
             return
         order.leaves_qty = leaves_qty
         order.order_qty = order.cum_qty + leaves_qty
-        report = Restated(order.terms.client_order_id, self.now, order.order_qty, "reduce_only")
+        report = Restated(order.terms.client_order_id, self.stamp, order.order_qty, "reduce_only")
         self.out.append((order, report))
         if order.locked_currency:
             self.relock(order, book)
@@ -179,28 +227,75 @@ class Floor:
         and balances move back at the price of the fill, and the fee is returned.
         """
         book, sides = self.books[symbol], 0
-        for account in self.accounts.values():
-            void = [
-                entry
-                for entry in account.executions
-                if entry[2].exec_id == exec_id and entry[1].terms.instrument == symbol
-            ]
-            for entry in void:
-                sides += 1
-                account.executions.remove(entry)
-                _, order, fill = entry
-                order.cum_qty -= fill.last_qty
-                if order.is_open:
-                    order.leaves_qty += fill.last_qty
-                elif order.status is VenueStatus.FILLED:
-                    order.status = VenueStatus.CANCELLED
-                slot = self.slot_of(order, book)
-                account.unbook(slot, order.terms.side, fill)
-                client_order_id, venue_order_id = order.terms.client_order_id, order.venue_order_id
-                report = TradeBusted(client_order_id, self.now, exec_id, venue_order_id)
-                self.out.append((order, report))
-                self.shrink_reducers(slot, book)
+        for account, order, fill in self._take_out(symbol, exec_id):
+            sides += 1
+            self._give_back(order, fill.last_qty)
+            slot = self.slot_of(order, book)
+            account.unbook(slot, order.terms.side, fill)
+            client_order_id, venue_order_id = order.terms.client_order_id, order.venue_order_id
+            self._void(order, TradeBusted(client_order_id, self.stamp, exec_id, venue_order_id))
+            self.shrink_reducers(slot, book)
         return sides
+
+    def correct(self, symbol: str, exec_id: str, px: Decimal, qty: Decimal) -> int:
+        """Replace an execution on every side it has here; returns the number of sides.
+
+        What it no longer covers is given back as by :meth:`bust`.
+        """
+        book, sides, new_id = self.books[symbol], 0, ""
+        found = self._take_out(symbol, exec_id, qty, px)
+        for account, order, fill in found:
+            sides += 1
+            new_id = new_id or book.next_exec_id()
+            self._give_back(order, fill.last_qty - qty)
+            terms, slot, venue_id = order.terms, self.slot_of(order, book), order.venue_order_id
+            account.unbook(slot, terms.side, fill)
+            liquidity = fill.liquidity or Liquidity.MAKER
+            value = book.instrument.notional(qty, px)
+            fee, currency = fee_for(
+                self.config.fees, book.instrument, terms.side, qty, value, liquidity
+            )
+            account.book(slot, terms.side, qty, value, fee, currency)
+            cid, stamp = terms.client_order_id, self.stamp
+            listed = Filled(
+                cid, stamp, new_id, qty, px, fee, currency, liquidity, venue_id, order.cum_qty,
+                exec_id,
+            )  # fmt: skip
+            account.executions.append((self.now, order, listed))
+            told = TradeCorrected(cid, stamp, exec_id, new_id, qty, px, fee, currency, venue_id)
+            self._void(order, told)
+            self.shrink_reducers(slot, book)
+        return sides
+
+    def _take_out(
+        self, symbol: str, exec_id: str, qty: Decimal = ZERO, px: Decimal = ZERO
+    ) -> list[tuple[Account, SimOrder, Filled]]:
+        """Take an execution out of the lists of every account; ``qty`` and ``px`` replace it."""
+        found: list[tuple[Account, SimOrder, Filled]] = []
+        for account in self.accounts.values():
+            for entry in account.executions:
+                _, order, fill = entry
+                if fill.exec_id == exec_id and order.terms.instrument == symbol:
+                    if not (qty.is_finite() and px.is_finite() and ZERO <= qty <= fill.last_qty):
+                        raise InvalidValue(
+                            f"{symbol} {exec_id}: {fill.last_qty} cannot become {qty} at {px}"
+                        )
+                    found.append((account, order, fill))
+        for account, _, fill in found:
+            account.executions = [entry for entry in account.executions if entry[2] is not fill]
+        return found
+
+    def _give_back(self, order: SimOrder, qty: Decimal) -> None:
+        """Undo a fill's ``qty``: an open order gets it back, a filled one ends short of it."""
+        order.cum_qty -= qty
+        if order.is_open:
+            order.leaves_qty += qty
+        elif qty and order.status is VenueStatus.FILLED:
+            order.status = VenueStatus.CANCELLED
+
+    def _void(self, order: SimOrder, report: TradeBusted | TradeCorrected) -> None:
+        self.out.append((order, report))
+        self.account_of(order).voided.append(report)
 
     def _is_over(self, order: SimOrder, slot: Slot) -> bool:
         if order.is_idle and not self.config.checks_idle_triggers:

@@ -229,7 +229,7 @@ def elect(floor: Floor, order: SimOrder, book: Book) -> None:
         if slot.reducers.pop(parent, None) is not None:
             slot.reducers[child] = order
         order.venue_order_id = child
-    report = Triggered(order.terms.client_order_id, floor.now, order.venue_order_id)
+    report = Triggered(order.terms.client_order_id, floor.stamp, order.venue_order_id)
     floor.out.append((order, report))
     if order.reduces:
         closable = floor.slot_of(order, book).closable(order.terms.side)

@@ -79,9 +79,9 @@ def place(floor: Floor, terms: SubmitOrder, account: Account) -> SimOrder | Refu
         return refusal
     _admit(floor, order, account, book)
     client_order_id, venue_order_id = terms.client_order_id, order.venue_order_id
-    floor.out.append((order, Accepted(client_order_id, floor.now, venue_order_id)))
+    floor.out.append((order, Accepted(client_order_id, floor.stamp, venue_order_id)))
     if order.leaves_qty != asked:
-        restated = Restated(client_order_id, floor.now, order.leaves_qty, "reduce_only")
+        restated = Restated(client_order_id, floor.stamp, order.leaves_qty, "reduce_only")
         floor.out.append((order, restated))
     if not is_trigger:
         work(floor, order, book)
@@ -104,11 +104,11 @@ def _new_order(floor: Floor, terms: SubmitOrder) -> SimOrder | Refusal:
         expire_ns = floor.config.calendar.end_after(floor.now)
         if expire_ns is None:
             return Refusal(RefuseReason.EXPIRY, f"no session is known after {floor.now}")
-    rank = floor.next_rank()
+    rank, venue_order_id = floor.next_order_id()
     qty = terms.order_qty
     return SimOrder(
         terms,
-        str(rank),
+        venue_order_id,
         rank,
         floor.now,
         qty,
@@ -165,7 +165,7 @@ def _place_cash(
             qty + lot
         )  # never reached: the book ends first, and the rest is cancelled
     _admit(floor, order, account, book)
-    accepted = Accepted(terms.client_order_id, floor.now, order.venue_order_id, order.order_qty)
+    accepted = Accepted(terms.client_order_id, floor.stamp, order.venue_order_id, order.order_qty)
     floor.out.append((order, accepted))
     work(floor, order, book)
     if book.prices_moved:
@@ -327,7 +327,7 @@ def _apply_amend(
 def _report_replaced(floor: Floor, order: SimOrder, request: Amend, qty: Decimal | None) -> None:
     report = Replaced(
         order.terms.client_order_id,
-        floor.now,
+        floor.stamp,
         request.req_id,
         qty,
         request.price,

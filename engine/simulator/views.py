@@ -69,24 +69,24 @@ class Truth:
     ) -> OrderSnapshot | None:
         """One order, open or closed, by client id or else by venue id."""
         found = find(self._account(account), client_order_id, venue_order_id)
-        return None if found is None else snapshot(found, self._floor.now, sent_ts, Source.QUERY)
+        return None if found is None else snapshot(found, self._floor.stamp, sent_ts, Source.QUERY)
 
-    def orders(self, account: str) -> tuple[tuple[SubmitOrder, OrderSnapshot], ...]:
-        """Every order in memory, open or closed, in order of their venue ids: the terms it was
-        placed with, and how it stands.
+    def placed(self, account: str) -> tuple[tuple[SubmitOrder, OrderSnapshot], ...]:
+        """Every order in memory, open or closed: the terms it was placed with, and how it stands.
+
+        Each once, also of several with one client id or one venue id.
         """
-        now = self._floor.now
+        owner, stamp = self._account(account), self._floor.stamp
+        known = dict.fromkeys([*owner.by_client.values(), *owner.by_venue.values()])
         return tuple(
-            (order.terms, snapshot(order, now, now, Source.QUERY))
-            for venue_order_id, order in self._account(account).by_venue.items()
-            if venue_order_id == order.venue_order_id  # a child is known by its parent's id too
+            (order.terms, snapshot(order, stamp, stamp, Source.QUERY)) for order in known
         )
 
     def open_orders(self, account: str, sent_ts: int) -> tuple[OrderSnapshot, ...]:
         """Every open order, oldest first; idle triggers only where the capabilities say so."""
         shows_idle = self.config.capabilities.lists_trigger_orders
         return tuple(
-            snapshot(order, self._floor.now, sent_ts, Source.LIST)
+            snapshot(order, self._floor.stamp, sent_ts, Source.LIST)
             for order in self._account(account).open.values()
             if shows_idle or not order.is_idle
         )
@@ -94,10 +94,23 @@ class Truth:
     def executions(self, account: str, since_ts: int) -> tuple[tuple[Filled, ...], bool]:
         """Executions at or after ``since_ts``, and whether history still holds them all."""
         owner = self._account(account)
-        first = bisect_left(owner.executions, since_ts, key=lambda entry: entry[0])
-        found = tuple(_listed(order, fill) for _, order, fill in owner.executions[first:])
+        if self._floor.was_skewed:  # its own stamps are all it can compare with, in no order
+            entries = [entry for entry in owner.executions if entry[2].ts >= since_ts]
+        else:
+            first = bisect_left(owner.executions, since_ts, key=lambda entry: entry[0])
+            entries = owner.executions[first:]
+        found = tuple(_listed(order, fill) for _, order, fill in entries)
         dropped = owner.executions_dropped_ts
         return found, dropped is None or since_ts > dropped
+
+    def executed_by(self, account: str, ts: int) -> dict[tuple[str, str], None]:
+        """(instrument, execution id) of every execution that stands and had happened by ``ts``."""
+        entries = self._account(account).executions
+        return {
+            (order.terms.instrument, fill.exec_id): None
+            for at_ns, order, fill in entries
+            if at_ns <= ts
+        }
 
     def positions(self, account: str) -> tuple[PositionView, ...]:
         """Every slot that is not flat, or that ever realised something."""
@@ -146,6 +159,7 @@ def _listed(order: SimOrder, fill: Filled) -> Filled:
         fill.liquidity,
         fill.venue_order_id,
         fill.cum_qty,
+        fill.revises,
         instrument=order.terms.instrument,
         side=order.terms.side,
         source=Source.LIST,

@@ -148,28 +148,22 @@ class Twin:
             self._void(order, fact.exec_id)
         elif isinstance(fact, TradeCorrected):
             self._corrected(entity, order, fact)
-        elif isinstance(fact, SettleOrder):
-            order.ends[fact.state.value] = None
-        elif isinstance(fact, Withdrawn):
-            order.ends["EXPIRED" if fact.expired else "CANCELLED"] = None
-        elif isinstance(fact, DoneForDay):
-            if fact.final:
-                order.ends["EXPIRED"] = None
-        elif isinstance(fact, OrderSnapshot):
-            if fact.status in _STATUS_ENDS:
-                order.ends[fact.status.value] = None
         elif isinstance(fact, Restated):
             self.unmodelled += fact.ratio is not None
-        elif type(fact) in _ENDS:
-            order.ends[_ENDS[type(fact)]] = None
+        else:
+            word = _end_of(fact)
+            if word:
+                order.ends[word] = None
 
     def _filled(self, entity: str, fact: Filled) -> None:
         order = self.orders.get(entity)
         if order is None:
             order = self.orders[entity] = TwinOrder(_unknown(fact))
-        if fact.feeds is not Feeds.BOTH or fact.inferred or fact.revises is not None:
+        if fact.feeds is not Feeds.BOTH or fact.inferred:
             self.unmodelled += 1
             return
+        if fact.revises is not None and _is_possible(fact.last_qty, fact.last_px, fact.fee):
+            self._void(order, fact.revises)
         known = order.trades.get(fact.exec_id)
         if known is not None:
             if known.fee is None and fact.fee is not None:
@@ -250,11 +244,22 @@ class Twin:
         return found
 
 
+def _end_of(fact: Message) -> str:
+    """The end that a fact speaks of; "" for none."""
+    if isinstance(fact, SettleOrder):
+        return fact.state.value
+    if isinstance(fact, Withdrawn):
+        return "EXPIRED" if fact.expired else "CANCELLED"
+    if isinstance(fact, DoneForDay):
+        return "EXPIRED" if fact.final else ""
+    if isinstance(fact, OrderSnapshot):
+        return fact.status.value if fact.status in _STATUS_ENDS else ""
+    return _ENDS.get(type(fact), "")
+
+
 def _is_possible(qty: Decimal, px: Decimal, fee: Decimal | None) -> bool:
     """Whether a trade of such numbers can be booked at all."""
-    return (
-        qty.is_finite() and px.is_finite() and qty > ZERO and (fee is None or fee.is_finite())
-    )
+    return qty.is_finite() and px.is_finite() and qty > ZERO and (fee is None or fee.is_finite())
 
 
 def _unknown(fill: Filled) -> SubmitOrder:

@@ -21,7 +21,7 @@ from engine.fold import Books, digest, tombstone
 from engine.journal import decode_record
 from engine.values import OrderState, Side, exact
 
-from .venues import HANG, SECOND, ScriptedVenue, System, btc, order, simulated
+from .venues import EPOCH_NS, HANG, SECOND, ScriptedVenue, System, btc, order, simulated
 
 D = Decimal
 
@@ -277,6 +277,18 @@ def test_ids_never_come_again(tmp_path: Path) -> None:
         start = later(system)
         system.stop(open_orders="cancel")
     assert 15 == len(set(seen))
+
+
+def test_ids_never_come_again_however_fast_lives_follow_each_other() -> None:
+    """A life that draws many numbers in no time, dies and is followed at once gives none twice."""
+    journal, venue, seen = MemoryJournal(), ScriptedVenue(), []
+    start = EPOCH_NS + 3600 * SECOND
+    for life in range(4):
+        system = simulated(venue, journal=journal, start_ns=start, ready=False)
+        seen += [system.submit(order(intent_id=f"{life}-{n}")).client_order_id for n in range(50)]
+        system.sim.run_ready()
+        start = system.sim.time_ns()  # no time at all passes
+    assert 200 == len(set(seen)) == len(folded(journal).orders)
 
 
 def test_several_lives_over_one_memory_journal_agree_with_the_fold() -> None:

@@ -17,7 +17,9 @@ from engine.fold import Books, digest, revive, tombstone
 from engine.messages import (
     Accepted,
     AdoptOrder,
+    AmendOrder,
     Cancelled,
+    CancelRefused,
     CorrectPosition,
     DefineInstrument,
     Denied,
@@ -28,6 +30,7 @@ from engine.messages import (
     Message,
     OutcomeUnknown,
     Rejected,
+    ReplaceRefused,
     Restated,
     ReviveOrder,
     SetBaseline,
@@ -214,6 +217,16 @@ def test_what_we_say_of_an_order_that_waits_is_folded_as_it_was_meant(
 ) -> None:
     """Our own words come before it left; the fold does not take them for a venue's."""
     assert state is fold(ours).orders[CID].state
+
+
+@pytest.mark.parametrize("refused", [ReplaceRefused, CancelRefused])
+def test_a_request_that_was_overtaken_says_nothing_about_the_placement(
+    refused: type[ReplaceRefused | CancelRefused],
+) -> None:
+    """An amend whose place a newer one took, before either left: the order may still lapse."""
+    asked = AmendOrder(CID, "r", 2, D(7))
+    books = fold(asked, refused(CID, 3, "r"), Withdrawn(CID, 4, reason="not_sent", expired=True))
+    assert (OrderState.EXPIRED, 0) == (books.orders[CID].state, books.quarantined)
 
 
 def test_a_revived_order_is_taken_from_its_tombstone_once() -> None:

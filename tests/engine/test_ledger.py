@@ -81,6 +81,10 @@ class Twin:
         )  # fmt: skip
         for fill in live:
             assert isinstance(fill.last_qty, Decimal)
+        assert [fill for fill in live if fill.inferred] == list(ledger.inferred())
+        for exec_id in _IDS:
+            same = [fill for fill in live if fill.exec_id == exec_id]
+            assert same == list(ledger.named(exec_id))
         for key in (*self.fills, "never", "never|LEG|BUY"):
             known = self.fills.get(key)
             assert (key in self.fills, known) == (key in ledger, ledger.get(key))
@@ -116,7 +120,7 @@ def test_a_ledger_is_a_dict_of_messages_whatever_its_form(
             ledger.undo(bookings_, before)
             twin.fills = order
         if packs:
-            ledger.pack(bookings_, body)
+            ledger.pack(bookings_, fact, body)
         twin.assert_is(ledger)
     assert any(fill.inferred for fill in ledger.live()) <= ledger.has_inferred
 
@@ -132,7 +136,7 @@ def test_a_tombstone_has_the_bytes_that_encoding_it_would_give(
         body = encode(fact) if fact is not None else b""
         ledger.apply(bookings_, fact, body)
         if packs:
-            ledger.pack(bookings_, body)
+            ledger.pack(bookings_, fact, body)
     stone = Tombstone(order, tuple(ledger.live()), tuple(sorted(ledger.void_ids())))
     written = tombstone(order, ledger)
     assert msgspec.json.encode(stone) == written
@@ -152,7 +156,7 @@ def test_what_a_failed_step_booked_is_not_packed_back_into_life() -> None:
     body = encode(second)
     ledger.apply(again, second, body)
     ledger.undo(again, before)
-    ledger.pack(again, body)
+    ledger.pack(again, second, body)
     assert [PLAIN] == list(ledger.live())
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.journal import Batch, DuplicateExecution, Journal, MemoryJournal, open_journal
+from actors.journal import (
+    Batch,
+    DuplicateExecution,
+    Journal,
+    MemoryJournal,
+    Pruned,
+    open_journal,
+)
 from engine.errors import InvalidValue, JournalUnavailable
 from engine.journal import decode_record, encode, genesis, verify_chain
 from engine.messages import CancelOrder
@@ -235,6 +242,153 @@ def test_records_are_marked_where_their_order_is_closed(journal: Journal) -> Non
     found = [(record.seq, is_closed) for record, is_closed in journal.records_marked()]
     assert [(1, False), (2, True), (3, True), (4, False), (5, False), (6, True)] == found
     assert found[4:] == [(r.seq, is_closed) for r, is_closed in journal.records_marked(after=4)]
+
+
+def closed_facts(journal: Journal, count: int, kept: tuple[int, ...] = ()) -> None:
+    """``count`` facts, each of its own order; all orders closed but for those ``kept`` open.
+
+    One more fact of an open order, and a checkpoint.
+    """
+    made = batch(1, count)
+    made.closed += [closed_row(n, body=stone(n)) for n in range(1, count + 1) if n not in kept]
+    journal.append(made)
+    made = batch(count + 1, 1)
+    made.checkpoints["key"] = b"body"
+    journal.append(made)
+
+
+def stone(number: int) -> bytes:
+    """As much like a tombstone as the journal cares about."""
+    return b'{"order":{"terms":{"client_order_id":"%d"},"link":"FREE","requests":[]}}' % number
+
+
+def pruned(journal: Journal, up_to: int, before_ts: int | None = None, rows: int = 3) -> Pruned:
+    """Prune in small pieces until nothing is left to do."""
+    total = Pruned(0, 0, 0, 0, 0, 0, is_last=False)
+    while not total.is_last:
+        total = total.then(journal.prune(total.reached, up_to, before_ts, rows))
+    return total
+
+
+def gaps(journal: Journal) -> list[tuple[int, int]]:
+    return [(gap.first, gap.last) for gap in journal.removed()]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 100])
+def test_facts_of_closed_orders_go_and_the_rest_is_proven(journal: Journal, rows: int) -> None:
+    """What is left is read as before, each record proven over the gaps that tell what went."""
+    closed_facts(journal, 30, kept=(4, 5, 11, 29))
+    every = {record.seq: record for record in journal.records()}
+    found = pruned(journal, 30, rows=rows)
+    assert (26, 30, 4) == (found.removed, found.reached, found.kept)
+    left = [4, 5, 11, 29, 31]
+    assert sum(len(every[n].body) for n in range(1, 31) if n not in left) == found.body_bytes
+    assert [every[n] for n in left] == list(journal.records())
+    assert [(1, 3), (6, 10), (12, 28), (30, 30)] == gaps(journal)
+    assert [every[n] for n in (11, 29)] == list(journal.records(after=7, limit=2))
+    assert [every[29]] == list(journal.records(entity=cid(29)))
+    marked = [(record.seq, closed) for record, closed in journal.records_marked(after=20)]
+    assert [(29, False), (31, False)] == marked
+    assert [] == journal.verify()
+    assert (31, {"key": (31, b"body")}) == (journal.last_seq, journal.checkpoints())
+    assert 32 == journal.append(batch(32, 1))
+    assert [31, 32] == [record.seq for record in journal.records(after=30)]
+    assert [] == journal.verify()
+
+
+def test_what_went_is_remembered_by_its_keys(journal: Journal) -> None:
+    """Tombstones, ids and execution keys are as they were: nothing is taken for something new."""
+    made = batch(1, 12, fills=True)
+    made.closed += [closed_row(n, body=stone(n)) for n in range(1, 13)]
+    made.venue_ids += [("KUCOIN", "main", f"v{n}", cid(n)) for n in range(1, 13)]
+    journal.append(made)
+    journal.append(batch(13, 1))
+    stones = list(journal.closed_orders())
+    pruned(journal, 12)
+    assert [13] == [record.seq for record in journal.records()]
+    assert stones == list(journal.closed_orders())
+    assert stone(3) == journal.closed_order(cid(3)) == journal.closed_by_intent("intent-3")
+    assert stone(3) == journal.closed_by_venue_id("KUCOIN", "main", "v3")
+    assert cid(3) == journal.has_fill(*fill_row(3)[:5])
+    assert [fill_row(3)[:5]] == journal.fills_of(cid(3))
+    with pytest.raises(DuplicateExecution):
+        journal.append(batch(3, 1, fills=True))
+
+
+def test_only_what_closed_long_enough_ago_goes(journal: Journal) -> None:
+    """By the record its closed row was written with, and by the time it changed last."""
+    for number in range(1, 9):
+        made = batch(number, 1)
+        made.closed.append(closed_row(number, body=stone(number)))
+        journal.append(made)
+    pruned(journal, 6, TS + 4)
+    assert [4, 5, 6, 7, 8] == [record.seq for record in journal.records()]
+    late = batch(1, 1)
+    late.closed.append(closed_row(5, body=b"{}"))  # it was revived, and closed again
+    journal.append(late)
+    pruned(journal, 8)
+    assert [5, 9] == [record.seq for record in journal.records()]
+    journal.append(batch(20, 1))
+    pruned(journal, 9)
+    assert [10] == [record.seq for record in journal.records()]
+
+
+def test_the_last_record_never_goes(journal: Journal) -> None:
+    """It says where the numbers go on; and what closed with it stays whole, whatever is asked."""
+    made = batch(1, 5)
+    made.closed += [closed_row(n, body=stone(n)) for n in range(1, 6)]
+    journal.append(made)
+    assert 0 == pruned(journal, 99).removed
+    assert (5, 5) == (journal.last_seq, len(list(journal.records())))
+    journal.append(batch(6, 1))
+    assert 5 == pruned(journal, 99).removed
+    assert (6, [6]) == (journal.last_seq, [record.seq for record in journal.records()])
+
+
+def test_gaps_side_by_side_become_one(journal: Journal) -> None:
+    """A record that was left goes later, and joins the gaps before and behind it."""
+    closed_facts(journal, 20, kept=(7, 8, 15))
+    pruned(journal, 20)
+    assert [(1, 6), (9, 14), (16, 20)] == gaps(journal)
+    made = batch(22, 1)
+    made.closed += [closed_row(n, body=stone(n)) for n in (7, 15)]
+    journal.append(made)
+    journal.append(batch(23, 1))
+    pruned(journal, 22)
+    assert [(1, 7), (9, 20)] == gaps(journal)
+    assert [8, 21, 22, 23] == [record.seq for record in journal.records()]
+    assert [] == journal.verify()
+
+
+def test_a_dry_run_counts_and_changes_nothing(journal: Journal) -> None:
+    """It says what would go."""
+    closed_facts(journal, 10, kept=(2,))
+    before = list(journal.records())
+    would = journal.prune(0, 10, dry_run=True)
+    assert before == list(journal.records())
+    assert [] == journal.removed()
+    assert 9 == would.removed
+    assert would == journal.prune(0, 10)
+
+
+def test_a_reader_in_the_middle_is_not_disturbed(journal: Journal) -> None:
+    """Records that go while somebody reads are read or left out, and nothing is called damage."""
+    closed_facts(journal, 5000, kept=(1, 2500, 4000))
+    reading = journal.records()
+    first = next(reading)
+    pruned(journal, 5000, rows=500)
+    rest = [record.seq for record in reading]
+    assert 1 == first.seq
+    assert {2500, 4000, 5001} <= set(rest)
+    assert sorted(rest) == rest
+
+
+def test_a_journal_that_cannot_be_written_is_not_pruned(journal: Journal) -> None:
+    """Closed, it refuses, and says what was not done."""
+    closed_facts(journal, 5)
+    journal.close()
+    with pytest.raises(JournalUnavailable, match="nothing was removed"):
+        journal.prune(0, 5)
 
 
 def test_checkpoints_are_stamped_replaced_and_removed(journal: Journal) -> None:

@@ -213,8 +213,8 @@ def test_await_does_not_block_the_loop() -> None:
     assert ["waits", "others run", "has it"] == asyncio.run(main())
 
 
-def test_a_loop_that_is_gone_does_not_hurt_the_setter() -> None:
-    """Setting a future whose awaiting loop was closed raises nothing; cancelled waits are gone."""
+def test_a_wait_that_ends_early_is_forgotten() -> None:
+    """A wait that ran out of time leaves nothing behind at the future."""
     future = _future()
 
     async def give_up() -> None:
@@ -223,16 +223,30 @@ def test_a_loop_that_is_gone_does_not_hurt_the_setter() -> None:
 
     asyncio.run(give_up())
     assert not future._callbacks
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_wait_left_behind_in_a_closed_loop_does_not_hurt_the_setter(elsewhere: bool) -> None:
+    """Whether the setter is another thread or the one that the loop ran on."""
+    future = _future()
     left: list[Any] = []
 
     async def leave() -> None:
-        waiter = future._wait_done()
-        left.append((waiter, next(waiter)))
+        waiting = future._wait_done()
+        waiter = next(waiting)
+        waiter.add_done_callback(left.append)  # as a task does
+        left.append(waiting)
 
     asyncio.run(leave())
-    future.set(1)
+    if elsewhere:
+        setter = threading.Thread(target=future.set, args=(1,))
+        setter.start()
+        setter.join()
+    else:
+        future.set(1)
     assert 1 == future.get()
-    left[0][0].close()
+    (waiting,) = left
+    waiting.close()
 
 
 def test_await_in_the_simulation() -> None:

@@ -1,0 +1,72 @@
+"""The parts of a simulated system that differ from a real one: what keeps time, what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from engine.simulator import Exchange
+
+from ..journal import FactRow
+from ..runtime import SimulatedDispatcher
+from ..system import ExecutionSystem
+from ..venues.paper_market import PaperMarket, sleep_until
+
+__all__ = ["KitExchange", "TimedMarket", "WatchedSystem"]
+
+
+class TimedMarket(PaperMarket):
+    """A paper market that keeps the time by itself: what is due happens when it is due."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self._dispatcher: SimulatedDispatcher | None = None
+        self._wakes_ns: int | None = None
+
+    def wakes_on(self, dispatcher: SimulatedDispatcher | None) -> None:
+        """Keep the time on this clock from now on, or not at all: the host lets it pass."""
+        self._dispatcher, self._wakes_ns = dispatcher, None
+
+    def flush(self, now_ns: int) -> None:
+        """Push what is visible, and come back for what is due next."""
+        super().flush(now_ns)
+        due_ns = self.exchange.next_event_ns()
+        if self._dispatcher is None or due_ns is None:
+            return
+        if self._wakes_ns is None or due_ns < self._wakes_ns:
+            self._wakes_ns = due_ns
+            self._dispatcher.spawn(self._wake(due_ns, self._dispatcher))
+
+    async def _wake(self, due_ns: int, dispatcher: SimulatedDispatcher) -> None:
+        await sleep_until(due_ns, dispatcher)
+        if self._wakes_ns == due_ns and self._dispatcher is dispatcher:
+            self._wakes_ns = None
+            self.advance(max(due_ns, dispatcher.time_ns()))
+
+
+class KitExchange(Exchange):
+    """An exchange that lets its judge see an execution before it is taken back."""
+
+    __slots__ = ("before_bust",)
+
+    before_bust: Callable[[], object]
+
+    def bust(self, symbol: str, exec_id: str, now_ns: int) -> int:
+        """As :meth:`Exchange.bust`."""
+        self.before_bust()
+        return super().bust(symbol, exec_id, now_ns)
+
+    def correct(self, symbol: str, exec_id: str, px: Decimal, qty: Decimal, now_ns: int) -> int:
+        """As :meth:`Exchange.correct`."""
+        self.before_bust()
+        return super().correct(symbol, exec_id, px, qty, now_ns)
+
+
+class WatchedSystem(ExecutionSystem):
+    """The real system; its judge sees every commit before anything leaves."""
+
+    on_commit: Callable[[list[FactRow]], object]
+
+    def _compose(self) -> None:
+        super()._compose()
+        self.turn.committed = self.on_commit

@@ -1,0 +1,245 @@
+"""A scenario: everything that happens to a simulated system, as data.
+
+Instruments and rules of the venue, what may go wrong (:class:`~engine.testing.faults.FaultPlan`),
+the seed of every choice, and the steps of host, market and fate in order. Plain data: it compares,
+prints, and goes to JSON and back (:func:`scenario_to_json`, :func:`scenario_from_json`), so that a
+failure can be kept in a file, cut down by hand and replayed by ``orderwright simulate --scenario``.
+
+Orders are named by the caller's own intent id; prices and quantities are absolute.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from ..budget import SessionLimits
+from ..errors import EngineError, InvalidValue
+from ..messages import SubmitOrder
+from ..simulator.config import ExchangeConfig
+from ..values import Instrument, Side, Word, exact
+from .faults import Fault, FaultPlan
+
+__all__ = [
+    "ACCOUNT",
+    "START_NS",
+    "VENUE",
+    "Amends",
+    "Cancels",
+    "Crashes",
+    "Injects",
+    "JournalFails",
+    "Marks",
+    "Moment",
+    "Quotes",
+    "Restarts",
+    "Scenario",
+    "Step",
+    "Submits",
+    "Trades",
+    "Turns",
+    "Waits",
+    "scenario_from_json",
+    "scenario_to_json",
+]
+
+#: The name of the one venue of a scenario, and of the account we have there.
+VENUE = "SIM"
+ACCOUNT = "main"
+#: When a scenario begins, UTC ns: a time that nobody takes for real.
+START_NS = 1_700_000_000_000_000_000
+
+
+class _Step(
+    msgspec.Struct,
+    frozen=True,
+    tag=lambda name: name.lower(),
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
+    """One thing that happens."""
+
+
+class Submits(_Step, frozen=True):
+    """The host submits an order; the same intent id again is the same intent again."""
+
+    order: SubmitOrder
+
+
+class Cancels(_Step, frozen=True):
+    """The host asks for a cancel, of an order of any state, or of one that does not exist."""
+
+    intent: str
+
+
+class Amends(_Step, frozen=True):
+    """The host asks for new terms."""
+
+    intent: str
+    order_qty: Decimal | None = None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
+
+
+class Quotes(_Step, frozen=True):
+    """The market shows its best prices; a side without a price is empty."""
+
+    instrument: str
+    bid_px: Decimal | None = None
+    bid_qty: Decimal | None = None
+    ask_px: Decimal | None = None
+    ask_qty: Decimal | None = None
+
+
+class Trades(_Step, frozen=True):
+    """Others trade."""
+
+    instrument: str
+    px: Decimal
+    qty: Decimal
+    aggressor: Side | None = None
+
+
+class Marks(_Step, frozen=True):
+    """The venue's mark price moves."""
+
+    instrument: str
+    px: Decimal
+
+
+class Waits(_Step, frozen=True):
+    """Time passes; everything that is due happens."""
+
+    ns: int
+
+
+class Turns(_Step, frozen=True):
+    """The system gets to do at most so many turns or steps of coroutines; no time passes."""
+
+    count: int
+
+
+class Injects(_Step, frozen=True):
+    """One more thing goes wrong at the venue, from now on."""
+
+    fault: Fault
+
+
+class Moment(Word):
+    """Where in a turn the process dies."""
+
+    NOW = "NOW"  # between two turns
+    BEFORE_WRITE = "BEFORE_WRITE"  # a commit is not made
+    AFTER_WRITE = "AFTER_WRITE"  # it is made, and nothing that waited for it leaves
+
+
+class Crashes(_Step, frozen=True):
+    """The process dies: now, or at the ``nth`` commit from now (1: the next one)."""
+
+    at: Moment = Moment.NOW
+    nth: int = 1
+
+
+class Restarts(_Step, frozen=True):
+    """A new process takes the journal up; nothing happens while one is running."""
+
+
+class JournalFails(_Step, frozen=True):
+    """The next ``count`` commits fail, as on a full disk."""
+
+    count: int = 1
+
+
+Step: TypeAlias = (
+    Submits
+    | Cancels
+    | Amends
+    | Quotes
+    | Trades
+    | Marks
+    | Waits
+    | Turns
+    | Injects
+    | Crashes
+    | Restarts
+    | JournalFails
+)
+
+
+class Scenario(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """What a run needs. The same scenario gives the same journal, byte for byte.
+
+    Attributes:
+        seed: of the schedule and of faults that are drawn.
+        instruments: all of the venue :data:`VENUE`. config: how it behaves.
+        balances: what the account can pay with; None: nothing is refused for lack of funds.
+        limits: what the session keeps to; None: the defaults.
+        call_timeout_ns, ack_timeout_ns: as of the system.
+        queue_deliveries: every message between actors is queued, and may be overtaken.
+        turn_messages: the longest turn.
+        listens: somebody subscribes to every event.
+        steps: in order. name: for reports.
+    """
+
+    seed: int
+    instruments: tuple[Instrument, ...]
+    config: ExchangeConfig = ExchangeConfig()
+    plan: FaultPlan = FaultPlan()
+    balances: dict[str, Decimal] | None = None
+    limits: SessionLimits | None = None
+    call_timeout_ns: int = 10_000_000_000
+    ack_timeout_ns: int = 5_000_000_000
+    queue_deliveries: bool = False
+    turn_messages: int = 8
+    listens: bool = False
+    steps: tuple[Step, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.instruments:
+            raise InvalidValue("a scenario needs instruments")
+        for one in self.instruments:
+            if one.venue != VENUE:
+                raise InvalidValue(
+                    f"instruments of a scenario are at the venue {VENUE!r};"
+                    f" {one.symbol!r} is at {one.venue!r}"
+                )
+        if self.turn_messages < 1 or min(self.call_timeout_ns, self.ack_timeout_ns) < 1:
+            raise InvalidValue("turn_messages and timeouts must be above 0")
+        symbols = {one.symbol: None for one in self.instruments}
+        for step in self.steps:
+            _check(step, symbols)
+
+
+def _check(step: Step, symbols: dict[str, None]) -> None:
+    if isinstance(step, Quotes | Trades | Marks) and step.instrument not in symbols:
+        raise InvalidValue(f"{step}: no such instrument; known are {', '.join(symbols)}")
+    if isinstance(step, Submits) and not step.order.intent_id:
+        raise InvalidValue(f"{step}: an order of a scenario has an intent_id to call it by")
+    for name in ("ns", "count", "nth"):
+        value = getattr(step, name, 1)
+        if value < (0 if name == "ns" else 1):
+            raise InvalidValue(f"{step}: {name} is too small")
+
+
+def scenario_to_json(scenario: Scenario) -> bytes:
+    """The scenario as JSON; :func:`scenario_from_json` gives the same one again."""
+    return msgspec.json.encode(scenario)
+
+
+def scenario_from_json(text: bytes | str) -> Scenario:
+    """A scenario from JSON.
+
+    Raises:
+        InvalidValue: it is no scenario; the message says where.
+    """
+    try:
+        with exact():
+            return msgspec.json.decode(text, type=Scenario)
+    except (msgspec.MsgspecError, UnicodeError, EngineError) as error:
+        raise InvalidValue(f"not a scenario: {error}") from None
