@@ -14,13 +14,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from engine.capabilities import Capabilities
-from engine.errors import UnknownOrder, UserError
+from engine.errors import UserError
 from engine.fold import revive
 from engine.messages import (
     Alarm,
-    AmendOrder,
-    CancelOrder,
-    CorrectPosition,
     Denied,
     Filled,
     LinkDown,
@@ -29,8 +26,6 @@ from engine.messages import (
     OrderReport,
     Place,
     Report,
-    SetBaseline,
-    SettleOrder,
     SubmitOrder,
     Withdrawn,
 )
@@ -38,17 +33,24 @@ from engine.order import Ledger, Order, Step
 from engine.order_events import events_of, head
 from engine.order_steps import begin
 from engine.order_tables import TERMINAL, Life
-from engine.policies.validation import check_amend
 from engine.position_state import Position, new_position
 from engine.session import SessionLimits, VenueSession
 from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
-from engine.views import OrderView, view_order
 
 from .broker_calls import BrokerCalls
+from .broker_commands import BrokerCommands
 from .broker_link import BrokerLink, GapAnswered
 from .broker_trouble import BrokerTrouble
-from .broker_words import Ask, Counters, ExecutionElsewhere, UnknownInstrument, WaitFor
+from .broker_words import (
+    Ask,
+    Counters,
+    ExecutionElsewhere,
+    NewSlot,
+    TookOver,
+    UnknownInstrument,
+    WaitFor,
+)
 from .executions import Executions
 from .intake import Intake
 from .lane import CallEnded, Lane
@@ -111,20 +113,18 @@ class BrokerActor(BrokerRole):
         self.trouble = BrokerTrouble(self)
         self.executions = Executions(self.name, self.account, turn)
         self.waiters = Waiters()
+        self.commands = BrokerCommands(self, self.waiters)
         self.counters = Counters()
         self._on_retired = on_retired
         self.on_revived = on_revived
         self.on_instruments = on_instruments
         self._routes: dict[type, Callable[[Any], object]] = {
-            Ask: self._asked,
+            Ask: self.commands.asked,
             SubmitOrder: self._submit,
-            CancelOrder: self._command,
-            AmendOrder: self._command,
-            SettleOrder: self._command,
-            SetBaseline: self._state_position,
-            CorrectPosition: self._state_position,
-            WaitFor: self._wait_for,
+            **self.commands.routes,
+            WaitFor: self.commands.wait_for,
             CallEnded: self.calls.ended,
+            TookOver: self.calls.took_over,
             LinkUp: self.link.link_up,
             LinkDown: self.link.link_down,
             GapAnswered: self.link.gap_answered,
@@ -153,23 +153,6 @@ class BrokerActor(BrokerRole):
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def _asked(self, ask: Ask) -> None:
-        """Do a command and answer it; a user's mistake is an answer, not a failure of ours."""
-        mark = self.turn.mark()
-        try:
-            answer = self._routes[type(ask.command)](ask.command)
-        except UserError as error:
-            self.turn.rollback(mark)
-            if ask.future is not None:
-                self.turn.reply_exception(ask.future, error)
-            return
-        except Exception as error:  # a bug of ours goes to the asker as well as to supervision
-            if ask.future is not None:
-                self.turn.reply_exception(ask.future, error)
-            raise
-        if ask.future is not None:
-            self.turn.reply(ask.future, answer)
-
     def _submit(self, order: SubmitOrder) -> None:
         """Introduce an order of ours: journalled, then sent.
 
@@ -196,49 +179,6 @@ class BrokerActor(BrokerRole):
             self.deliver(actor, Withdrawn(cid, turn.time_ns(), reason="not_sent", expired=True))
             return
         turn.effects.append((self.lane.send, Place(order), order.reduce_only))
-
-    def _command(self, command: CancelOrder | AmendOrder | SettleOrder) -> OrderView:
-        """A cancel, an amend or a settlement of an order we hold, or of a closed one."""
-        actor = self.orders.get(command.client_order_id) or self.intake.revive(
-            command.client_order_id
-        )
-        if actor is None:
-            raise UnknownOrder(
-                f"no order {command.client_order_id!r} at {self.name}/{self.account},"
-                " live or closed"
-            )
-        if actor.frozen and isinstance(command, AmendOrder):
-            raise UserError(
-                f"order {command.client_order_id!r} is frozen after a failure:"
-                " it takes cancels only"
-            )
-        if isinstance(command, AmendOrder):
-            instrument = self.instruments[actor.order.terms.instrument]
-            check_amend(command, instrument, self.capabilities)
-        out = self.deliver(actor, command)
-        if out is None:
-            raise UserError(
-                f"{type(command).__name__} of {command.client_order_id!r} failed; see the alarm"
-            )
-        if out.refused and isinstance(command, AmendOrder):
-            raise UserError(f"amend of {command.client_order_id!r} was not sent: {out.refused}")
-        return view_order(out.order)
-
-    def _state_position(self, stated: SetBaseline | CorrectPosition) -> None:
-        """A baseline or a correction of one slot."""
-        actor = self._position(stated.instrument, stated.slot)
-        actor.on_receive(stated)
-        self.turn.record(stated.ts, actor.actor_urn, stated)
-
-    def _wait_for(self, wait: WaitFor) -> None:
-        order = self.find_order(wait.client_order_id)
-        if order is None:
-            self.turn.reply_exception(
-                wait.future,
-                UnknownOrder(f"no order {wait.client_order_id!r} at {self.name}/{self.account}"),
-            )
-        elif not self.waiters.answer_now(wait.until, order, wait.future, self.turn):
-            self.waiters.add(wait.client_order_id, wait.until, wait.future)
 
     # --- reports ----------------------------------------------------------------------------------
 
@@ -286,9 +226,10 @@ class BrokerActor(BrokerRole):
     def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
         """The slot an execution feeds."""
         key = (fill.instrument or terms.instrument, terms.slot)
-        return self.positions.get(key) or self._position(*key)
+        return self.positions.get(key) or self.slot(*key)
 
-    def _position(self, symbol: str, slot: PositionSlot) -> PositionActor:
+    def slot(self, symbol: str, slot: PositionSlot) -> PositionActor:
+        """A slot of this account, made when there is none yet."""
         actor = self.positions.get((symbol, slot))
         if actor is None:
             instrument = self.instruments.get(symbol)
@@ -298,6 +239,7 @@ class BrokerActor(BrokerRole):
             actor = PositionActor(self.turn, instrument, position)
             self.dispatcher.adopt(actor)
             self.positions[symbol, slot] = actor
+            self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
         return actor
 
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
@@ -382,12 +324,16 @@ class BrokerActor(BrokerRole):
 
     def hold_position(self, position: Position) -> None:
         """Take a position over at a restart, before any message."""
-        self._position(position.instrument, position.slot).position = position
+        self.slot(position.instrument, position.slot).position = position
 
     def symbol_of(self, cid: str) -> str | None:
         """What an order trades, if we hold it; may be asked from any thread."""
         actor = self.orders.get(cid)
         return None if actor is None else actor.order.terms.instrument
+
+    def revive(self, cid: str) -> OrderRole | None:
+        """Take up a closed order again."""
+        return self.intake.revive(cid)
 
     def find_order(self, cid: str) -> Order | None:
         """The order with this id, live or closed."""

@@ -37,6 +37,7 @@ from .venues.port import Answer, Done, Duplicate, Refused, Throttled, Unknown
 if TYPE_CHECKING:
     from .lane import CallEnded
 
+from .broker_words import TookOver
 from .roles import BrokerRole, OrderRole
 
 __all__ = ["BrokerCalls"]
@@ -61,6 +62,8 @@ class BrokerCalls:
         #: is time order.
         self._unanswered: dict[tuple[str, str | None], int] = {}
         self._watching = False
+        #: Orders that a list did not show, until a question by id is answered.
+        self._unsaid: dict[str, None] = {}
 
     # --- calls that ended -------------------------------------------------------------------------
 
@@ -94,6 +97,12 @@ class BrokerCalls:
             made = OutcomeUnknown(cid, ts, req_id, outcome.detail)
         for report in broker.link.admitted((made,)):
             broker.report(report)
+
+    def took_over(self, message: TookOver) -> None:
+        """An amend has grown before it left: its order counts with what it asks for now."""
+        actor = self.broker.orders.get(message.command.client_order_id)
+        if actor is not None:
+            self.broker.deliver(actor, message.command)
 
     def _watch(self, request: Place | Cancel | Amend | QueryOrder) -> None:
         """The venue took a request without saying its effect: if that does not come, silence has
@@ -175,7 +184,7 @@ class BrokerCalls:
 
     def _ask(self, cid: str, inquiry: Inquiry) -> None:
         actor = self.broker.orders.get(cid)
-        if actor is None or not has_questions(actor.order):
+        if actor is None or not self._is_open_question(actor.order):
             inquiry.waiting = False
             self._end_inquiry(cid)
             return
@@ -192,7 +201,12 @@ class BrokerCalls:
             )
         if order.claim_qty > order.cum_qty:
             self.broker.link.fetch_executions()
+        elif not order.venue_order_ids and not self.broker.capabilities.lookup_by_client_id:
+            self.broker.link.fetch_lists()  # no question by id can find it
         self._query(order)
+
+    def _is_open_question(self, order: Order) -> bool:
+        return has_questions(order) or order.terms.client_order_id in self._unsaid
 
     def _query(self, order: Order) -> None:
         ids = order.venue_order_ids
@@ -204,6 +218,8 @@ class BrokerCalls:
         """A list that does not show an order proves nothing; a query by id may."""
         if is_missing or has_questions(actor.order):
             cid = actor.order.terms.client_order_id
+            if is_missing:
+                self._unsaid[cid] = None
             self._inquiry(cid).waiting = True
             self._query(actor.order)
 
@@ -217,6 +233,7 @@ class BrokerCalls:
         for snapshot in broker.link.admitted(answer.items):
             broker.report(snapshot)
             if snapshot.client_order_id in ("", cid):
+                self._unsaid.pop(cid, None)
                 inquiry.misses = 0
                 self._settle_requests(cid, snapshot, answer.sent_ts)
             else:  # the venue has another order under that id: nothing is said of ours
@@ -224,9 +241,10 @@ class BrokerCalls:
         if not answer.items:
             inquiry.missed(complete=answer.complete)
             if answer.complete:
+                self._unsaid.pop(cid, None)
                 self._not_found(cid, inquiry, answer.sent_ts)
         actor = broker.orders.get(cid)
-        if actor is None or not has_questions(actor.order):
+        if actor is None or not self._is_open_question(actor.order):
             self._end_inquiry(cid)
         else:
             broker.turn.effects.append((self.look_into, actor, None))
@@ -260,6 +278,8 @@ class BrokerCalls:
             self._inquiries.pop(cid, None)
         if self._past:
             self._past.pop(cid, None)
+        if self._unsaid:
+            self._unsaid.pop(cid, None)
 
     def hand_over(self) -> list[str]:
         """Orders that could not be settled by asking: a person has to."""

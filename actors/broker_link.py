@@ -64,6 +64,7 @@ class BrokerLink:
         )
         self._exact = broker.capabilities.inline
         self._connects = 0
+        self._links = 0
         self._failures = 0  # connects in a row that came to nothing
         self._unread = 0  # ... and lists
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
@@ -164,6 +165,7 @@ class BrokerLink:
         broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
         if cell.target is SessionState.RECONCILING:
             self.reconcile(whole=True)
+            self._look_again_later()
         broker.turn.effects.append((self._pump, None, None))
 
     def link_down(self, down: LinkDown) -> None:
@@ -185,25 +187,46 @@ class BrokerLink:
 
     # --- gaps -------------------------------------------------------------------------------------
 
+    def _look_again_later(self) -> None:
+        """What happened just before the link stood may not show in lists yet: when it must, they
+        are read once more. Entries need not wait for that: its fills count whenever they come.
+        """
+        lag_ns = self.broker.capabilities.visibility_lag_ns
+        self._links += 1
+        link = self._links
+        if lag_ns:
+            self.broker.dispatcher.call_later(lag_ns, lambda: self._look_again(link))
+
+    def _look_again(self, link: int) -> None:
+        if link == self._links:
+            self._again()
+
     def fetch_executions(self) -> None:
         """Ask for executions, unless that is under way."""
         if not self._asking:
             self.reconcile(whole=False)
 
+    def fetch_lists(self) -> None:
+        """Ask for open orders and executions, unless that is under way; nothing follows from what
+        they do not show.
+        """
+        if not self._asking:
+            self.broker.turn.effects.append((self._ask_now, False, True))
+
     def reconcile(self, *, whole: bool) -> None:
         """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries
         leave again.
         """
-        self.broker.turn.effects.append((self._ask_now, whole, None))
+        self.broker.turn.effects.append((self._ask_now, whole, whole))
 
-    def _ask_now(self, whole: bool, _: None) -> None:
+    def _ask_now(self, whole: bool, orders: bool) -> None:
         broker = self.broker
         if self.closing:
             return
         self._asking = True
         self._question += 1
         question = self._question
-        task = broker.dispatcher.spawn(self._ask_venue(whole, question))
+        task = broker.dispatcher.spawn(self._ask_venue(whole, orders, question))
         self._guard("lists", LISTS_NS, lambda: self._no_answer(task, whole, question))
 
     def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
@@ -213,7 +236,7 @@ class BrokerLink:
             nothing: Answer[Any] = Answer((), False, 0)
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
-    async def _ask_venue(self, whole: bool, question: int) -> None:
+    async def _ask_venue(self, whole: bool, orders: bool, question: int) -> None:
         """Open orders first, then executions: an order that fills between shows in one of the
         two.
         """
@@ -225,7 +248,7 @@ class BrokerLink:
         try:
             if whole and not self._has_instruments:
                 await self.ask_instruments()
-            if whole:
+            if orders:
                 open_orders = checked_answer(await broker.venue.open_orders())
             since = max(self.executions_ts - OVERLAP_NS, 0)
             executions = checked_answer(await broker.venue.executions(since))
@@ -262,8 +285,9 @@ class BrokerLink:
             if order.life is Life.PENDING or (order.life in TERMINAL and not has_questions(order)):
                 continue
             broker.calls.ask_after_gap(actor, is_missing=cid not in shown)
-        ts = broker.dispatcher.time_ns()
-        broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
+        if broker.session.state is not SessionState.READY:
+            ts = broker.dispatcher.time_ns()
+            broker.turn.events.append(VenueUp(broker.name, broker.account, ts))
         broker.turn.effects.append((self._reconciled, gap.question, None))
 
     def _what_is_missing(self, gap: GapAnswered) -> str:
@@ -287,7 +311,7 @@ class BrokerLink:
 
     def _again(self) -> None:
         state = self.broker.session.state
-        if state is SessionState.RECONCILING or state is SessionState.SUSPECT:
+        if state in (SessionState.RECONCILING, SessionState.SUSPECT, SessionState.READY):
             self.reconcile(whole=True)
 
     def _reconciled(self, question: int, _: None) -> None:

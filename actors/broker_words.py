@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.errors import EngineError, UserError
+from engine.messages import AmendOrder
+from engine.values import PositionSlot
 
 from .runtime import Future
 from .tickets import Until
@@ -18,7 +20,9 @@ __all__ = [
     "Counters",
     "ExecutionElsewhere",
     "InTurn",
+    "NewSlot",
     "Thaw",
+    "TookOver",
     "UnknownInstrument",
     "WaitFor",
 ]
@@ -29,6 +33,7 @@ class Ask(NamedTuple):
 
     command: Any
     future: Future[Any] | None
+    overtook: bool = False  # what waited, and so maybe the order it is about
 
 
 class WaitFor(NamedTuple):
@@ -90,9 +95,27 @@ class Freezable(Protocol):
     frozen: bool
 
 
+class TookOver(NamedTuple):
+    """From the lane: an amend that has not left now carries terms of one that never will."""
+
+    command: AmendOrder
+
+
 class Thaw:
     """Undo of a freeze."""
 
     def restore(self, before: Freezable, extra: bool) -> None:
         """Take it back."""
         before.frozen = extra
+
+
+class NewSlot:
+    """Undo of a slot that an execution opened, by its key."""
+
+    def __init__(self, slots: dict[tuple[str, PositionSlot], Any]) -> None:
+        self._slots = slots
+
+    def restore(self, before: tuple[str, PositionSlot], extra: None) -> None:
+        """Take it back: an empty slot that the journal does not know would be state of its own."""
+        del extra
+        self._slots.pop(before)

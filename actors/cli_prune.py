@@ -19,7 +19,6 @@ from .stored import checkpoint_seq
 __all__ = ["run"]
 
 _DAY_NS: Final = 86_400_000_000_000
-_NS_MAX: Final = 2**63 - 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -78,7 +77,7 @@ def _limit(args: argparse.Namespace, journal: SqliteJournal) -> tuple[int, int |
         raise InvalidValue(
             f"--keep-days must be a number that is not negative, was {args.keep_days}"
         )
-    return up_to, max(time.time_ns() - round(args.keep_days * _DAY_NS), 0)
+    return up_to, time.time_ns() - round(args.keep_days * _DAY_NS)
 
 
 def _time_ns(text: str) -> int:
@@ -91,7 +90,7 @@ def _time_ns(text: str) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(round(moment.timestamp()) * 1_000_000_000, _NS_MAX)
+    return round(moment.timestamp()) * 1_000_000_000
 
 
 def _size(journal: str) -> int:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import types
 from asyncio import CancelledError
-from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from engine.calls import Call, CallKind, Ending
 from engine.errors import InvalidValue, SystemStopped
 from engine.messages import (
     Amend,
+    AmendOrder,
     Cancel,
     CancelRefused,
     Place,
@@ -45,11 +46,13 @@ if TYPE_CHECKING:
     from .runtime import Dispatcher, Timer
     from .venues.port import Venue
 
+from .broker_words import TookOver
 from .roles import BrokerRole
 
 __all__ = ["CallEnded", "Lane"]
 
 T = TypeVar("T")
+_Ask: TypeAlias = "Callable[[Any], Coroutine[Any, Any, Outcome | Answer[Any]]]"
 
 
 class CallEnded(msgspec.Struct, frozen=True, gc=False):
@@ -106,6 +109,12 @@ class Lane:
         self.dispatcher = dispatcher
         self.call_timeout_ns = call_timeout_ns
         self._inline = venue.capabilities.inline
+        self._verbs: dict[type, _Ask] = {
+            Place: venue.place,
+            Cancel: venue.cancel,
+            Amend: venue.amend,
+            QueryOrder: venue.query_order,
+        }
         self._pumping = False
         self._wake: Timer | None = None
         self._wake_at = 0
@@ -119,7 +128,7 @@ class Lane:
             self._too_late(request)
             return
         if queued.withdrawn or queued.coalesced:
-            self._never_leave(queued.withdrawn, queued.coalesced)
+            self._never_leave(queued.withdrawn, queued.coalesced, queued.call)
         if not self._pumping:  # else a call that ended at once: the loop below it goes on
             self._pump(now)
 
@@ -145,23 +154,15 @@ class Lane:
 
     def _start(self, call: Call) -> None:
         request = call.request
-        venue = self.venue
         sent_ts = self.dispatcher.time_ns()
-        coro: Coroutine[Any, Any, Outcome | Answer[Any]]
+        ask = self._verbs[type(request)]
         if type(request) is Place:
             self.broker.sent(request)
+        if not self._inline:
+            self.dispatcher.spawn(self._wait_for(call, ask, sent_ts))
+            return
         try:
-            if type(request) is Place:
-                coro = venue.place(request)
-            elif type(request) is Cancel:
-                coro = venue.cancel(request)
-            elif type(request) is Amend:
-                coro = venue.amend(request)
-            else:
-                coro = venue.query_order(cast("QueryOrder", request))
-            if not self._inline:
-                self.dispatcher.spawn(self._wait_for(call, coro, sent_ts))
-                return
+            coro = ask(request)
             awaited = coro.send(None)
         except StopIteration as stop:
             self._ended(call, stop.value, sent_ts)
@@ -172,25 +173,26 @@ class Lane:
             self._ended(call, _raised(error), sent_ts)
         else:
             rest = _resumed(coro, awaited)
-            self.dispatcher.spawn(self._wait_for(call, rest, sent_ts))
+            self.dispatcher.spawn(self._wait_for(call, lambda _: rest, sent_ts))
 
-    async def _wait_for(
-        self, call: Call, coro: Coroutine[Any, Any, Outcome | Answer[Any]], sent_ts: int
-    ) -> None:
-        """Await one call; past its timeout it ended unknown, and what it says later comes as a
-        late report.
+    async def _wait_for(self, call: Call, ask: _Ask, sent_ts: int) -> None:
+        """Make and await one call; past its timeout it ended unknown, and what it says later comes
+        as a late report.
         """
         open_calls: list[Call] = [call]
 
-        def give_up() -> None:
+        def time_out() -> None:
+            self.broker.turn.effects.append((give_up, None, None))
+
+        def give_up(_: None, __: None) -> None:
             if open_calls:
                 open_calls.clear()
                 seconds = self.call_timeout_ns / 1e9
                 self._ended(call, Unknown(f"no answer within {seconds:g} s"), sent_ts)
 
-        timer = self.dispatcher.call_later(self.call_timeout_ns, give_up)
+        timer = self.dispatcher.call_later(self.call_timeout_ns, time_out)
         try:
-            outcome = await coro
+            outcome = await ask(call.request)
         except Exception as error:  # an adapter's bug or a network error: never a no
             outcome = _raised(error)
         timer.cancel()
@@ -216,16 +218,24 @@ class Lane:
                 actor.note_unsent()
         gone = self.session.ended(call.call_id, ending, self.dispatcher.monotonic_ns(), retry)
         if gone.withdrawn or gone.coalesced:
-            self._never_leave(gone.withdrawn, gone.coalesced)
+            self._never_leave(gone.withdrawn, gone.coalesced, gone.merged)
         self.dispatcher.post(self.broker, CallEnded(call, outcome, sent_ts))
         if self.session.queued:
             self.pump()
 
     # --- calls that never leave -------------------------------------------------------------------
 
-    def _never_leave(self, withdrawn: tuple[Call, ...], coalesced: tuple[Call, ...]) -> None:
-        """Tell the orders of calls that were overtaken before they left."""
+    def _never_leave(
+        self, withdrawn: tuple[Call, ...], coalesced: tuple[Call, ...], merged: Call | None
+    ) -> None:
+        """Tell the orders of calls that were overtaken before they left; ``merged`` carries the
+        terms of those that were coalesced.
+        """
         ts = self.dispatcher.time_ns()
+        if coalesced and merged is not None and type(merged.request) is Amend:
+            now = merged.request
+            terms = (now.order_qty, now.price, now.stop_px)
+            self._tell(TookOver(AmendOrder(now.client_order_id, now.req_id, ts, *terms)))
         placements = [call for call in withdrawn if type(call.request) is Place]
         ended = {call.client_order_id for call in placements}
         for call in placements:
@@ -281,6 +291,10 @@ class Lane:
         self._wake = self.dispatcher.call_later(max(due - now, 1), self._woken)
 
     def _woken(self) -> None:
+        """Timer: what leaves now does so after this turn, or it would be lost with the turn."""
+        self.broker.turn.effects.append((self._go_on, None, None))
+
+    def _go_on(self, _: None, __: None) -> None:
         self._wake = None
         self.pump()
         now = self.dispatcher.monotonic_ns()

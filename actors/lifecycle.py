@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +15,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from engine.errors import InvalidValue, JournalError, SystemStopped
-from engine.ids import ClientOrderIds
 from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
@@ -27,6 +25,7 @@ from .checkpoints import Checkpoints
 from .definitions import Definitions
 from .gc_policy import GcPolicy, Tuning
 from .hub import Hub
+from .intents import Intents
 from .journal import Durability, Journal, open_journal
 from .portfolio import PositionView, Snapshot, snapshot_of, views_of
 from .recovery import recover
@@ -39,7 +38,6 @@ from .runtime import (
     SimulatedDispatcher,
     ThreadDispatcher,
 )
-from .seen import Seen
 from .starting import Restart, first_number, hand_over
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
@@ -93,15 +91,10 @@ class Lifecycle:
         self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
         self._running = False
         self._journal_error: JournalError | None = None
-        self._intents: dict[str, SubmitOrder] = {}
-        self._closed_intents = Seen()
-        self._named: dict[str, SubmitOrder] = {}  # by a client order id of the caller's own
-        self._lock = threading.Lock()
         self._requests = itertools.count(1)
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
         self._definitions = Definitions(self.brokers)
         self._finished = False
-        self._several = len(keys) > 1
         self._restarted: list[tuple[BrokerActor, OrderReport]] = []
 
     # --- starting and stopping --------------------------------------------------------------------
@@ -201,10 +194,12 @@ class Lifecycle:
         self.dispatcher.on_crash = self.crashed
         for (name, symbol), instrument in recovered.books.instruments.items():
             self._definitions.of(name)[symbol] = instrument
-        self._add_brokers()
         ts = self.dispatcher.time_ns()
-        self._restarted = hand_over(recovered, self.brokers, self._intents, ts)
-        self._closed_intents = Seen(self.journal.closed_intents())
+        first = first_number(self.journal, ts)
+        self._intents = Intents(self.journal, self.brokers, self._engine_id, first)
+        self._add_brokers()
+        self._requests = itertools.count(first)
+        self._restarted = hand_over(recovered, self.brokers, self._intents.open, ts)
         self._checkpoints = Checkpoints(turn, self.brokers, self._definitions.known, recovered)
         turn.committed = self._checkpoints.committed
         if self._retention is not None:
@@ -213,9 +208,6 @@ class Lifecycle:
                 self.journal, self._retention, clock.time_ns, clock.call_soon, self._alarm
             )
             self._pruner.follow(turn, self._checkpoints)
-        first = first_number(self.journal, ts)
-        self._ids = ClientOrderIds(self._engine_id, self.journal.incarnation, first)
-        self._requests = itertools.count(first)
         turn.undo.clear()
         self.recovered = Restart(
             recovered.checkpoint_seq, recovered.facts_folded, len(recovered.open_orders)
@@ -235,7 +227,7 @@ class Lifecycle:
                 call_timeout_ns=self._timeouts[0],
                 ack_timeout_ns=self._timeouts[1],
                 on_retired=self._retired,
-                on_revived=self._revived,
+                on_revived=self._intents.revived,
                 on_instruments=self._definitions.define_all,
             )
             self.dispatcher.adopt(broker)
@@ -360,14 +352,8 @@ class Lifecycle:
         return snapshot_of(brokers, self.dispatcher.time_ns(), error, facts, dead)
 
     def _retired(self, terms: SubmitOrder) -> None:
-        self._closed_intents.add(terms.intent_id)  # before it is gone: submit() may look just now
-        self._intents.pop(terms.intent_id, None)
-        if self._named:
-            self._named.pop(terms.client_order_id, None)
+        self._intents.retired(terms)
         self._checkpoints.retired(terms.client_order_id)
-
-    def _revived(self, terms: SubmitOrder) -> None:
-        self._intents[terms.intent_id] = terms
 
     def _journal_failed(self, error: JournalError, inputs: list[Input]) -> None:
         """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn,

@@ -86,6 +86,7 @@ class LinkRole(Protocol):
     def admitted(self, report: Any) -> Any: ...
 
     def fetch_executions(self) -> None: ...
+    def fetch_lists(self) -> None: ...
 
 
 class BrokerRole(Actor):
@@ -125,6 +126,18 @@ class BrokerRole(Actor):
 
     def retire(self, actor: OrderRole) -> None:
         """Let a closed order leave memory."""
+        raise NotImplementedError
+
+    def revive(self, cid: str) -> OrderRole | None:
+        """Take up a closed order again."""
+        raise NotImplementedError
+
+    def find_order(self, cid: str) -> Order | None:
+        """The order with this id, live or closed."""
+        raise NotImplementedError
+
+    def slot(self, symbol: str, slot: PositionSlot) -> PositionActor:
+        """A slot of this account."""
         raise NotImplementedError
 
     def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:

@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import NoReturn, TypeVar
 
 from engine.errors import (
-    DuplicateIntent,
     InvalidOrder,
     InvalidValue,
     JournalUnavailable,
@@ -22,7 +21,7 @@ from engine.errors import (
     SystemStopped,
     UnknownOrder,
 )
-from engine.fold import digest, revive, tombstone
+from engine.fold import digest, tombstone
 from engine.messages import (
     AmendOrder,
     CancelOrder,
@@ -46,7 +45,7 @@ from .hub import Overflow, Subscription
 from .lifecycle import Lifecycle
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
-from .stamping import difference, id_of, only_one, stamped
+from .stamping import id_of, only_one
 from .tickets import Ticket, Until
 
 __all__ = ["ExecutionSystem"]
@@ -111,69 +110,13 @@ class ExecutionSystem(Lifecycle):
                 cid, "client_order_id", min(ID_LENGTH_MAX, broker.capabilities.client_id_length_max)
             )
         if order.intent_id or cid:
-            written, is_new = self._claim_intent(order, broker, ts)
+            written, is_new = self._intents.claim(order, broker, ts)
             if not is_new:
                 return Ticket(written.client_order_id, written.intent_id, self.watch)
         else:
-            with self._lock:
-                cid = self._ids.next()
-            written = stamped(order, cid, broker, cid, ts)
-            if self._several:
-                self._intents[cid] = written  # so that its broker is known while it is queued
+            written = self._intents.new(order, broker, ts)
         dispatcher.post(broker, written)
         return Ticket(written.client_order_id, written.intent_id, self.watch)
-
-    def _claim_intent(
-        self, order: SubmitOrder, broker: BrokerActor, ts: int
-    ) -> tuple[SubmitOrder, bool]:
-        """Reserve an intent id (a client order id of the caller's own serves as one): the order,
-        and whether it is new.
-
-        A number is drawn for new orders only: each stands behind a fact.
-        """
-        cid = order.client_order_id
-        intent = order.intent_id or cid
-        check_text(intent, "intent_id", ID_LENGTH_MAX)
-        with self._lock:
-            known = self._intents.get(intent)
-            if known is None and intent in self._closed_intents:
-                known = self._closed_terms(self.journal.closed_by_intent(intent))
-            if known is None and cid:
-                known = self._with_id(cid)
-            if known is None:
-                written = stamped(order, intent, broker, cid or self._ids.next(), ts)
-                self._intents[intent] = written
-                if cid:
-                    self._named[cid] = written
-                return written, True
-        asked = stamped(order, intent, broker, cid or known.client_order_id, ts)
-        differs = difference(known, asked)
-        if differs:
-            raise DuplicateIntent(
-                f"intent {intent!a} is order {known.client_order_id!a} with other terms"
-                f" ({differs}); use a new intent id for a new order"
-            )
-        return known, False
-
-    def _with_id(self, cid: str) -> SubmitOrder | None:
-        """The order that has this id already, under whatever intent."""
-        for broker in self.brokers.values():
-            held = broker.orders.get(cid)
-            if held is not None:
-                return held.order.terms
-        known = self._named.get(cid)
-        if known is None and cid.startswith(self._engine_id):  # drawn by us, perhaps
-            known = self._queued(cid)
-        return known or self._closed_terms(self.journal.closed_order(cid))
-
-    def _queued(self, cid: str) -> SubmitOrder | None:
-        """The order with this id, by looking at all of them: no broker has it yet."""
-        known = list(self._intents.values())  # it shrinks on the dispatcher's thread
-        return next((terms for terms in known if terms.client_order_id == cid), None)
-
-    @staticmethod
-    def _closed_terms(body: bytes | None) -> SubmitOrder | None:
-        return None if body is None else revive(body)[0].terms
 
     def cancel(self, order: Ticket | str, reason: str = "") -> Future[OrderView]:
         """Ask for the rest of an order to be cancelled; the future is the order once the request
@@ -187,7 +130,10 @@ class ExecutionSystem(Lifecycle):
         ts = self.dispatcher.time_ns()
         if self._journal_error is not None and cid in self._owner(cid).orders:
             return self._cancel_unjournalled(CancelOrder(cid, self.req_id(), ts, reason))
-        return self._ask(cid, CancelOrder(cid, self.req_id(), ts, reason))
+        future: Future[OrderView] = Future(self.dispatcher)
+        cancel = Ask(CancelOrder(cid, self.req_id(), ts, reason), future, overtook=True)
+        self.dispatcher.post_first(self._owner(cid), cancel)
+        return future
 
     def _cancel_unjournalled(self, command: CancelOrder) -> Future[OrderView]:
         """While the journal fails a cancel still leaves, kept in memory and written first when the
@@ -395,14 +341,12 @@ class ExecutionSystem(Lifecycle):
         for broker in brokers:
             if cid in broker.orders:
                 return broker
-        closed = self.journal.closed_order
-        terms = self._closed_terms(closed(cid)) or self._queued(cid)
-        terms = terms or self._closed_terms(closed(cid))  # it may have ended while we looked
+        terms = self._intents.terms_of(cid)
         if terms is not None:
             return self.brokers[terms.venue, terms.account]
         raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
 
-    def _ask(self, cid: str, command: CancelOrder | AmendOrder | SettleOrder) -> Future[OrderView]:
+    def _ask(self, cid: str, command: AmendOrder | SettleOrder) -> Future[OrderView]:
         self._check_accepting()
         future: Future[OrderView] = Future(self.dispatcher)
         self.dispatcher.post(self._owner(cid), Ask(command, future))

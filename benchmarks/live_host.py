@@ -1,9 +1,9 @@
 """A process with an engine in it and as many live orders as it is told to have.
 
-`live_orders` starts it as ``python -m benchmarks.live_host FOLDER INSTRUMENTS``: a process of its
-own, so that what it occupies is nobody else's, and caches, heap and collector are not shared with
-the side it is compared to. It reads commands (JSON lines, a name and a number), each of which it
-answers with a line of numbers.
+`live_orders` starts it as ``python -m benchmarks.live_host FOLDER INSTRUMENTS KEEP_FACTS``: a
+process of its own, so that what it occupies is nobody else's, and caches, heap and collector are
+not shared with the side it is compared to. It reads commands (JSON lines, a name and a number),
+each of which it answers with a line of numbers. KEEP_FACTS is for automatic retention; 0: none.
 
 Host and engine share an asyncio loop. Messages come in bursts of :data:`BURST`, each of which is
 one turn and one commit, however fast the machine is and however many orders are open.
@@ -25,6 +25,7 @@ from typing import Final
 
 import msgspec
 
+from actors.retention import Retention
 from actors.runtime import LoopDispatcher
 from actors.system import ExecutionSystem
 from engine.messages import SubmitOrder
@@ -45,7 +46,7 @@ _PAGE: Final = 4096
 class Host:
     """The engine and its host. Its public methods are the commands, and :meth:`close`."""
 
-    def __init__(self, folder: Path, instruments: int) -> None:
+    def __init__(self, folder: Path, instruments: int, keep_facts: int = 0) -> None:
         self._folder = folder
         self._venue = QuietVenue(instruments)
         self._runner = asyncio.Runner()
@@ -54,6 +55,7 @@ class Host:
             journal=folder / "orders.journal",
             engine_id="BEN",
             dispatcher=LoopDispatcher(turn_ns=_TURN_NS),
+            retention=Retention(keep_facts=keep_facts) if keep_facts else None,
         )
         self._runner.run(self._system.__aenter__())
         self._decode = msgspec.json.Decoder(SubmitOrder).decode
@@ -221,9 +223,9 @@ _COMMANDS: Final[dict[str, Callable[[Host, int], list[float]]]] = {
 }
 
 
-def main(folder: str, instruments: str) -> None:
+def main(folder: str, instruments: str, keep_facts: str) -> None:
     """Do what is asked, until nobody asks any more."""
-    host = Host(Path(folder), int(instruments))
+    host = Host(Path(folder), int(instruments), int(keep_facts))
     for line in sys.stdin:
         name, number = msgspec.json.decode(line, type=tuple[str, int])
         answer = _COMMANDS[name](host, number)

@@ -4,7 +4,7 @@ Orders are resting limit orders with an intent id of the host's, accepted, with 
 messages are decoded from bytes. `bytes` is resident memory after a full collection, beyond what the
 process had with its first 1,000 orders: the figure that counts, caches of the journal and all.
 `traced` is what Python's own allocations come to (tracemalloc), for few orders, where pages of
-memory are too coarse a measure. `further fills`: five more for each order, on average.
+memory are too coarse a measure. `further fills`: ten more for each order, on average.
 
 `fill` is one more execution of a random open order: decoded, booked on order and position, written.
 `whole life` is another order submitted, accepted, filled twice and gone while the others stay; the
@@ -13,8 +13,10 @@ to the same engine with 1,000 open orders, in a process of its own, in turns. Ho
 a loop; each burst of 16 messages is one turn and one commit; the journal is a SQLite file,
 durability `process`; the collector is on, as Python sets it.
 
-`soak`: 3,000,000 orders pass, 1,000 open at a time: resident memory and the journal's files, the
-mean over the last third of the orders against that over the first.
+`soak`: 3,000,000 orders pass, 1,000 open at a time, with automatic retention that keeps at least
+100,000 facts. Resident memory is the mean over the last third of the orders against that over the
+first. The journal's growth is what its files gain in the last third for each order that closes:
+what retention never removes (tombstone, ids, execution keys), against a journal that keeps all.
 
 Out: subscribers, starting and stopping. The time of whole lives includes writing the messages of
 host and venue, about 1 us each.
@@ -48,13 +50,16 @@ class _Plan(NamedTuple):
     fills: int  # of a round
     lives: int
     soak: int
+    unpruned: int  # orders of the soak that retention is compared to
 
 
 _FULL: Final = _Plan(
-    (1_000, 30_000, 300_000, 1_000_000), (1, 5_000), 5_000, 1_000, 1_500, 3_000_000
+    (1_000, 30_000, 300_000, 1_000_000), (1, 5_000), 5_000, 1_000, 1_500, 3_000_000, 100_000
 )
-_QUICK: Final = _Plan((200, 2_000), (1, 100), 1_000, 100, 50, 4_000)
-_FURTHER: Final = 5  # fills of each order
+_QUICK: Final = _Plan((200, 2_000), (1, 100), 1_000, 100, 50, 4_000, 2_000)
+_FILLED_MAX: Final = 10_000  # orders with further fills
+_FURTHER: Final = 10  # of each
+_KEEP_FACTS: Final = 100_000  # what automatic retention keeps at least
 
 
 def run(options: Options) -> Iterator[Result]:
@@ -81,7 +86,7 @@ def _traced(plan: _Plan) -> Iterator[Result]:
 
 
 def _filled(plan: _Plan) -> Iterator[Result]:
-    size = plan.sizes[1]
+    size = min(plan.sizes[1], _FILLED_MAX)
     pieces = _FURTHER * size // plan.fills
     with _Process(1) as host:
         host.ask("live", plan.warm_up)
@@ -137,13 +142,22 @@ def _costs(
 
 
 def _soaked(plan: _Plan) -> Iterator[Result]:
-    with _Process(1) as host:
+    with _Process(1, _KEEP_FACTS) as host:
         host.ask("live", plan.warm_up)
         samples = host.ask("soak", plan.soak)[1:]
-    for what, taken in (("memory", samples[:SAMPLES]), ("journal", samples[SAMPLES:])):
-        third = len(taken) // 3
-        last, first = (statistics.mean(part) / _MIB for part in (taken[-third:], taken[:third]))
-        yield _against(f"soak, {plan.soak:,} orders, {what}", last, "MiB", "first third", first)
+    resident, written = samples[:SAMPLES], samples[SAMPLES:]
+    third = SAMPLES // 3
+    last, first = (statistics.mean(part) / _MIB for part in (resident[-third:], resident[:third]))
+    what = f"soak, {plan.soak:,} orders"
+    yield _against(f"{what}, memory", last, "MiB", "first third", first)
+    with _Process(1) as host:
+        host.ask("live", plan.warm_up)
+        unpruned = host.ask("soak", plan.unpruned)[1 + SAMPLES :]
+    each, whole = (
+        (sizes[-1] - sizes[-third]) / (orders * (third - 1) / SAMPLES)
+        for sizes, orders in ((written, plan.soak), (unpruned, plan.unpruned))
+    )
+    yield _against(f"{what}, journal", each, "B/closed order", "without retention", whole)
 
 
 def _against(case: str, value: float, unit: str, baseline: str, base: float) -> Result:
@@ -154,14 +168,14 @@ def _against(case: str, value: float, unit: str, baseline: str, base: float) -> 
 class _Process:
     """A `live_host`, and the folder of its journal; gone with the context."""
 
-    def __init__(self, instruments: int) -> None:
-        self._instruments = instruments
+    def __init__(self, instruments: int, keep_facts: int = 0) -> None:
+        self._arguments = [str(instruments), str(keep_facts)]
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="live-orders-"))
         self._host = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.live_host", folder, str(self._instruments)],
+            [sys.executable, "-m", "benchmarks.live_host", folder, *self._arguments],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

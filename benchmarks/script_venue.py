@@ -68,7 +68,11 @@ class ScriptVenue:
     name = VENUE
     account = ACCOUNT
     capabilities = Capabilities(
-        lookup_by_client_id=True, executions_complete=True, inline=True, amend=True
+        lookup_by_client_id=True,
+        executions_complete=True,
+        inline=True,
+        amend=True,
+        visibility_lag_ns=0,  # so its lists are read when the session begins, and not once more
     )
 
     def __init__(self, story: Story = FILLED_TWICE, open_orders: int = OPEN_ORDERS) -> None:

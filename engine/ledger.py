@@ -17,9 +17,9 @@ bytes, in one of two forms, and becomes a message again when somebody asks:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -123,7 +123,7 @@ class Ledger(msgspec.Struct, eq=False, gc=False):
         if self.fills is None:
             return []
         return [
-            entry if entry[0] == _WHOLE else _write(self._message(key, entry))
+            entry if entry[0] == _WHOLE else _write(self._message(key, entry, _unpack_texts))
             for key, entry in self.fills.items()
             if entry is not None
         ]
@@ -204,12 +204,12 @@ class Ledger(msgspec.Struct, eq=False, gc=False):
         own = (fill.ts, fill.last_qty, fill.last_px, fill.fee, fill.liquidity, fill.cum_qty, None)
         return _pack(own)[:-1]  # a slice has the room it needs; what the encoder returns has more
 
-    def _message(self, key: str, entry: bytes) -> Filled:
+    def _message(self, key: str, entry: bytes, unpack: _Unpack | None = None) -> Filled:
         if entry[0] == _WHOLE:
             return _read(entry)
         like = self.like
         assert like is not None  # as long as anything is packed
-        own = _unpack(entry + _END)
+        own = (unpack or _unpack)(entry + _END)
         return Filled(
             like.client_order_id, own.ts, key, own.last_qty, own.last_px, own.fee,
             like.fee_currency, own.liquidity, like.venue_order_id, own.cum_qty, None, False,
@@ -229,13 +229,29 @@ class _Own(msgspec.Struct, frozen=True, gc=False, array_like=True):
     end: None  # not kept
 
 
+class _OwnTexts(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The same, with everything left as the text it is kept as."""
+
+    ts: int
+    last_qty: str
+    last_px: str
+    fee: str | None
+    liquidity: str | None
+    cum_qty: str | None
+    end: None
+
+
 _VOID: Final = BookingKind.VOID
 _WHOLE: Final = ord("{")  # how JSON begins; a packed entry begins as a MessagePack array
 _END: Final = b"\xc0"  # None
 _write: Final = msgspec.json.Encoder().encode
 _read: Final = msgspec.json.Decoder(Filled).decode
 _pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = msgspec.msgpack.Decoder(_Own).decode
+_Unpack: TypeAlias = Callable[[bytes], _Own]
+_unpack: Final[_Unpack] = msgspec.msgpack.Decoder(_Own).decode
+#: Only for what is written again at once: a number is written as its text, so it need not be made
+#: one (and that is most of the work).
+_unpack_texts: Final = cast("_Unpack", msgspec.msgpack.Decoder(_OwnTexts).decode)
 
 
 def ledger_key(terms: SubmitOrder, fill: Filled) -> str:

@@ -111,7 +111,13 @@ def _ours(order: Order, trigger: LifeTrigger, ts: int) -> Step:
     cell = _TABLE[order.life, trigger]
     if cell.verdict is not Verdict.MOVE:
         return quarantined(order)
-    ended = replace(moved(order, cell.target, ts), requests=(), end=cell.target, ended_ts=ts)
+    ended = replace(
+        moved(order, cell.target, ts),
+        requests=(),
+        end=cell.target,
+        ended_ts=ts,
+        unverified=False,  # it never left: a venue knows nothing that could be asked for
+    )
     return Step(ended, Verdict.MOVE, True)
 
 

@@ -155,6 +155,8 @@ def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
     newer = is_newer(order, m.source, m.sent_ts)
     told = _with_totals(order, ledger, m, newer)
     explained = True
+    if not is_over(told) and (m.status in _ENDS or m.status is VenueStatus.FILLED):
+        told = _granted(told, m)
     if not is_over(told) and m.status in _PROGRESS:
         if newer:
             told, explained = _with_terms(told, m)
@@ -249,6 +251,16 @@ def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
         rest = tuple(out for out in order.requests if out not in matching or not out.unknown)
         after = replace(after, requests=rest)
     return after, not changed or bool(matching)
+
+
+def _granted(order: Order, m: OrderSnapshot) -> Order:
+    """An end shows the last terms there were: an amend of ours that asked for its quantity had its
+    effect, whether or not we heard of it.
+    """
+    asked = any(out.order_qty == m.order_qty for out in order.requests if not out.is_cancel)
+    if m.order_qty is None or m.order_qty == order.order_qty or not asked:
+        return order
+    return replace(order, order_qty=m.order_qty)
 
 
 def _is_in_force(out: Outstanding, order: Order) -> bool:

@@ -61,8 +61,9 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
     reopens = order.life is Life.FILLED and order.end is None and raises
     if is_terminal(order) and not reopens:
         return Step(order, refused=f"the order is {order.life.name} already")
-    if any(out.req_id == m.req_id for out in order.requests):
-        return Step(order)
+    for out in order.requests:
+        if out.req_id == m.req_id:
+            return _grown(order, out, m)
     kind = order.terms.order_type
     for name, asked_px, held_px, has_one in (
         ("price", m.price, order.price, kind.has_limit_price),
@@ -85,6 +86,20 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
     )
     asked = replace(order, requests=(*order.requests, out), ts=max(m.ts, order.ts))
     return Step(asked, Verdict.MOVE, True, request=request)
+
+
+def _grown(order: Order, out: Outstanding, m: AmendOrder) -> Step:
+    """The same request again: it may have taken over terms of one that never left."""
+    terms = (
+        m.order_qty if out.order_qty is None else out.order_qty,
+        m.price if out.price is None else out.price,
+        m.stop_px if out.stop_px is None else out.stop_px,
+    )
+    if out.is_cancel or terms == (out.order_qty, out.price, out.stop_px):
+        return Step(order)
+    grown = replace(out, order_qty=terms[0], price=terms[1], stop_px=terms[2])
+    rest = tuple(grown if one is out else one for one in order.requests)
+    return Step(replace(order, requests=rest, ts=max(m.ts, order.ts)), changed=True)
 
 
 def on_request_refused(order: Order, ledger: Ledger, m: CancelRefused | ReplaceRefused) -> Step:

@@ -108,6 +108,7 @@ CATCH_ALL: Final = {
     "actors/runtime/turn_loop.py:_receive": "supervision: decided by its table",
     "actors/runtime/turn_loop.py:_run_turn": "the dispatcher ends, and keeps it for stop()",
     "actors/runtime/turn_loop.py:deliver": "supervision: decided by its table",
+    "actors/testing/running.py:play": "a violation: the system has ended, or the kit has a bug",
     "actors/turn.py:_let_out": "what is written stands; the other effects leave, an alarm tells",
 }
 

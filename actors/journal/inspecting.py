@@ -79,6 +79,7 @@ class _Chain:
 
     def __init__(self, reader: Reader) -> None:
         self.reached = 0  # the last row seen, whatever is wrong with it
+        self._reader = reader
         self._previous = reader.genesis
         self._after = 0
         self._removable_to = reader.removable_to
@@ -89,8 +90,10 @@ class _Chain:
         stretch: list[Record] = []
         for row in rows:
             record = record_of(row)
-            gap = gap_before(row)
             behind = stretch[-1].seq if stretch else self._after
+            gap = gap_before(row)
+            if record.seq > behind + 1 and (gap is None or gap.first != behind + 1):
+                gap = self._gap_behind(behind, record.seq)
             if gap is not None and gap.first == behind + 1:
                 yield from self._judge(stretch)
                 self._used[gap.first] = gap.last
@@ -99,6 +102,13 @@ class _Chain:
             stretch.append(record)
         yield from self._judge(stretch)
         self.reached = int(rows[-1][0])  # type: ignore[call-overload]  # a rowid
+
+    def _gap_behind(self, behind: int, seq: int) -> Gap | None:
+        """The gap that begins there, although more is missing than it tells of."""
+        for gap in self._reader.removed():
+            if gap.first == behind + 1 and gap.last < seq:
+                return gap
+        return None
 
     def _judge(self, stretch: list[Record]) -> Iterator[Defect]:
         """Records side by side; behind them the chain goes on from the last that is in order."""

@@ -57,6 +57,8 @@ def prune_piece(
         sqlite3.Error: nothing was removed; roll back.
     """
     up_to = min(up_to, end[0] - 1)
+    if before_ts is not None:
+        before_ts = max(-_FOREVER, min(before_ts, _FOREVER))  # what a row can hold
     if dry_run:
         found = _look(db, after, up_to, before_ts, rows)
         saved = _pack(db, found.tombstones, dry_run=True)

@@ -3,7 +3,6 @@
 What asyncio has for that (``call_soon_threadsafe``) writes to a socket, and the loop reads it empty
 again: two system calls and an exception, after the turn that was asked for and before the calls
 that it lets leave. An event counter is one call to ring and one to hear, and that before the turn.
-In an idle engine on a thread of its own it saves 25 us of 200 from `submit()` to the venue's call.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from ..journal import MemoryJournal
 from ..replay_checks import fold_journal
 from ..verifying import verify
 from .crash_stage import SETTLE_NS, Crash, CrashPoint, CrashScenario, Cut, Death, Stage
-from .truth import Violation, compare
+from .truth import Violation, compare, not_written_first
 
 __all__ = [
     "CrashPoint",
@@ -65,7 +65,7 @@ class NotReached(EngineError):
 
 
 class CutViolation(msgspec.Struct, frozen=True):
-    """A promise broken after a crash. ``cut`` reproduces it: ``cut_at(scenario, Cut.read(cut))``."""
+    """A promise broken after a crash; ``cut_at(scenario, Cut.read(cut))`` breaks it again."""
 
     cut: str
     violation: Violation
@@ -186,4 +186,5 @@ def judge(stage: Stage) -> list[Violation]:
     for broker in stage.system.brokers.values():
         truth = stage.truth(broker.account)
         found += compare(truth, books, broker.name, broker.account)
+        found += not_written_first(truth, books)
     return found

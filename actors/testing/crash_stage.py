@@ -168,10 +168,10 @@ class _MortalJournal:
 class _MortalVenue:
     """A venue whose calls may be the last thing that happens."""
 
-    def __init__(self, inner: Venue, death: Death, placed: dict[str, int]) -> None:
+    def __init__(self, inner: Venue, death: Death, sent: dict[str, int]) -> None:
         self._inner = inner
         self._death = death
-        self._placed = placed
+        self._sent_counts = sent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -213,11 +213,13 @@ class _MortalVenue:
         return outcomes
 
     def _sent(self, request: Place) -> None:
-        self._placed[request.client_order_id] = self._placed.get(request.client_order_id, 0) + 1
+        self._sent_counts[request.client_order_id] = (
+            self._sent_counts.get(request.client_order_id, 0) + 1
+        )
 
     def _ended(self, request: Place, outcome: Outcome) -> None:
         if isinstance(outcome, Throttled):  # a definite no: it may leave again
-            self._placed[request.client_order_id] -= 1
+            self._sent_counts[request.client_order_id] -= 1
 
 
 class Stage:
@@ -246,7 +248,7 @@ class Stage:
         self.alarms: list[Alarm] = []
         self.settled = False
         self.digest = ""
-        self.placed: dict[str, dict[str, int]] = {account: {} for account in scenario.accounts}
+        self.sent: dict[str, dict[str, int]] = {account: {} for account in scenario.accounts}
         self._wanted: dict[str, SubmitOrder] = {}
         self._tickets: dict[str, Ticket] = {}
         self._alive = False
@@ -289,7 +291,7 @@ class Stage:
         )
         venues = [
             _MortalVenue(
-                scenario.venue(self.market, account, self.lives), death, self.placed[account]
+                scenario.venue(self.market, account, self.lives), death, self.sent[account]
             )
             for account in scenario.accounts
         ]
@@ -374,5 +376,4 @@ class Stage:
 
     def truth(self, account: str) -> Truth:
         """What the venue has of an account."""
-        placed = self.placed[account]
-        return truth_of(self.exchange, account, placed, placed)
+        return truth_of(self.exchange, account, self.sent[account])

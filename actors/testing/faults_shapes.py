@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from engine.messages import Filled
 from engine.testing.faults import Choose
 
 from ..venues.port import Done
@@ -34,7 +35,7 @@ def malformed_report(report: Any, one_of: Choose) -> tuple[Any, ...]:
         return (msgspec.structs.replace(report, **changed),)
     if which == 2 and "reason" in fields:
         return (msgspec.structs.replace(report, reason=_HALF + fields["reason"]),)
-    if which == 3 and fields.get("fee") is not None:
+    if which == 3 and isinstance(report, Filled) and report.fee is not None:
         return (msgspec.structs.replace(report, fee=Decimal("NaN")), report)
     rubbish: tuple[Any, ...] = (
         None,

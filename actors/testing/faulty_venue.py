@@ -77,7 +77,8 @@ class FaultyVenue:
         if self.capabilities.lists_trigger_orders:
             self.faults.leave_out(_K.LIST_OMITS_TRIGGERS)
         self.wire = Wire(self.faults, self.injected, self._interfere)
-        window_ns = self.capabilities.request_window_ns - self.exchange.config.latency_out_ns
+        latency_ns = self.exchange.config.latency_out_ns
+        window_ns = max(self.capabilities.request_window_ns - latency_ns, 0)
         self._calls = FaultyCalls(inner, self.faults, self.wire, window_ns, self.plan.hang_ns)
         self._memory = Memory(self.exchange, self.account, is_on=_K.LIST_LAGS in kinds)
         self._lists = FaultyLists(

@@ -312,7 +312,7 @@ class Judge:
             text = f"{broker.session.in_flight} calls fly, {broker.session.queued} wait"
             bad.append(Violation("converges", text))
         with exact():
-            truth = truth_of(self.exchange, self.account, self.books.orders, {})
+            truth = truth_of(self.exchange, self.account)
             bad += self._excused(compare(truth, self.books, self.venue, self.account))
             bad += self._twin_of_venue()
         live, folded = system.state_digest().get(timeout=60), books_digest(self.books)

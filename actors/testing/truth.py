@@ -7,7 +7,7 @@ everything has come to rest: while calls are on their way the two may differ for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -22,7 +22,7 @@ from engine.values import ZERO, OrderType, PositionSlot
 
 from ..venues.port import VenuePosition
 
-__all__ = ["Truth", "Violation", "compare", "is_at_rest", "truth_of"]
+__all__ = ["Truth", "Violation", "compare", "is_at_rest", "not_written_first", "truth_of"]
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -37,14 +37,16 @@ class Truth(msgspec.Struct, frozen=True):
     """One account as its venue has it: every order that ever arrived, every execution, every
     slot.
 
-    ``placed`` counts, by client order id, the placements that were sent to the venue and that it
-    may have acted on; empty where nobody counted.
+    ``intents`` are the intents of its orders, by client order id. ``sent`` counts, by client order
+    id, the placements that were sent and that the venue may have acted on; empty where nobody
+    counted.
     """
 
     orders: tuple[OrderSnapshot, ...]
     executions: tuple[Filled, ...]
     positions: tuple[VenuePosition, ...]
-    placed: dict[str, int] = {}
+    intents: dict[str, str] = {}
+    sent: dict[str, int] = {}
 
 
 #: Where our order stands when the venue's stands so.
@@ -66,25 +68,19 @@ _NEVER_THERE: Final = (Life.REJECTED, Life.DENIED, Life.CANCELLED, Life.EXPIRED)
 _Key: TypeAlias = tuple[str, str, str]
 
 
-def truth_of(
-    exchange: Exchange, account: str, client_order_ids: Iterable[str], placed: dict[str, int]
-) -> Truth:
-    """Read an account at an exchange in this process.
-
-    ``client_order_ids`` are the orders that may be there; those with an execution are found by
-    themselves.
-    """
+def truth_of(exchange: Exchange, account: str, sent: dict[str, int] | None = None) -> Truth:
+    """Read an account at an exchange in this process."""
+    placed = exchange.placed(account)
     executions, _ = exchange.executions(account, 0)
-    names = dict.fromkeys([*client_order_ids, *(fill.client_order_id for fill in executions)])
-    found = (exchange.order(account, name, None, exchange.now_ns) for name in names)
     return Truth(
-        tuple(one for one in found if one is not None),
+        tuple(seen for _, seen in placed),
         executions,
         tuple(
             VenuePosition(view.instrument, view.slot, view.qty, view.avg_px)
             for view in exchange.positions(account)
         ),
-        placed,
+        {terms.client_order_id: terms.intent_id for terms, _ in placed},
+        dict(sent or {}),
     )
 
 
@@ -100,7 +96,7 @@ def compare(truth: Truth, books: Books, venue: str, account: str) -> list[Violat
     }
     return [
         *_orders(truth, ours),
-        *_placements(truth, ours),
+        *_placements(truth),
         *_executions(truth, ours, books),
         *_positions(truth, books, venue, account),
         *_unsettled(ours),
@@ -153,19 +149,33 @@ def _orders(truth: Truth, ours: dict[str, Order]) -> Iterator[Violation]:
             yield Violation("no_order_invented", text, cid)
 
 
-def _placements(truth: Truth, ours: dict[str, Order]) -> Iterator[Violation]:
-    for cid, count in truth.placed.items():
+def _placements(truth: Truth) -> Iterator[Violation]:
+    for cid, count in truth.sent.items():
         if count > 1:
             yield Violation("nothing_placed_twice", f"{count} placements were sent", cid)
     attempts: dict[str, list[str]] = {}
-    for seen in truth.orders:
-        order = ours.get(seen.client_order_id)
-        if order is not None and order.terms.intent_id:
-            attempts.setdefault(order.terms.intent_id, []).append(seen.client_order_id)
+    for cid, intent in truth.intents.items():
+        attempts.setdefault(intent or cid, []).append(cid)
     for intent, cids in attempts.items():
         if len(cids) > 1:
             text = f"the venue has {len(cids)} orders of one intent: {', '.join(cids)}"
             yield Violation("nothing_placed_twice", text, intent)
+
+
+def not_written_first(truth: Truth, books: Books) -> list[Violation]:
+    """Orders of ours at the venue that our books know from nobody but the venue.
+
+    Each was sent before it was written; or a disk lost what was written, which is no fault then.
+    """
+    found: list[Violation] = []
+    for cid, intent in truth.intents.items():
+        order = books.orders.get(cid)
+        if order is None or order.terms.intent_id != intent:
+            text = (
+                f"sent for intent {intent!a}; in our books {'no' if order is None else 'adopted'}"
+            )
+            found.append(Violation("written_before_sent", text, cid))
+    return found
 
 
 def _executions(truth: Truth, ours: dict[str, Order], books: Books) -> Iterator[Violation]:

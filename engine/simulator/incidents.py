@@ -94,7 +94,7 @@ class Incidents(Truth):
             InvalidValue: ``qty`` is above the execution's own, or one of them is no number above 0.
         """
         self._book(symbol)
-        if not qty > ZERO:
+        if not qty.is_finite() or qty <= ZERO:
             raise InvalidValue(f"a corrected quantity must be above 0, was {qty}; else bust it")
         with exact():
             self._reach(now_ns)

@@ -53,12 +53,12 @@ _TROUBLE: Final = {"calm": (0, 0), "rough": (14, 5), "hell": (30, 12)}
 _KINDS: Final = (
     (60, "submit"),
     (6, "again"),
-    (26, "cancel"),
-    (16, "amend"),
+    (18, "cancel"),
+    (14, "amend"),
     (34, "quote"),
-    (16, "trade"),
+    (24, "trade"),
     (4, "mark"),
-    (22, "wait"),
+    (30, "wait"),
     (34, "turns"),
 )
 _TYPES: Final = (
@@ -131,7 +131,7 @@ class _Drawer:
         first = self.draw(len(DESK))
         chosen = [DESK[(first + n) % len(DESK)] for n in range(count)]
         self.markets = [_Market(one, self.draw) for one in chosen]
-        self.hedged = self.draw(8) == 0
+        self.hedged = self.draw(10) == 0
         self.orders: dict[str, SubmitOrder] = {}
         self.steps: list[Step] = []
         self.now_ns = START_NS
@@ -215,14 +215,15 @@ class _Drawer:
     def _move(self, kind: str, market: _Market) -> None:
         draw, symbol = self.draw, market.instrument.symbol
         if kind == "quote":
-            market.mid = max(200, market.mid + draw(7) - 3)
+            market.mid = max(200, market.mid + draw(9) - 4)
             market.half = 1 + draw(2)
             self._quote(market)
         elif kind == "mark":
             self.steps.append(Marks(symbol, market.price(market.mid + draw(9) - 4)))
         else:
             side = (Side.BUY, Side.SELL, None)[draw(3)]
-            ticks = market.mid + (market.half if side is not Side.SELL else -market.half)
+            far = draw(8)  # ticks from the middle: through the levels of resting orders at times
+            ticks = market.mid + (far if side is not Side.SELL else -far)
             self.steps.append(Trades(symbol, market.price(ticks), market.size(1 + draw(30)), side))
 
     def _quote(self, market: _Market) -> None:
@@ -249,7 +250,9 @@ class _Drawer:
         draw = self.draw
         intent = f"i{len(self.orders) + 1}"
         kind, time = self._one_of(_TYPES), self._one_of(_TIMES)
-        offset = draw(13) - 6
+        side = (Side.BUY, Side.SELL)[draw(2)]
+        offset = draw(5) if draw(5) < 2 else -draw(6)  # through the middle, or before it
+        price = market.mid + (offset if side is Side.BUY else -offset)
         slot = PositionSlot.NET
         if self.hedged:
             slot = (PositionSlot.LONG, PositionSlot.SHORT)[draw(2)]
@@ -259,14 +262,14 @@ class _Drawer:
             "",
             "",
             market.instrument.symbol,
-            (Side.BUY, Side.SELL)[draw(2)],
+            side,
             kind,
             market.size(1 + draw(25)),
-            price=market.price(market.mid + offset) if kind.has_limit_price else None,
+            price=market.price(price) if kind.has_limit_price else None,
             time_in_force=time,
             expire_ts=self.now_ns + _WAITS[3 + draw(5)] if time is TimeInForce.GTD else None,
             post_only=rests and draw(6) == 0,
-            reduce_only=slot is PositionSlot.NET and draw(6) == 0,
+            reduce_only=slot is PositionSlot.NET and draw(14) == 0,
             slot=slot,
         )
         if kind is OrderType.TRAILING_STOP:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from actors import Until
 from actors.venues.port import Answer, Done, Refused, Throttled
@@ -18,7 +19,7 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.session import SessionLimits
-from engine.values import OrderState, Side
+from engine.values import OrderState, Side, Source
 
 from .venues import HANG, SECOND, ScriptedVenue, btc, order, simulated
 
@@ -212,6 +213,33 @@ def test_amends_that_have_not_left_become_one() -> None:
     view = system.order(ticket).get(timeout=1)
     assert (OrderState.ACCEPTED, D(97), ()) == (view.state, view.price, view.requests)
     assert ["99", "97"] == [str(made.price) for name, made in venue.calls if name == "amend"]
+    system.stop()
+
+
+def test_an_amend_that_took_over_a_larger_quantity_counts_with_it() -> None:
+    """What one amend asks for in place of two is exposure until it is answered, and is settled by
+    all of its terms.
+    """
+    venue = ScriptedVenue()
+    venue.script("amend", HANG, (RuntimeError("reset"), True))
+    system = simulated(venue)
+    ticket = system.submit(order())
+    system.sim.run_for(SECOND)
+    system.amend(ticket, price=D(99)).get(timeout=1)
+    system.amend(ticket, order_qty=D(5)).get(timeout=1)
+    system.amend(ticket, price=D(98)).get(timeout=1)
+    system.sim.run_for(SECOND)
+    assert D(5) == system.order(ticket).get(timeout=1).exposure_qty
+    _call, request, answer = venue.hanging[0]
+    answer.set(venue._amend(request))
+    system.sim.run_for(SECOND // 100)
+    view = system.order(ticket).get(timeout=1)
+    assert (OrderState.IN_DOUBT, D(5)) == (view.state, view.exposure_qty)
+    system.sim.run_for(60 * SECOND)
+    view = system.order(ticket).get(timeout=1)
+    assert (OrderState.ACCEPTED, D(5), D(98), ()) == (
+        view.state, view.order_qty, view.price, view.requests,
+    )  # fmt: skip
     system.stop()
 
 
@@ -496,6 +524,31 @@ def test_an_end_in_the_gap_is_found_after_it() -> None:
     assert OrderState.CANCELLED is ticket.wait(1).state
     assert (OrderState.FILLED, D(1)) == (filled.wait(1).state, system.qty())
     system.stop()
+
+
+def test_what_lists_show_late_after_a_gap_is_found_when_they_must_show_it() -> None:
+    """Lists that lag hide the last moment of an outage: they are read again after the lag."""
+    venue = ScriptedVenue()
+    system = simulated(venue)
+    ticket = system.submit(order(qty="2"))
+    system.sim.run_for(SECOND)
+    venue.drop()
+    venue.fill(ticket.client_order_id, "x1", "2")
+    shown = _as_it_was(venue, ticket.client_order_id)
+    venue.script("open_orders", Answer((shown,), True, venue.now()))
+    venue.script("executions", Answer((), True, venue.now()))
+    system.sim.run_for(SECOND)
+    assert OrderState.ACCEPTED is system.order(ticket).get(timeout=1).state
+    system.sim.run_for(2 * SECOND)
+    assert (OrderState.FILLED, D(2)) == (ticket.wait(1).state, system.qty())
+    system.stop()
+
+
+def _as_it_was(venue: ScriptedVenue, cid: str) -> OrderSnapshot:
+    """An order at the venue, before anything of it had filled."""
+    held = venue.orders[cid]
+    shown = venue._snapshot(held, Source.LIST, venue.now())
+    return replace(shown, status=VenueStatus.WORKING, cum_qty=D(0))
 
 
 def test_an_unasked_cancel_ends_the_order() -> None:

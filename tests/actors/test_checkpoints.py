@@ -18,6 +18,7 @@ from actors import segments
 from actors.checkpoints import Pace
 from actors.journal import Batch, MemoryJournal
 from actors.recovery import recover
+from actors.retention import Retention
 from actors.segments import HEAD
 from actors.stored import load
 from actors.venues.port import Throttled
@@ -87,6 +88,11 @@ class Proven(MemoryJournal):
             assert (cid in books.frozen) == (cid in found.books.frozen), (cid, self.last_seq)
         assert _parked(books, books) == _parked(found.books, books), self.last_seq
 
+    def stones(self) -> list[tuple[str, bytes]]:
+        """Every order there ever was, as the fold of every fact says."""
+        books = self.books
+        return [(cid, tombstone(one, books.ledgers.get(cid))) for cid, one in books.orders.items()]
+
 
 def _parked(books: Books, known: Books) -> dict[str, list[str]]:
     """What waits for its order.
@@ -104,9 +110,12 @@ def _parked(books: Books, known: Books) -> dict[str, list[str]]:
 class Traffic:
     """What happens to one system, chosen by small numbers."""
 
-    def __init__(self, journal: MemoryJournal, pace: Pace) -> None:
+    def __init__(
+        self, journal: MemoryJournal, pace: Pace, retention: Retention | None = None
+    ) -> None:
         self.journal = journal
         self.pace = pace
+        self.retention = retention
         inverse = replace(btc("v", "INV"), kind=InstrumentKind.INVERSE)
         self.venues = (
             ScriptedVenue(instruments=[btc("v"), inverse]),
@@ -118,7 +127,13 @@ class Traffic:
         self.system = self._started(0)
 
     def _started(self, start_ns: int) -> System:
-        system = simulated(*self.venues, journal=self.journal, ready=False, start_ns=start_ns)
+        system = simulated(
+            *self.venues,
+            journal=self.journal,
+            ready=False,
+            start_ns=start_ns,
+            retention=self.retention,
+        )
         system._checkpoints.pace = self.pace
         system.sim.run_for(SECOND // 10)
         return system

@@ -78,9 +78,7 @@ def test_damage_is_exit_code_1_and_named(
     assert "DAMAGED" in run(capsys, "verify", journal).out
 
 
-def test_damaged_pages_are_exit_code_1(
-    capsys: pytest.CaptureFixture[str], journal: Path
-) -> None:
+def test_damaged_pages_are_exit_code_1(capsys: pytest.CaptureFixture[str], journal: Path) -> None:
     """A file whose pages are overwritten behind the first: no traceback, the damage is reported."""
     content = bytearray(journal.read_bytes())
     content[8192:16384] = b"\xff" * 8192
@@ -132,9 +130,7 @@ def test_a_journal_in_use_is_judged_by_its_facts(
     assert run(capsys, "verify", journal, "--json").json["in_use"] is False
 
 
-def test_a_missing_file_is_exit_code_2(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_missing_file_is_exit_code_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Nothing is made by looking at it."""
     told = run(capsys, "verify", tmp_path / "x.db")
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from actors.journal import MemoryJournal
 from actors.recovery import recover
 from actors.venues.port import Answer, Done, Unknown
+from engine.budget import BudgetRule, SessionLimits
 from engine.fold import tombstone
 from engine.messages import Accepted, Filled, OrderSnapshot, QueryOrder, TradeBusted
 from engine.values import OrderState
@@ -146,3 +147,69 @@ def test_a_report_parked_under_a_venue_id_stays_at_its_venue() -> None:
     restarted.sim.run_for(SECOND // 10)
     assert 0 == restarted.qty("b")
     restarted.stop()
+
+
+def test_a_slot_opened_by_a_fill_that_could_not_be_written_is_not_there() -> None:
+    """Until the fill is written the state is what the journal says: no empty slot stays behind."""
+    journal, venue = MemoryJournal(), ScriptedVenue()
+    system = simulated(venue, journal=journal)
+    cid = system.submit(order()).client_order_id
+    system.sim.run_for(SECOND)
+    journal.unavailable = "is full"
+    venue.push(venue.fill(cid, "x1", "1"))
+    system.sim.run_for(SECOND // 10)
+    assert {} == system.brokers["v", "main"].positions
+    journal.unavailable = ""
+    system.sim.run_for(SECOND)
+    assert (D(1), fold_digest(journal)) == (system.qty(), system.state_digest().get(timeout=1))
+    system.stop()
+
+
+def test_a_timeout_noticed_in_a_discarded_turn_is_noticed_again() -> None:
+    """A call that hangs while the journal fails ends unknown all the same, and is asked about."""
+    journal, venue = MemoryJournal(), ScriptedVenue()
+    venue.script("place", HANG)
+    system = simulated(venue, journal=journal, call_timeout=3.0)
+    ticket = system.submit(order())
+    system.sim.run_for(29 * SECOND // 10)
+    journal.unavailable = "is full"
+    system.sim.run_for(SECOND)
+    journal.unavailable = ""
+    system.sim.run_for(60 * SECOND)
+    assert OrderState.REJECTED is system.order(ticket).get(timeout=1).state
+    system.stop()
+
+
+def test_an_entry_that_lapses_in_a_discarded_turn_has_lapsed() -> None:
+    """What its send-by time ends while the journal fails is told when that works again."""
+    journal, venue = MemoryJournal(), ScriptedVenue()
+    system = simulated(venue, journal=journal)
+    venue.script("connect", *[HANG] * 9)
+    venue.drop()
+    system.sim.run_for(SECOND)
+    ticket = system.submit(order())
+    system.sim.run_for(49 * SECOND // 10)
+    journal.unavailable = "is full"
+    system.sim.run_for(SECOND)
+    journal.unavailable = ""
+    system.sim.run_for(10 * SECOND)
+    assert OrderState.EXPIRED is system.order(ticket).get(timeout=1).state
+    system.stop(timeout=0.1)
+
+
+def test_a_call_that_a_timer_lets_leave_in_a_discarded_turn_leaves_after_it() -> None:
+    """A budget's timer rings while the journal fails: the call waits, and its slot is not lost."""
+    journal, venue = MemoryJournal(), ScriptedVenue()
+    one_a_second = BudgetRule(name="b", capacity=1, refill=1, refill_ns=SECOND, reserved=0)
+    limits = SessionLimits(window=1, exit_slots=0, budgets=(one_a_second,))
+    system = simulated(venue, journal=journal, limits=limits)
+    system.sim.run_for(SECOND)
+    tickets = [system.submit(order(price=str(90 + n))) for n in range(3)]
+    system.sim.run_for(9 * SECOND // 10)
+    journal.unavailable = "is full"
+    venue.push(venue.fill(tickets[0].client_order_id, "x1", "1"))
+    system.sim.run_for(SECOND)
+    journal.unavailable = ""
+    system.sim.run_for(5 * SECOND)
+    assert [3, 0] == [venue.count("place"), system.brokers["v", "main"].session.in_flight]
+    system.stop()

@@ -281,8 +281,8 @@ def test_ids_never_come_again(tmp_path: Path) -> None:
 
 def test_ids_never_come_again_however_fast_lives_follow_each_other() -> None:
     """A life that draws many numbers in no time, dies and is followed at once gives none twice."""
-    journal, venue, seen = MemoryJournal(), ScriptedVenue(), []
-    start = EPOCH_NS + 3600 * SECOND
+    journal, venue = MemoryJournal(created_ts=EPOCH_NS), ScriptedVenue()
+    start, seen = EPOCH_NS + 3600 * SECOND, list[str]()
     for life in range(4):
         system = simulated(venue, journal=journal, start_ns=start, ready=False)
         seen += [system.submit(order(intent_id=f"{life}-{n}")).client_order_id for n in range(50)]

@@ -408,12 +408,14 @@ def simulated(
     start_ns: int = 0,
     **options: Any,
 ) -> System:
-    """A started system under virtual time; ``ready``: with its sessions reconciled."""
+    """A started system under virtual time; ``ready``: with its sessions reconciled, and looked at
+    once more for what their venues showed late.
+    """
     sim = SimulatedDispatcher(seed=seed, fifo=fifo, start_ns=start_ns or EPOCH_NS)
     system = System(venues or (ScriptedVenue(),), dispatcher=sim, **options)
     system.sim, system.seen = sim, []
     system.hub.add_callback(system.seen.append, ())
     system.start()
     if ready:
-        sim.run_for(SECOND // 10)
+        sim.run_for(11 * SECOND // 10)
     return system

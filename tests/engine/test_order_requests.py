@@ -16,6 +16,7 @@ from engine.messages import (
     RequestPending,
     Restated,
     VenueStatus,
+    Withdrawn,
 )
 from engine.order import Doubt, exposure_qty, has_questions, is_settled, leaves_qty
 from engine.values import OrderState, OrderType
@@ -306,3 +307,10 @@ def test_malformed_terms_are_quarantined() -> None:
             held.order.order_qty,
             reqs(held),
         )
+
+
+def test_an_order_that_never_left_is_settled_when_we_end_it() -> None:
+    """Two cancels before it left: the first is overtaken, the second withdraws it, no question."""
+    held = Held(sent=False)
+    held.take(cancel("c1"), cancel("c2"), CancelRefused(CID, 11, "c1"), Withdrawn(CID, 12))
+    assert (OrderState.CANCELLED, True) == (held.state(), is_settled(held.order))

@@ -9,9 +9,12 @@ from __future__ import annotations
 import ast
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Mutant", "Result", "Stale", "Verdict"]
+__all__ = ["SIMULATE", "Mutant", "Result", "Stale", "Verdict"]
+
+#: How a catcher begins that is no test: ``simulate PROFILE A:B``, simulated systems by their seeds.
+SIMULATE: Final = "simulate "
 
 
 class Stale(ValueError):
@@ -19,8 +22,8 @@ class Stale(ValueError):
 
 
 class Mutant(NamedTuple):
-    """A fault. ``caught_by`` are pytest node ids or files; or ``simulate ...``, arguments of the
-    command that runs simulated systems. Any of them catches it.
+    """A fault. ``caught_by`` are pytest node ids or files, or simulations (:data:`SIMULATE`), tried
+    in this order: each is known to catch it, so one of them is enough.
     """
 
     name: str
@@ -65,7 +68,7 @@ class Mutant(NamedTuple):
         if not self.caught_by:
             raise Stale(f"{self.name}: no test is named for it")
         for catcher in self.caught_by:
-            if not catcher.startswith("simulate "):
+            if not catcher.startswith(SIMULATE):
                 self._check_test(root, catcher)
 
     def _check_test(self, root: Path, node: str) -> None:

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .guard import ROOT_VARIABLE
-from .mutant import Mutant, Result, Verdict
+from .copied import ROOT_VARIABLE
+from .mutant import SIMULATE, Mutant, Result, Verdict
 
 __all__ = ["BASELINE_SECONDS", "Bench", "broken_without", "run_all"]
 
@@ -73,38 +73,36 @@ class Bench:
             self._write(path, before)
         return Result(mutant, verdict, by, time.monotonic() - started, detail)
 
-    def failing(self, tests: Sequence[str]) -> list[str]:
-        """Of these tests, the ones that fail as the code stands; no fault is in it."""
-        ran = self._run((*_PYTEST, *tests), BASELINE_SECONDS)
-        if ran.code == 0:
-            return []
-        return _FAILED.findall(ran.output) or [ran.output.strip()[-800:] or "they take too long"]
+    def failing(self, catchers: Iterable[str]) -> list[str]:
+        """Of these tests and simulations, the ones that fail as the code stands, without a fault.
 
-    def simulated_failure(self, arguments: str) -> str:
-        """Whether a ``simulate ...`` command fails as the code stands: its output, or ""."""
-        ran = self._run(("-m", "tests.mutants.guard", *arguments.split()), BASELINE_SECONDS)
-        return "" if ran.code == 0 else f"{arguments}: {ran.output.strip()[-800:]}"
+        All tests in one run, so that it takes no longer than it must.
+        """
+        tests = [one for one in catchers if not one.startswith(SIMULATE)]
+        found: list[str] = []
+        for command in _commands(tests, [one for one in catchers if one.startswith(SIMULATE)]):
+            ran = self._run(command, BASELINE_SECONDS)
+            if ran.code is None:
+                found.append(f"no end within {BASELINE_SECONDS} s: {' '.join(command)}")
+            elif ran.code != 0:
+                found += _FAILED.findall(ran.output) or [ran.output.strip()[-1500:]]
+        return found
 
     def _catch(self, mutant: Mutant) -> tuple[Verdict, str, str]:
         """The verdict, the test that caught it, and what there is to say."""
         until = time.monotonic() + mutant.seconds
-        tests = [one for one in mutant.caught_by if not one.startswith("simulate ")]
-        commands: list[tuple[str, ...]] = [(*_PYTEST, "-x", *tests)] if tests else []
-        commands += [
-            ("-m", "tests.mutants.guard", *one.split())
-            for one in mutant.caught_by
-            if one.startswith("simulate ")
-        ]
-        for command in commands:
+        for one in mutant.caught_by:
+            simulated = one.startswith(SIMULATE)
+            (command,) = _commands(() if simulated else ("-x", one), (one,) if simulated else ())
             ran = self._run(command, max(until - time.monotonic(), 1.0))
             if ran.code is None:
                 if mutant.hangs:
-                    return Verdict.CAUGHT, "its budget of time", ""
+                    return Verdict.CAUGHT, one, "it hangs"
                 return Verdict.TIMEOUT, "", f"no end within {mutant.seconds} s"
-            if ran.code == 1:
-                found = _FAILED.search(ran.output)
-                return Verdict.CAUGHT, found[1] if found else " ".join(command[2:]), ""
-            if ran.code != 0:
+            found = _FAILED.search(ran.output)
+            if ran.code == 1 and found is not None:
+                return Verdict.CAUGHT, found[1], ""
+            if ran.code != 0:  # not even an import went well: a wreck is no fault
                 return Verdict.WRECKED, "", ran.output.strip()[-1500:]
         return Verdict.SURVIVED, "", ""
 
@@ -150,17 +148,17 @@ def _ended(child: subprocess.Popen[str]) -> str:
     return output
 
 
+def _commands(tests: Sequence[str], simulations: Sequence[str]) -> list[tuple[str, ...]]:
+    """What to run Python with: one pytest for all tests, one program for each simulation."""
+    commands: list[tuple[str, ...]] = [(*_PYTEST, *tests)] if tests else []
+    return commands + [
+        ("-m", "tests.mutants.seeds", *one.removeprefix(SIMULATE).split()) for one in simulations
+    ]
+
+
 def broken_without(bench: Bench, mutants: Iterable[Mutant]) -> list[str]:
-    """Tests named for these faults that fail without any: then their failing proves nothing."""
-    named = dict.fromkeys(catcher for mutant in mutants for catcher in mutant.caught_by)
-    tests = [one for one in named if not one.startswith("simulate ")]
-    failing = bench.failing(tests) if tests else []
-    for one in named:
-        if one.startswith("simulate "):
-            failure = bench.simulated_failure(one)
-            if failure:
-                failing.append(failure)
-    return failing
+    """What is named for these faults and fails without any: then its failing proves nothing."""
+    return bench.failing(dict.fromkeys(one for mutant in mutants for one in mutant.caught_by))
 
 
 def run_all(

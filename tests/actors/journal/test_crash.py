@@ -16,9 +16,9 @@ import pytest
 
 from actors.journal import Batch, SqliteJournal
 from engine.errors import JournalUnavailable
-from engine.journal import decode_record
+from engine.journal import Record, decode_record
 
-from .kit import batch, cid, fact, fill_journal, fill_row
+from .kit import batch, cid, closed_row, fact, fill_journal, fill_row
 
 # --- full disk ------------------------------------------------------------------------------------
 
@@ -185,3 +185,60 @@ def test_killed_at_any_moment_the_journal_is_whole(tmp_path: Path, repository: P
             assert [fact(n) for n in range(1, journal.last_seq + 1)] == found
             assert cid(acknowledged) == journal.has_fill(*fill_row(acknowledged)[:5])
             acknowledged = journal.last_seq
+
+
+PRUNING_CHILD = """
+import sys
+from actors.journal import SqliteJournal
+
+journal = SqliteJournal(sys.argv[1], log_bytes_max=100_000)
+rows = int(sys.argv[2])
+reached = 0
+print("ready", flush=True)
+while True:
+    piece = journal.prune(reached, journal.last_seq, None, rows)
+    reached = 0 if piece.is_last else piece.reached
+    sys.stdout.write(f"{piece.removed}\\n")
+    sys.stdout.flush()
+"""
+
+
+def test_killed_while_records_are_removed_the_journal_is_whole(
+    tmp_path: Path, repository: Path
+) -> None:
+    """Killed with SIGKILL again and again during retention: what is left is proven and as it was,
+    tombstones too, and the next one goes on.
+    """
+    path = tmp_path / "orders.journal"
+    kept = range(7, 3000, 50)
+    with SqliteJournal(path) as journal:
+        for first in range(1, 3001, 500):
+            made = batch(first, 500)
+            numbers = [n for n in range(first, first + 500) if n not in kept]
+            made.closed += [closed_row(n, body=b'{"order":%d}' % n * 40) for n in numbers]
+            journal.append(made)
+        journal.append(batch(3001, 1))
+        before = {record.seq: record for record in journal.records()}
+        stones = list(journal.closed_orders())
+    draw = random.Random()
+    found: list[Record] = []
+    for left in (5, 4, 3, 2, 1, 0):
+        child = subprocess.Popen(
+            [sys.executable, "-c", PRUNING_CHILD, str(path), str(draw.choice((1, 7, 40)))],
+            cwd=repository, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert child.stdout is not None
+        assert "ready\n" == child.stdout.readline()
+        for _ in range(draw.randrange(1, 60) if left else 4000):
+            child.stdout.readline()
+        child.send_signal(signal.SIGKILL)
+        child.stdout.close()
+        child.wait()
+        with SqliteJournal(path) as journal:
+            assert [] == journal.verify()
+            found = list(journal.records())
+            assert [before[record.seq] for record in found] == found
+            assert {*kept, 3001} <= {record.seq for record in found}
+            assert stones == list(journal.closed_orders())
+            assert 3001 == journal.last_seq
+    assert len(kept) + 1 == len(found)

@@ -257,3 +257,65 @@ def test_another_writer_is_found_out(path: Path) -> None:
         edit(path, "INSERT INTO facts VALUES (301, 1, 'e', 'k', x'7b7d', 1)")
         with pytest.raises(JournalCorrupt, match="record 301 is there already"):
             journal.append(batch(301, 1))
+
+
+@pytest.fixture
+def pruned(path: Path) -> Path:
+    """Records 3 to 10 and 12 to 40 are removed by retention."""
+    with SqliteJournal(path) as journal:
+        made = batch(400, 1)
+        made.closed += [closed_row(n, body=b"{}") for n in range(3, 41) if n != 11]
+        journal.append(made)
+        journal.append(batch(401, 1))
+        made.clear()
+        made.reopened += [cid(n) for n in (1, 2, 11, *range(41, 50))]
+        journal.append(made)
+        assert 37 == journal.prune(0, 301, rows=1000).removed
+        assert [(3, 10), (12, 40)] == [(gap.first, gap.last) for gap in journal.removed()]
+        assert [] == journal.verify()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("DELETE FROM removed WHERE last = 10", [3]),
+        ("DELETE FROM removed", [3, 12]),
+        ("UPDATE removed SET checksum = checksum + 1 WHERE last = 10", [11]),
+        ("UPDATE removed SET first = 4 WHERE last = 10", [3, 4]),
+        ("UPDATE removed SET first = 2 WHERE last = 10", [3, 2]),
+        ("UPDATE removed SET last = 11 WHERE last = 10", [3, 3]),
+        ("UPDATE removed SET checksum = 'x' WHERE last = 10", [3]),
+        ("INSERT INTO removed VALUES (100, 90, 1)", [90]),
+        ("DELETE FROM facts WHERE seq = 2", [2, 3]),
+        ("DELETE FROM facts WHERE seq = 11", [11, 12]),
+        ("DELETE FROM facts WHERE seq = 41", [41]),
+        ("UPDATE facts SET ts = ts + 1 WHERE seq = 11", [11]),
+    ],
+)
+def test_a_gap_that_does_not_fit_is_named(pruned: Path, change: str, named: list[int]) -> None:
+    """What retention removed is told by the journal itself; anything else that is gone is damage,
+    and so is a gap where nothing is missing.
+    """
+    edit(pruned, change)
+    with SqliteJournal(pruned, read_only=True) as journal:
+        assert named == [defect.seq for defect in journal.verify()]
+
+
+def test_a_record_missing_beside_a_gap_stops_the_reader(pruned: Path) -> None:
+    """Reading does not step over what nobody removed."""
+    edit(pruned, "DELETE FROM facts WHERE seq = 2")
+    with SqliteJournal(pruned) as journal:
+        reading = journal.records()
+        assert 1 == next(reading).seq
+        with pytest.raises(JournalCorrupt, match="records 2 to 10 are missing"):
+            next(reading)
+
+
+def test_an_altered_packed_tombstone_is_named(pruned: Path) -> None:
+    """As one that is not packed."""
+    edit(pruned, "UPDATE closed SET body = x'0102' WHERE intent_id = 'intent-7'")
+    with SqliteJournal(pruned) as journal:
+        with pytest.raises(JournalCorrupt, match=cid(7)):
+            journal.closed_order(cid(7))
+        assert any(cid(7) in defect.what for defect in journal.verify())

@@ -28,9 +28,7 @@ BTC = Instrument(
 )
 #: A venue that is some way off: requests are on the wire when the process dies.
 FAR = ExchangeConfig(
-    capabilities=replace(
-        FULL_CAPABILITIES, request_window_ns=200 * MS, visibility_lag_ns=200 * MS
-    ),
+    capabilities=replace(FULL_CAPABILITIES, request_window_ns=200 * MS, visibility_lag_ns=200 * MS),
     latency_out_ns=30 * MS,
     latency_in_ns=20 * MS,
 )
@@ -73,9 +71,7 @@ def quote(bid: str, bid_qty: str, ask: str, ask_qty: str) -> Step:
 
 def trade(price: str, qty: str) -> Step:
     """Others trade."""
-    return lambda stage: stage.market.on_trade(
-        "BTC/USDT", D(price), D(qty), None, stage.now_ns()
-    )
+    return lambda stage: stage.market.on_trade("BTC/USDT", D(price), D(qty), None, stage.now_ns())
 
 
 def run(ms: int) -> Step:
