@@ -10,8 +10,8 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn, TypeAlias
 
 from engine.errors import InvariantViolated, JournalError, UserError
 
@@ -47,6 +47,7 @@ examples:
   orderwright prune day.db --keep-days 30            forget how orders closed long ago came about
   orderwright diagram order --svg order.svg          the statecharts that run
   orderwright conformance sequences.json             order-state sequences through the real code
+  orderwright simulate --seeds 0:2000                faults, crashes, every interleaving a seed has
 """
 
 _REPLAY: Final = """\
@@ -108,6 +109,21 @@ The statecharts as Mermaid text, generated from the tables that run. With --svg 
 picture, drawn by graphviz where its `dot` is installed.
 """
 
+_SIMULATE: Final = """\
+Each seed is a scenario: instruments and a venue, some dozens of orders, cancels, amends and moves
+of the market, faults of the venue, crashes of the process. It runs through the real actors, broker
+and journal in virtual time, where the seed also chooses who runs next. Checked at every commit:
+the running state is the fold of the journal, and agrees with a second, dumb model. Checked when
+all is at rest: our orders, fills and positions are the venue's, nothing was placed twice.
+"""
+
+_SIMULATE_EXAMPLES: Final = """\
+examples:
+  orderwright simulate --seeds 0:2000 --profile rough
+  orderwright simulate --seeds 17:18 --profile hell --journal 17.db --save 17.json
+  orderwright simulate --scenario 17.json               perhaps cut down by hand
+"""
+
 _DEMO: Final = """\
 A paper market made by the simulator, in virtual time: a few dozen orders of every kind at two
 venues, with partial fills, refusals and races, and what became of them. Needs no network and no
@@ -123,6 +139,7 @@ _COMMANDS: Final = {
     "prune": ("cli_prune", "run"),
     "diagram": ("cli_diagram", "run"),
     "conformance": ("cli_conformance", "run"),
+    "simulate": ("cli_simulate", "run"),
 }
 
 
@@ -150,6 +167,9 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+_Command: TypeAlias = Callable[..., argparse.ArgumentParser]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="orderwright",
@@ -173,6 +193,14 @@ def _parser() -> argparse.ArgumentParser:
         )
         return one
 
+    _add_markets(command)
+    _add_journals(command)
+    _add_charts(command)
+    _add_kit(command)
+    return parser
+
+
+def _add_markets(command: _Command) -> None:
     demo = command("demo", "a paper market and orders of every kind", _DEMO)
     demo.add_argument("--seed", type=int, default=7, metavar="N", help="of the market (default 7)")
     demo.add_argument("--journal", metavar="FILE", help="keep the journal in a new file")
@@ -186,6 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--journal", metavar="FILE", help="write a journal file, or go on with it")
     replay.add_argument("--limit", type=int, metavar="N", help="take only the first N rows")
 
+
+def _add_journals(command: _Command) -> None:
     explain = command("explain", "why did this order do that", _EXPLAIN)
     explain.add_argument(
         "order", metavar="ORDER", help="client, intent or venue id; a unique beginning will do"
@@ -211,6 +241,8 @@ def _parser() -> argparse.ArgumentParser:
     prune.add_argument("--dry-run", action="store_true", help="say what would go; change nothing")
     prune.add_argument("--vacuum", action="store_true", help="then give free room back")
 
+
+def _add_charts(command: _Command) -> None:
     diagram = command("diagram", "the statecharts that run", _DIAGRAM)
     diagram.add_argument(
         "chart", nargs="?", default="order", choices=("order", "position", "session"),
@@ -221,7 +253,20 @@ def _parser() -> argparse.ArgumentParser:
     short = "order-state sequences through the real code"
     conformance = command("conformance", short, _CONFORMANCE)
     conformance.add_argument("file", metavar="FILE", help="the sequences, as JSON")
-    return parser
+
+
+def _add_kit(command: _Command) -> None:
+    short = "many runs with bad luck, each judged"
+    simulate = command("simulate", short, _SIMULATE, _SIMULATE_EXAMPLES)
+    simulate.add_argument("--seeds", metavar="A:B", help="seeds A to B - 1 (default 0:100)")
+    simulate.add_argument(
+        "--profile", default="rough", choices=("calm", "rough", "hell"),
+        help="how much goes wrong (default: rough)",
+    )  # fmt: skip
+    simulate.add_argument("--scenario", metavar="FILE", help="run this one scenario instead")
+    simulate.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
+    simulate.add_argument("--save", metavar="FILE", help="of one run: write its scenario")
+    simulate.add_argument("--journal", metavar="FILE", help="of one run: keep its journal")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,7 +62,11 @@ class AdapterVenue(ScriptVenue):
     Its calls are tasks, and its reports pass the door, as for any venue outside this process.
     """
 
-    capabilities = Capabilities(lookup_by_client_id=True, executions_complete=True)
+    capabilities = Capabilities(
+        lookup_by_client_id=True,
+        executions_complete=True,
+        visibility_lag_ns=0,  # so its lists are read when the session begins, and not once more
+    )
 
     def __init__(self) -> None:
         super().__init__()

@@ -72,7 +72,11 @@ class LimitedVenue:
 
     name = VENUE
     account = ACCOUNT
-    capabilities = Capabilities(lookup_by_client_id=True, executions_complete=True)
+    capabilities = Capabilities(
+        lookup_by_client_id=True,
+        executions_complete=True,
+        visibility_lag_ns=0,  # so its lists are read when the session begins, and not once more
+    )
 
     def __init__(
         self, rules: VenueRules, instruments: Sequence[Instrument], now_ns: Callable[[], int]

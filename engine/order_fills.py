@@ -252,8 +252,20 @@ def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
     if in_place or key not in ledger:
         bookings.append(Booking(_BOOK, new, key))
     elif not bookings:
-        return Step(order)  # said twice
+        return _said_again(order, ledger, m, key)
     return _rebook(order, ledger, bookings, m.ts, None, m.venue_order_id)
+
+
+def _said_again(order: Order, ledger: Ledger, m: TradeCorrected, key: str) -> Step:
+    """A correction said twice: nothing new, or the fee that was taken over the first time."""
+    known = ledger.get(key)
+    if known is None or m.fee is None or (m.fee, m.fee_currency) == (known.fee, known.fee_currency):
+        return Step(order)
+    told = Booking(_FEE, replace(known, fee=m.fee, fee_currency=m.fee_currency), key)
+    if not known.fee:
+        return Step(order, Verdict.STAY, True, (told,))
+    back = Booking(_FEE, replace(known, fee=-known.fee), key)
+    return Step(order, Verdict.STAY, True, (back, told))
 
 
 def _corrected(m: TradeCorrected, old: Filled | None) -> Filled:

@@ -148,6 +148,9 @@ def on_replaced(order: Order, ledger: Ledger, m: Replaced) -> Step:
         price=order.price if m.price is None else m.price,
         stop_px=order.stop_px if m.stop_px is None else m.stop_px,
     )
+    if m.order_qty is not None and answers and _may_be_overtaken(order, m.ts):
+        if all(out.ts != order.ts for out in order.requests):  # something was told since we asked
+            granted = replace(granted, unverified=True)
     after = settle_quantity(moved(granted, life, ts, ids))
     same = (
         not answers and life is order.life and ids is order.venue_order_ids and _has_terms(order, m)
@@ -178,7 +181,9 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
     if ratio is None or ratio == 1:
         if order.order_qty == m.order_qty:
             return Step(order)
-        return Step(settle_quantity(replace(order, order_qty=m.order_qty, ts=ts)), changed=True)
+        doubtful = order.unverified or _may_be_overtaken(order, m.ts)
+        told = replace(order, order_qty=m.order_qty, unverified=doubtful, ts=ts)
+        return Step(settle_quantity(told), changed=True)
     bookings = tuple(_split(order, fill, ratio) for fill in ledger.live())
     cum = cost = ZERO
     for one in bookings:  # the sums of what the ledger will hold: a price may not divide exactly
@@ -195,6 +200,13 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
         ts=ts,
     )
     return Step(settle_quantity(rescaled), changed=True, bookings=bookings)
+
+
+def _may_be_overtaken(order: Order, ts: int) -> bool:
+    """Whether a change of quantity may be older than one that came first: an answer and the stream
+    are two ways. Then the venue is asked what is in force.
+    """
+    return ts <= order.ts and order.order_qty != order.terms.order_qty
 
 
 def _split(order: Order, fill: Filled, ratio: Decimal) -> Booking:

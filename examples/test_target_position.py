@@ -1,13 +1,16 @@
-"""Whatever the venue does, the strategy never holds more than its target.
+"""Whatever the market and the venue do, the strategy never holds more than its target.
 
-``TestPatient`` passes. ``TestHasty`` fails, and is meant to: Hypothesis finds the fault at the
-venue and the moment that make it buy twice, and shrinks them to a few steps.
+``TestPatient`` passes. ``TestHasty`` fails, and is meant to: Hypothesis finds the moment that makes
+it buy twice, and shrinks what led there to a few steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 from actors.testing import Violation
 from actors.testing.machine import ExecutionMachine
@@ -23,22 +26,29 @@ class PatientMachine(ExecutionMachine):
     strategy: type[PatientBuyer] = PatientBuyer
 
     def begun(self) -> None:
-        """Four lots, one by one, at a price that trades."""
-        lot = Decimal("0.01")
-        self.buyer = self.strategy(self.submit, target=4 * lot, clip=lot, price=Decimal(205))
+        """Ten lots, below the market."""
+        self.buyer = self.strategy(self, Decimal("0.10"), Decimal(199))
+
+    def restarted(self) -> None:
+        """What the strategy remembers was kept; what the engine had not written is gone."""
+        self.buyer.on_restart()
 
     def on_events(self, events: Sequence[Event]) -> None:
         """The strategy hears all of them."""
         for event in events:
             self.buyer.on_event(event)
 
+    @rule(ticks=st.integers(-2, 4))
+    def signals(self, ticks: int) -> None:
+        """A rule of our own: the strategy is told a price."""
+        if self.system.alive:
+            self.buyer.on_price(Decimal(199) + ticks * Decimal("0.5"))
+
     def promises(self) -> Iterable[Violation]:
         """Asked after each step, of the venue's own truth."""
         held = sum((one.qty for one in self.system.exchange.positions(ACCOUNT)), Decimal(0))
         if held > self.buyer.target:
             yield Violation("never_more_than_the_target", f"{held} are held")
-
-    promises_at_rest = promises
 
 
 class HastyMachine(PatientMachine):

@@ -51,7 +51,7 @@ def test_the_list_names_each_fault_once_and_says_what_it_would_cost() -> None:
     ("change", "word"),
     [
         ({"old": "number - number"}, "0 times"),
-        ({"old": "number"}, "4 times"),
+        ({"old": "number"}, "3 times"),
         ({"new": "number +"}, "does not compile"),
         ({"new": "(number + number)"}, "means the same"),
         ({"file": "engine/gone.py"}, "no file"),
@@ -148,5 +148,3 @@ def _project(tmp_path: Path, repository: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     return root
-
-

@@ -29,7 +29,8 @@ from engine.errors import EngineError
 from ..journal import MemoryJournal
 from ..replay_checks import fold_journal
 from ..verifying import verify
-from .crash_stage import SETTLE_NS, Crash, CrashPoint, CrashScenario, Cut, Death, Stage
+from .crash_stage import SETTLE_NS, CrashScenario, Stage
+from .mortal import Crash, CrashPoint, Cut, Death
 from .truth import Violation, compare, not_written_first
 
 __all__ = [

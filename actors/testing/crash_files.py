@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from ..journal import SqliteJournal
 from ..replay_checks import fold_journal
 from .crash import CREATED_TS, CrashReport, CutViolation, NotReached, judge
-from .crash_stage import Crash, CrashScenario, Death, Stage
+from .crash_stage import CrashScenario, Stage
+from .mortal import Crash, Death
 from .truth import Violation
 
 __all__ = ["tear_everywhere"]

@@ -1,80 +1,35 @@
 """Life after life of one system at one exchange: where crashes are staged.
 
-A :class:`Stage` keeps what survives a crash (the exchange, the journal, the host's intents) and
-makes anew what does not (system, dispatcher, venue, session). Time is virtual and goes on.
+A :class:`Stage` keeps what survives a crash (the exchange and its venues, the journal, the host's
+intents) and makes anew what does not (system, dispatcher, sessions). Time is virtual and goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import msgspec
 
-from engine.errors import InvalidValue
-from engine.messages import Alarm, Amend, Cancel, Place, SubmitOrder
+from engine.messages import Alarm, SubmitOrder
 from engine.session_chart import SessionState
 from engine.simulator import Exchange, ExchangeConfig
-from engine.values import Instrument, Word
+from engine.values import Instrument
 
-from ..journal import Batch, Journal
+from ..journal import Journal
 from ..runtime import SimulatedDispatcher
 from ..runtime.simulated import EPOCH_NS
 from ..system import ExecutionSystem
 from ..tickets import Ticket
 from ..venues.paper import PaperMarket, PaperVenue
-from ..venues.port import Outcome, Throttled, Venue
+from ..venues.port import Venue
+from .mortal import Crash, Death, MortalJournal, MortalVenue
 from .truth import Truth, is_at_rest, truth_of
 
-__all__ = ["Crash", "CrashPoint", "CrashScenario", "Cut", "Death", "Stage", "Step"]
+__all__ = ["SETTLE_NS", "CrashScenario", "Stage", "Step"]
 
 _SECOND = 1_000_000_000
 SETTLE_NS = 600 * _SECOND  # virtual: what takes longer to come to rest never does
-
-
-class Crash(BaseException):
-    """The process dies here. Nobody may catch it but who staged it."""
-
-
-class CrashPoint(Word):
-    """Where in a turn the process dies. The first two count commits, the others calls.
-
-    A call is one that changes something at the venue: place, cancel, amend.
-    """
-
-    BEFORE_WRITE = "BEFORE_WRITE"  # the commit is not made
-    AFTER_WRITE = "AFTER_WRITE"  # it is made, and nothing that waited for it leaves
-    BEFORE_SEND = "BEFORE_SEND"  # this call does not leave; others of its turn may have
-    AFTER_SEND = "AFTER_SEND"  # the venue has acted, nobody hears its answer
-
-
-class Cut(msgspec.Struct, frozen=True):
-    """The process dies at the ``nth`` commit or call of a life, counted from 1.
-
-    ``then``: how the lives after it end; the last one lives.
-    """
-
-    point: CrashPoint
-    nth: int
-    then: tuple[Cut, ...] = ()
-
-    def __str__(self) -> str:
-        return " then ".join(f"{cut.point.name}:{cut.nth}" for cut in (self, *self.then))
-
-    @classmethod
-    def read(cls, text: str) -> Cut:
-        """A cut from its text, as reports have it.
-
-        Raises:
-            InvalidValue: it is no such text.
-        """
-        cuts: list[Cut] = []
-        for part in reversed(text.split(" then ")):
-            point, _, nth = part.partition(":")
-            if point not in CrashPoint.__members__ or not nth.isdecimal():
-                raise InvalidValue(f"a cut is written as POINT:NUMBER, was {part!a}")
-            cuts.insert(0, cls(CrashPoint[point], int(nth)))
-        return cls(cuts[0].point, cuts[0].nth, tuple(cuts[1:]))
 
 
 #: What host and market do; it gets the stage. The one a crash has cut short is done again by the
@@ -82,9 +37,8 @@ class Cut(msgspec.Struct, frozen=True):
 Step: TypeAlias = Callable[["Stage"], object]
 
 
-def paper_venue(market: PaperMarket, account: str, life: int) -> Venue:
-    """The venue of each life: the account at the exchange, without faults."""
-    del life
+def paper_venue(market: PaperMarket, account: str) -> Venue:
+    """The account at the exchange, without faults."""
     return PaperVenue("SIM", account, market)
 
 
@@ -98,7 +52,9 @@ class CrashScenario(msgspec.Struct, frozen=True, kw_only=True):
         steps: done in order; orders carry intent ids, because after a crash the host submits them
             all again. while_down: what the market does after each crash, before the restart.
         instruments, config: the exchange. accounts: at it, one venue each.
-        venue: makes the venue of a life: (market, account, number of the life from 0).
+        venue: makes the venue of an account, (market, account); it outlives the system, which
+        connects to it anew. at_the_end: what each life does when its steps are done, before it
+        comes to rest: end the venue's faults.
         seed, turn_messages: how actors and turns interleave; short turns make more commits.
         down_ns: how long the process stays down. options: further arguments of the system.
     """
@@ -107,119 +63,21 @@ class CrashScenario(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     instruments: tuple[Instrument, ...]
     while_down: tuple[Step, ...] = ()
+    at_the_end: tuple[Step, ...] = ()
     config: ExchangeConfig = ExchangeConfig()
     accounts: tuple[str, ...] = ("main",)
-    venue: Callable[[PaperMarket, str, int], Venue] = paper_venue
+    venue: Callable[[PaperMarket, str], Venue] = paper_venue
     seed: int = 0
     turn_messages: int = 4
     down_ns: int = _SECOND
     options: dict[str, Any] = {}
 
 
-class Death:
-    """Counts the commits and calls of one life, and ends it at the one that was chosen."""
+@runtime_checkable
+class _CanBeAbandoned(Protocol):
+    """A venue that can be told that nobody listens any more, as a process that died does not."""
 
-    def __init__(self, cut: Cut | None = None) -> None:
-        self.cut = cut
-        self.commits = 0
-        self.calls = 0
-
-    def write(self, append: Callable[[], int]) -> int:
-        """One commit."""
-        self.commits += 1
-        self._die(CrashPoint.BEFORE_WRITE, self.commits)
-        last = append()
-        self._die(CrashPoint.AFTER_WRITE, self.commits)
-        return last
-
-    def leave(self) -> int:
-        """One call is about to leave; gives its number."""
-        self.calls += 1
-        self._die(CrashPoint.BEFORE_SEND, self.calls)
-        return self.calls
-
-    def left(self, call: int) -> None:
-        """The venue has acted on it."""
-        self._die(CrashPoint.AFTER_SEND, call)
-
-    def _die(self, point: CrashPoint, count: int) -> None:
-        cut = self.cut
-        if cut is not None and cut.point is point and cut.nth == count:
-            raise Crash(str(cut))
-
-
-class _MortalJournal:
-    """A journal whose appends may be the last thing that happens. It outlives its system."""
-
-    def __init__(self, inner: Journal, death: Death) -> None:
-        self._inner = inner
-        self._death = death
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def append(self, batch: Batch) -> int:
-        return self._death.write(lambda: self._inner.append(batch))
-
-    def close(self) -> None:
-        """A process that died closes nothing, and after a good end the stage still reads it."""
-
-
-class _MortalVenue:
-    """A venue whose calls may be the last thing that happens."""
-
-    def __init__(self, inner: Venue, death: Death, sent: dict[str, int]) -> None:
-        self._inner = inner
-        self._death = death
-        self._sent_counts = sent
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    async def place(self, request: Place) -> Outcome:
-        call = self._death.leave()
-        self._sent(request)
-        outcome = await self._inner.place(request)
-        self._ended(request, outcome)
-        self._death.left(call)
-        return outcome
-
-    async def cancel(self, request: Cancel) -> Outcome:
-        call = self._death.leave()
-        outcome = await self._inner.cancel(request)
-        self._death.left(call)
-        return outcome
-
-    async def amend(self, request: Amend) -> Outcome:
-        call = self._death.leave()
-        outcome = await self._inner.amend(request)
-        self._death.left(call)
-        return outcome
-
-    async def place_batch(self, requests: Sequence[Place]) -> Sequence[Outcome]:
-        call = self._death.leave()
-        for request in requests:
-            self._sent(request)
-        outcomes = await self._inner.place_batch(requests)
-        for request, outcome in zip(requests, outcomes, strict=False):
-            self._ended(request, outcome)
-        self._death.left(call)
-        return outcomes
-
-    async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]:
-        call = self._death.leave()
-        outcomes = await self._inner.cancel_batch(requests)
-        self._death.left(call)
-        return outcomes
-
-    def _sent(self, request: Place) -> None:
-        self._sent_counts[request.client_order_id] = (
-            self._sent_counts.get(request.client_order_id, 0) + 1
-        )
-
-    def _ended(self, request: Place, outcome: Outcome) -> None:
-        if isinstance(outcome, Throttled):  # a definite no: it may leave again
-            self._sent_counts[request.client_order_id] -= 1
+    def abandon(self) -> None: ...
 
 
 class Stage:
@@ -227,9 +85,9 @@ class Stage:
 
     Attributes:
         system: the one that lives (or died last). market: where prices and trades are told.
-        exchange: the venue's own truth. journal: survives. lives: how many began. step: the step
-        that is being done. alarms: of all lives. settled, digest: how the last life that ended
-        well was, just before it stopped.
+        exchange: the venue's own truth. venues: by account. journal: survives. lives: how many
+        began. step: the one that is being done. alarms: of all lives. settled, digest: how the last
+        life that ended well was, just before it stopped.
     """
 
     system: ExecutionSystem
@@ -243,6 +101,7 @@ class Stage:
         for account in scenario.accounts:
             self.exchange.open_account(account)
         self.market = PaperMarket(self.exchange)
+        self.venues = {one: scenario.venue(self.market, one) for one in scenario.accounts}
         self.lives = 0
         self.step = 0
         self.alarms: list[Alarm] = []
@@ -269,6 +128,8 @@ class Stage:
             while self.step < len(steps):
                 steps[self.step](self)
                 self.step += 1
+            for step in self.scenario.at_the_end:
+                step(self)
             self.settled = self._settle()
             self.digest = self.system.state_digest().get(timeout=1)
             self.system.stop()
@@ -283,23 +144,19 @@ class Stage:
     def _begin(self, death: Death) -> None:
         """Start a system on what there is; then the host submits again all it ever wanted."""
         scenario = self.scenario
-        self.market = PaperMarket(self.exchange)
         self.dispatcher = SimulatedDispatcher(
             seed=scenario.seed + self.lives,
             turn_messages=scenario.turn_messages,
             start_ns=self._now_ns,
         )
         venues = [
-            _MortalVenue(
-                scenario.venue(self.market, account, self.lives), death, self.sent[account]
-            )
-            for account in scenario.accounts
+            MortalVenue(venue, death, self.sent[account]) for account, venue in self.venues.items()
         ]
         self.lives += 1
         self._alive = True
         self.system = ExecutionSystem(
             cast("list[Venue]", venues),
-            journal=cast("Journal", _MortalJournal(self.journal, death)),
+            journal=cast("Journal", MortalJournal(self.journal, death)),
             dispatcher=self.dispatcher,
             **scenario.options,
         )
@@ -317,7 +174,11 @@ class Stage:
         """From here on time goes on without a system, and what the market does nobody hears."""
         self._now_ns = self.dispatcher.time_ns()
         self._alive = False
-        self.market = PaperMarket(self.exchange)
+        for venue in self.venues.values():
+            if isinstance(venue, _CanBeAbandoned):
+                venue.abandon()
+            elif isinstance(venue, PaperVenue):
+                self.market.detach(venue)
 
     def _settle(self) -> bool:
         """Let time pass until nothing is under way, or for too long; whether it came to that."""
@@ -366,9 +227,7 @@ class Stage:
             self.dispatcher.run_ready()
             return
         self._now_ns = at_ns
-        self.exchange.advance(at_ns)
-        for account in self.scenario.accounts:
-            self.exchange.drain(account, at_ns)
+        self.market.advance(at_ns)
 
     def now_ns(self) -> int:
         """UTC nanoseconds, virtual."""

@@ -65,8 +65,8 @@ from engine.testing.strategies import (
     faults,
     market_steps,
     middle,
+    next_mid,
     orders,
-    prices,
 )
 from engine.values import Instrument
 
@@ -112,6 +112,29 @@ def _may_crash(machine: ExecutionMachine) -> bool:
     return machine.may_crash and machine.system.alive
 
 
+class _Begin:
+    """A scenario to begin with, printed by what is not usual in it."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+
+    def __repr__(self) -> str:
+        usual = Scenario(seed=0, instruments=self.scenario.instruments)
+        told = [*_unlike(self.scenario, usual), *_unlike(self.scenario.config, usual.config)]
+        return f"<{', '.join(told)}>"
+
+
+def _unlike(struct: msgspec.Struct, usual: msgspec.Struct) -> list[str]:
+    """Each simple field that differs, as text."""
+    fields = [(name, getattr(struct, name)) for name in struct.__struct_fields__]
+    skipped = ("config", "instruments")
+    return [
+        f"{name}={value!r}"
+        for name, value in fields
+        if name not in skipped and value != getattr(usual, name)
+    ]
+
+
 class ExecutionMachine(RuleBasedStateMachine):
     """See the module's text.
 
@@ -121,6 +144,7 @@ class ExecutionMachine(RuleBasedStateMachine):
         random_host: whether rules submit, cancel and amend at random; ``False``: only your
             strategy trades.
         may_crash: whether the process may die and the disk be full.
+        last_waits_ns: how long a strategy is given at the end, wait by wait, before all is healed.
         scenario_dir: where scenarios of failures are written; ``None``: nowhere.
         intents: the bundle of intent ids, for rules of your own.
         system: what runs. submitted: the first terms of each intent. mids: where each market is.
@@ -132,6 +156,7 @@ class ExecutionMachine(RuleBasedStateMachine):
     random_host: ClassVar[bool] = True
     may_crash: ClassVar[bool] = True
     settle_ns: ClassVar[int] = 1_800 * _SECOND
+    last_waits_ns: ClassVar[Sequence[int]] = ()
     scenario_dir: ClassVar[Path | None] = _DIR
 
     system: SimulatedSystem
@@ -160,6 +185,10 @@ class ExecutionMachine(RuleBasedStateMachine):
     def faults(self) -> st.SearchStrategy[Fault]:
         """Faults to inject while it runs."""
         return faults()
+
+    def market_steps(self) -> st.SearchStrategy[Step]:
+        """What a market may do next."""
+        return self._markets().flatmap(lambda one: market_steps(one, self.mids[one.symbol]))
 
     def begun(self) -> None:
         """The system has just started; here a strategy is made to run on it."""
@@ -210,10 +239,10 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     # --- rules ------------------------------------------------------------------------------------
 
-    @initialize(begin=_of("beginnings"))
-    def begin(self, begin: Scenario) -> None:
+    @initialize(begin=_of("beginnings").map(_Begin))
+    def begin(self, begin: _Begin) -> None:
         """The system starts, and the market opens with prices on both sides."""
-        self.scenario = msgspec.structs.replace(begin, listens=True, steps=())
+        self.scenario = msgspec.structs.replace(begin.scenario, listens=True, steps=())
         self.system = simulated(self.scenario)
         self.mids = {one.symbol: middle(one) for one in self.scenario.instruments}
         for one in self.scenario.instruments:
@@ -249,12 +278,12 @@ class ExecutionMachine(RuleBasedStateMachine):
         market = next(m for m in self.scenario.instruments if m.symbol == order.instrument)
         self.do(data.draw(amends(intent, order, market, self.mids[market.symbol])))
 
-    @rule(data=st.data())
-    def moves(self, data: st.DataObject) -> None:
+    @rule(step=_of("market_steps"))
+    def moves(self, step: Step) -> None:
         """A market moves."""
-        market = data.draw(self._markets())
-        mid = self.mids[market.symbol] = data.draw(prices(market, self.mids[market.symbol], 3))
-        self.do(data.draw(market_steps(market, mid)))
+        for one in self.scenario.instruments:
+            self.mids[one.symbol] = next_mid(step, one, self.mids[one.symbol])
+        self.do(step)
 
     @rule(count=st.integers(1, 6))
     @precondition(_lives)
@@ -309,12 +338,21 @@ class ExecutionMachine(RuleBasedStateMachine):
         begun = hasattr(self, "system")
         try:
             if begun and not self._failed and sys.exception() is None:
+                self._last_waits()
                 target(float(self._in_flight), label="calls in flight")
                 target(float(self._race), label="depth of a race")
                 self._judge([*self.system.settle(self.settle_ns), *self.promises_at_rest()])
         finally:
             if begun:
                 self.system.close()
+
+    def _last_waits(self) -> None:
+        for ns in self.last_waits_ns:
+            if not self.system.alive:
+                self.do(Restarts())
+                self.restarted()
+            self.do(Waits(ns))
+            self.holds()
 
     def _judge(self, found: Sequence[Violation]) -> None:
         if found:

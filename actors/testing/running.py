@@ -65,6 +65,8 @@ class Result(msgspec.Struct, frozen=True):
 
 def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) -> SimulatedSystem:
     """The running system that a scenario begins with."""
+    if choose is None and scenario.choices is not None:
+        choose = _listed(scenario.choices)
     return SimulatedSystem(
         seed=scenario.seed,
         choose=choose,
@@ -79,6 +81,12 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
         ack_timeout=scenario.ack_timeout_ns / _SECOND,
         listens=scenario.listens,
     )
+
+
+def _listed(choices: tuple[int, ...]) -> Callable[[int], int]:
+    """The listed choices, then always the first."""
+    rest = iter(choices)
+    return lambda n: next(rest, 0) % n
 
 
 def take(system: SimulatedSystem, step: Step) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Final, Self
 
 import msgspec
@@ -343,6 +344,17 @@ class SimulatedSystem:
             text = f"{waiting} of {len(self.asked)} commands were never answered"
             bad.append(Violation("commands_are_answered", text))
         return bad
+
+    def save_journal(self, path: str | Path) -> None:
+        """Write the journal to a new file, for ``orderwright explain``.
+
+        Raises:
+            InvalidValue: there is one already, or the journal is not the kit's own.
+            JournalError: the file cannot be a journal.
+        """
+        if not isinstance(self.journal, KeptJournal):
+            raise InvalidValue("only the kit's own journal can be written to a file")
+        self.journal.save(path)
 
     def journal_bytes(self) -> bytes:
         """Every record in order, as one text: what equal runs have equal."""

@@ -78,9 +78,7 @@ class Truth:
         """
         owner, stamp = self._account(account), self._floor.stamp
         known = dict.fromkeys([*owner.by_client.values(), *owner.by_venue.values()])
-        return tuple(
-            (order.terms, snapshot(order, stamp, stamp, Source.QUERY)) for order in known
-        )
+        return tuple((order.terms, snapshot(order, stamp, stamp, Source.QUERY)) for order in known)
 
     def open_orders(self, account: str, sent_ts: int) -> tuple[OrderSnapshot, ...]:
         """Every open order, oldest first; idle triggers only where the capabilities say so."""

@@ -176,6 +176,9 @@ class Scenario(
 
     Attributes:
         seed: of the schedule and of faults that are drawn.
+        choices: of the schedule and of faults, in order, instead of the seed's: the n-th choice
+            among ``k`` is ``choices[n] % k``, and the first where no more are listed. So ``()`` is
+            the plainest schedule, without drawn faults.
         instruments: all of the venue :data:`VENUE`. config: how it behaves.
         balances: what the account can pay with; None: nothing is refused for lack of funds.
         limits: what the session keeps to; None: the defaults.
@@ -190,6 +193,7 @@ class Scenario(
     instruments: tuple[Instrument, ...]
     config: ExchangeConfig = ExchangeConfig()
     plan: FaultPlan = FaultPlan()
+    choices: tuple[int, ...] | None = None
     balances: dict[str, Decimal] | None = None
     limits: SessionLimits | None = None
     call_timeout_ns: int = 10_000_000_000
@@ -211,6 +215,8 @@ class Scenario(
                 )
         if self.turn_messages < 1 or min(self.call_timeout_ns, self.ack_timeout_ns) < 1:
             raise InvalidValue("turn_messages and timeouts must be above 0")
+        if self.choices and min(self.choices) < 0:
+            raise InvalidValue(f"choices are >= 0; one is {min(self.choices)}")
         symbols = {one.symbol: None for one in self.instruments}
         for step in self.steps:
             _check(step, symbols)

@@ -30,7 +30,7 @@ from ..simulator.config import (
     QueueModel,
     SelfTradeRule,
 )
-from ..values import ONE, ZERO, Instrument, Side
+from ..values import CONTEXT, ONE, ZERO, Instrument, Side
 from .faults import FaultPlan
 from .scenario import (
     START_NS,
@@ -81,6 +81,7 @@ __all__ = [
     "market_paths",
     "market_steps",
     "middle",
+    "next_mid",
     "orders",
     "prices",
     "quantities",
@@ -135,6 +136,13 @@ def market_steps(draw: st.DrawFn, instrument: Instrument, mid: Decimal) -> Step:
     return Marks(instrument.symbol, draw(prices(instrument, mid, 4)))
 
 
+def next_mid(step: Step, instrument: Instrument, mid: Decimal) -> Decimal:
+    """Where the market is after a step, on the tick: a quote moves it, all else leaves it."""
+    if not isinstance(step, Quotes) or step.instrument != instrument.symbol:
+        return mid
+    return mid if step.bid_px is None else CONTEXT.add(step.bid_px, instrument.tick_size)
+
+
 @st.composite
 def market_paths(
     draw: st.DrawFn, instrument: Instrument, *, mid: Decimal | None = None, steps_max: int = 30
@@ -148,9 +156,14 @@ def market_paths(
         if draw(st.integers(0, 3)) == 3:
             path.append(Waits(draw(durations())))
             continue
-        at = draw(prices(instrument, at, 3))
-        path.append(draw(market_steps(instrument, at)))
+        step = draw(market_steps(instrument, at))
+        at = next_mid(step, instrument, at)
+        path.append(step)
     return tuple(path)
+
+
+#: Choices of a schedule that shrink to none, or None: a seed decides, and all of them differ.
+_CHOICES: Final = st.lists(st.integers(0, 11), max_size=40).map(tuple) | st.none()
 
 
 # --- whole runs -----------------------------------------------------------------------------------
@@ -203,13 +216,16 @@ def beginnings(
     plans: st.SearchStrategy[FaultPlan] | None = None,
 ) -> Scenario:
     """A scenario in which nothing has happened: a venue, what goes wrong at it, how the system is
-    run, and the seed of its schedule. ``traded`` are its instruments; drawn when left out.
+    run, and its schedule: a few drawn choices, or a seed. ``traded`` are its instruments; drawn
+    when left out.
     """
     if not traded:
         count = draw(st.integers(1, 2))
         traded = [draw(instruments(symbol=f"SYM{n}")) for n in range(1, count + 1)]
+    choices = draw(_CHOICES)
     return Scenario(
-        seed=draw(st.integers(0, 2**16)),
+        seed=0 if choices is not None else draw(st.integers(0, 2**16)),
+        choices=choices,
         instruments=tuple(traded),
         config=draw(configs()),
         plan=draw(fault_plans() if plans is None else plans),
@@ -272,8 +288,10 @@ class _Steps:
             self.now_ns += (ns := draw(durations()))
             self.steps.append(Waits(ns))
         elif kind < 21 or not self.may_crash:
-            mid = self.mids[market.symbol] = draw(prices(market, self.mids[market.symbol], 3))
-            self.steps.append(draw(market_steps(market, mid)))
+            mid = self.mids[market.symbol]
+            step = draw(market_steps(market, mid))
+            self.mids[market.symbol] = next_mid(step, market, mid)
+            self.steps.append(step)
         elif kind == 21:
             self.steps.append(Injects(draw(faults())))
         elif kind == 22:

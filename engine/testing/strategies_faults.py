@@ -33,11 +33,11 @@ SURVIVABLE: Final = tuple(k for k in FaultKind if k is not FaultKind.LIST_OMITS_
 
 
 @st.composite
-def faults(draw: st.DrawFn, *, kinds: Sequence[FaultKind] = SURVIVABLE, nth_max: int = 4) -> Fault:
+def faults(draw: st.DrawFn, *, kinds: Sequence[FaultKind] = SURVIVABLE, nth_max: int = 3) -> Fault:
     """One fault at one of the first ``nth_max`` calls (or reports) where its kind may happen."""
     kind = draw(st.sampled_from(list(kinds)))
     usual = Fault(kind).verbs
-    verb = draw(st.sampled_from(("", *usual))) if len(usual) > 1 else ""
+    verb = draw(st.just("") | st.sampled_from(usual)) if len(usual) > 1 else ""
     when = When(verb=verb, nth=draw(st.integers(1, nth_max)))
     return Fault(kind, when, count=draw(st.integers(1, 2)))
 
@@ -48,7 +48,7 @@ def fault_plans(
     *,
     kinds: Sequence[FaultKind] = SURVIVABLE,
     faults_max: int = 6,
-    nth_max: int = 12,
+    nth_max: int = 6,
     rate_max: int = 0,
 ) -> FaultPlan:
     """A plan of a few faults at given calls; with ``rate_max`` (per mille) drawn ones as well.

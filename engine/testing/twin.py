@@ -194,7 +194,11 @@ class Twin:
         old = self._void(order, fact.exec_id)
         if fact.new_exec_id == fact.exec_id:
             del order.void[fact.exec_id]
-        if fact.new_exec_id in order.void or fact.new_exec_id in order.trades:
+        again = order.trades.get(fact.new_exec_id)
+        if again is not None and fact.fee is not None and old is None:  # now it says the fee, too
+            told = again._replace(fee=fact.fee, fee_currency=fact.fee_currency)
+            order.trades[fact.new_exec_id] = told
+        if fact.new_exec_id in order.void or again is not None:
             return
         terms = order.terms
         fee, currency = fact.fee, fact.fee_currency

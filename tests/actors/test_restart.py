@@ -162,6 +162,32 @@ def test_a_cancel_on_the_wire_is_in_doubt_after_a_crash(tmp_path: Path) -> None:
     again.stop()
 
 
+def test_an_ended_order_with_an_open_question_is_asked_about_after_every_restart(
+    tmp_path: Path,
+) -> None:
+    """Filled, raised, and the answer lost; then two crashes in a row: the second restart finds the
+    amend of unknown outcome already, and asks all the same.
+    """
+    venue = ScriptedVenue()
+    venue.script("amend", (HANG, False))
+    system = simulated(venue, journal=tmp_path / "j")
+    ticket = system.submit(order())
+    system.sim.run_for(SECOND)
+    venue.push(venue.fill(ticket.client_order_id, "x1", "1"))
+    system.amend(ticket, order_qty=D(3))
+    system.sim.run_for(SECOND)
+    crash(system)
+    venue.script("query", HANG)
+    again = simulated(venue, journal=tmp_path / "j", start_ns=later(system))
+    assert again.order(ticket.client_order_id).get(timeout=1).requests
+    crash(again)
+    third = simulated(venue, journal=tmp_path / "j", start_ns=later(again))
+    third.sim.run_for(60 * SECOND)
+    view = third.order(ticket.client_order_id).get(timeout=1)
+    assert (OrderState.FILLED, D(1), ()) == (view.state, view.cum_qty, view.requests)
+    third.stop()
+
+
 def test_fills_that_came_while_nobody_listened_are_read_at_the_start(tmp_path: Path) -> None:
     """An order filled between two lives of the system is filled, once, when it starts again."""
     venue = ScriptedVenue()

@@ -35,12 +35,13 @@ from engine.messages import (
     ReviveOrder,
     SetBaseline,
     TradeBusted,
+    TradeCorrected,
     Withdrawn,
 )
 from engine.order_steps import begin, mark_sent
 from engine.order_tables import Life
 from engine.values import CorrectionKind, Instrument, OrderState, OrderType, PositionSlot, exact
-from tests.order_kit import CID, D, Held, at_venue, bust, fill, terms
+from tests.order_kit import CID, D, Held, at_venue, bust, correct, fill, terms
 
 X = Instrument(symbol="X", venue="V", base="BTC", quote="USD", lot_size=D("0.1"))
 Y = replace(X, symbol="Y")
@@ -170,6 +171,18 @@ def test_a_split_restates_the_order_and_leaves_the_position_to_its_own_correctio
     ]  # fmt: skip
     books = Books().apply_all(facts)
     assert (D(8), D(8)) == (books.orders[CID].cum_qty, books.positions[SLOT].qty)
+
+
+def test_a_correction_said_again_may_say_the_fee_that_was_taken_over() -> None:
+    """The first telling keeps the old fee; the second puts its own in the place, in the position
+    too.
+    """
+    story = [fill("T1", "4", fee="0.5"), correct("T1", "T2", "4", "99")]
+    told = TradeCorrected(CID, 30, "T1", "T2", D(4), D(99), D("0.7"), "USD")
+    for again, fee in (([], "0.5"), ([told], "0.7"), ([told, told], "0.7")):
+        books = fold(*story, *again)
+        (new,) = books.ledgers[CID].live()
+        assert (D(fee), (("USD", D(fee)),)) == (new.fee, books.positions[SLOT].fees)
 
 
 def test_legs_feed_the_positions_of_their_own_instruments() -> None:

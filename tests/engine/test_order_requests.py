@@ -314,3 +314,17 @@ def test_an_order_that_never_left_is_settled_when_we_end_it() -> None:
     held = Held(sent=False)
     held.take(cancel("c1"), cancel("c2"), CancelRefused(CID, 11, "c1"), Withdrawn(CID, 12))
     assert (OrderState.CANCELLED, True) == (held.state(), is_settled(held.order))
+
+
+def test_a_change_of_quantity_that_was_overtaken_is_asked_about() -> None:
+    """An answer and the stream are two ways: an older total that comes later is not believed."""
+    for story in (
+        [Restated(CID, 20, D(5)), Restated(CID, 12, D(8))],
+        [Restated(CID, 20, D(5)), replaced("a1", "12", ts=15)],
+    ):
+        held = at_venue(None, amend("a1", "12"), *story)
+        assert has_questions(held.order)
+        held.take(seen(S.WORKING, 30, qty="5"), seen(S.WORKING, 40, qty="5"))
+        assert (D(5), False) == (held.order.order_qty, has_questions(held.order))
+    held = at_venue(None, Restated(CID, 12, D(8)), Restated(CID, 20, D(5)))
+    assert (D(5), False) == (held.order.order_qty, has_questions(held.order))

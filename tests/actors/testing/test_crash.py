@@ -110,7 +110,7 @@ class _Twice(PaperVenue):
         return Done((*outcome.reports, *made_up))
 
 
-def _short(venue: Callable[[PaperMarket, str, int], Venue]) -> CrashScenario:
+def _short(venue: Callable[[PaperMarket, str], Venue]) -> CrashScenario:
     """Three orders: one trades at once, one while the process may be down, one stays."""
     steps = (
         quote("99", "5", "101", "5"),
@@ -124,19 +124,19 @@ def _short(venue: Callable[[PaperMarket, str, int], Venue]) -> CrashScenario:
 
 def test_a_venue_that_forgets_executions_is_noticed() -> None:
     """What such a venue executes while the process is down is missing, and the report says so."""
-    report = cut_everywhere(_short(lambda market, account, _: _Forgetful("SIM", account, market)))
+    report = cut_everywhere(_short(lambda market, account: _Forgetful("SIM", account, market)))
     broken = {found.violation.invariant for found in report.violations}
     assert {"no_fill_lost", "positions_agree"} <= broken
     first = report.violations[0]
     assert first.violation in cut_at(
-        _short(lambda market, account, _: _Forgetful("SIM", account, market)), Cut.read(first.cut)
+        _short(lambda market, account: _Forgetful("SIM", account, market)), Cut.read(first.cut)
     )
     assert first.cut in str(first)
 
 
 def test_a_venue_that_makes_up_executions_is_noticed() -> None:
     """An execution that the exchange does not know is reported, without any crash too."""
-    report = cut_everywhere(_short(lambda market, account, _: _Twice("SIM", account, market)))
+    report = cut_everywhere(_short(lambda market, account: _Twice("SIM", account, market)))
     found = [one for one in report.violations if not one.cut]
     assert "no_fill_invented" in {one.violation.invariant for one in found}
     assert "without a crash" in str(found[0])
