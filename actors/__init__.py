@@ -5,6 +5,7 @@ speak.
 """
 
 from .portfolio import Portfolio, PositionView, Snapshot
+from .retention import Retention
 from .system import ExecutionSystem
 from .tickets import Ticket, Until
 from .venues.paper import PaperMarket, PaperVenue
@@ -15,6 +16,7 @@ __all__ = [
     "PaperVenue",
     "Portfolio",
     "PositionView",
+    "Retention",
     "Snapshot",
     "Ticket",
     "Until",

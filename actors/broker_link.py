@@ -69,6 +69,7 @@ class BrokerLink:
         self._unread = 0  # ... and lists
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
         self._asking = False
+        self._unasked = False  # a gap is open, and its question leaves with this turn
         self._has_instruments = False
         self._timers: dict[str, Timer] = {}  # by what they guard: "connect", "lists"
 
@@ -217,12 +218,14 @@ class BrokerLink:
         """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries
         leave again.
         """
+        self._unasked = self._unasked or whole
         self.broker.turn.effects.append((self._ask_now, whole, whole))
 
     def _ask_now(self, whole: bool, orders: bool) -> None:
         broker = self.broker
-        if self.closing:
-            return
+        self._unasked = self._unasked and not whole
+        if self.closing or (self._asking and not whole):
+            return  # what is under way reads executions too, and may be what entries wait for
         self._asking = True
         self._question += 1
         question = self._question
@@ -316,7 +319,7 @@ class BrokerLink:
 
     def _reconciled(self, question: int, _: None) -> None:
         """After the commit of what a gap hid: entries may leave, unless a newer gap is open."""
-        if question == self._question:
+        if question == self._question and not self._unasked:
             self.broker.session.on(SessionTrigger.RECONCILED)
             self.broker.lane.pump()
 

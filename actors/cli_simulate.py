@@ -201,7 +201,7 @@ def _print(total: _Total, seconds: float) -> None:
     out = console()
     if total.faults:
         rows = [(kind, f"{count:,}") for kind, count in sorted(total.faults.items())]
-        print_table("What went wrong at the venue", (("fault", ""), ("times", ">")), rows)
+        print_table("Faults", (("fault", ""), ("times", ">")), rows)
     for seed, invariant, message, repro in total.violations[:_SHOWN_MAX]:
         out.print(f"VIOLATION seed {seed}: {invariant}: {shown(message, 600)}")
         out.print(f"    {shown(repro)}")

@@ -30,8 +30,9 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__
         if isinstance(message, Ask | WaitFor | InTurn):
-            if message.future is not None and not dispatcher.is_accepting():
-                message.future.set_exception(SystemStopped("the system has stopped"))
+            future = message.future  # done where a turn held the message, and had put it off too
+            if future is not None and not dispatcher.is_accepting() and not future.done():
+                future.set_exception(SystemStopped("the system has stopped"))
         elif isinstance(message, Report) and dispatcher.in_turn():
             ts = getattr(message, "ts", dispatcher.time_ns())
             fact: Any = message  # a fact by its class

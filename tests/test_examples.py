@@ -32,7 +32,7 @@ def pytest_here(cwd: Path, repository: Path, *arguments: str) -> subprocess.Comp
         env={**environment, "PYTHONPATH": str(repository)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=110,
         check=False,
     )
 
@@ -48,7 +48,9 @@ def test_the_kit_catches_what_is_broken(repository: Path, tmp_path: Path) -> Non
         str(repository / "examples"),
         "-c",
         os.devnull,
-        "--hypothesis-profile=ci",
+        "-p",
+        "tests.examples_profile",
+        "--hypothesis-profile=find",
         "--junitxml=found.xml",
         str(repository / "examples"),
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tests.test_examples import pytest_here
 
-BLOCK = re.compile(r"^<!-- example: (test_\w+\.py) -->\n```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^<!-- example: (test_\w+\.py) -->\n```python\n(.*?)^```", re.DOTALL | re.MULTILINE
+)
 
 
 def test_every_block_of_the_page_runs(repository: Path, tmp_path: Path) -> None:

@@ -140,8 +140,12 @@ def cut_everywhere(
 
 def _cuts(death: Death, points: Iterable[CrashPoint], again: int, every: int) -> Iterator[Cut]:
     for point in points:
-        count = death.commits if point in _COMMITS else death.calls
-        for nth in range(1, count + 1, every):
+        moments: Sequence[int] = range(1, death.commits + 1)
+        if point is CrashPoint.BEFORE_SEND:
+            moments = range(1, death.calls + 1)
+        elif point is CrashPoint.AFTER_SEND:
+            moments = sorted(death.ended)
+        for nth in moments[::every]:
             yield Cut(point, nth)
             for second in range(1, again + 1):
                 for where in _COMMITS:

@@ -347,15 +347,15 @@ class Judge:
             for (_, _, symbol, slot), position in self.books.positions.items()
         }
         bad = [
-            Violation("positions_agree", f"{ours.get(key, ZERO)}, the twin says {qty}", key[0])
+            Violation("twin_agrees", f"{ours.get(key, ZERO)}, the venue's twin says {qty}", key[0])
             for key, qty in theirs.items()
             if ours.get(key, ZERO) != qty
         ]
         for cid, there in twin.orders.items():
             here = self.books.orders.get(cid)
             if here is not None and here.cum_qty != there.cum_qty:
-                text = f"filled {here.cum_qty}, the twin says {there.cum_qty}"
-                bad.append(Violation("orders_agree", text, cid))
+                text = f"filled {here.cum_qty}, the venue's twin says {there.cum_qty}"
+                bad.append(Violation("twin_agrees", text, cid))
         return bad
 
 

@@ -124,6 +124,12 @@ class _Begin:
         return f"<{', '.join(told)}>"
 
 
+@st.composite
+def _begins(draw: st.DrawFn) -> _Begin:
+    scenario: Scenario = draw(_of("beginnings"))
+    return _Begin(scenario)
+
+
 def _unlike(struct: msgspec.Struct, usual: msgspec.Struct) -> list[str]:
     """Each simple field that differs, as text."""
     fields = [(name, getattr(struct, name)) for name in struct.__struct_fields__]
@@ -239,7 +245,7 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     # --- rules ------------------------------------------------------------------------------------
 
-    @initialize(begin=_of("beginnings").map(_Begin))
+    @initialize(begin=_begins())
     def begin(self, begin: _Begin) -> None:
         """The system starts, and the market opens with prices on both sides."""
         self.scenario = msgspec.structs.replace(begin.scenario, listens=True, steps=())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,9 @@ from ..journal import Batch, Journal
 from ..venues.port import Outcome, Throttled, Venue
 
 __all__ = ["Crash", "CrashPoint", "Cut", "Death", "MortalJournal", "MortalVenue"]
+
+R = TypeVar("R")
+A = TypeVar("A")
 
 
 class Crash(BaseException):
@@ -63,12 +66,16 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Death:
-    """Counts the commits and calls of one life, and ends it at the one that was chosen."""
+    """Counts the commits and calls of one life, and ends it at the one that was chosen.
+
+    ``ended`` are the numbers of the calls that came to an end: some venues never answer some.
+    """
 
     def __init__(self, cut: Cut | None = None) -> None:
         self.cut = cut
         self.commits = 0
         self.calls = 0
+        self.ended: list[int] = []
 
     def write(self, append: Callable[[], int]) -> int:
         """One commit."""
@@ -85,7 +92,8 @@ class Death:
         return self.calls
 
     def left(self, call: int) -> None:
-        """The venue has acted on it."""
+        """The venue has acted on it, or not, and answers."""
+        self.ended.append(call)
         self._die(CrashPoint.AFTER_SEND, call)
 
     def _die(self, point: CrashPoint, count: int) -> None:
@@ -118,57 +126,46 @@ class MortalVenue:
     def __init__(self, inner: Venue, death: Death, sent: dict[str, int]) -> None:
         self._inner = inner
         self._death = death
-        self._sent_counts = sent
+        self._sent = sent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def place(self, request: Place) -> Outcome:
         """One call."""
-        call = self._death.leave()
-        self._sent(request)
-        outcome = await self._inner.place(request)
-        self._ended(request, outcome)
-        self._death.left(call)
-        return outcome
+        return await self._call(self._inner.place, request, (request,))
 
     async def cancel(self, request: Cancel) -> Outcome:
         """One call."""
-        call = self._death.leave()
-        outcome = await self._inner.cancel(request)
-        self._death.left(call)
-        return outcome
+        return await self._call(self._inner.cancel, request)
 
     async def amend(self, request: Amend) -> Outcome:
         """One call."""
-        call = self._death.leave()
-        outcome = await self._inner.amend(request)
-        self._death.left(call)
-        return outcome
+        return await self._call(self._inner.amend, request)
 
     async def place_batch(self, requests: Sequence[Place]) -> Sequence[Outcome]:
         """One call for all of them."""
-        call = self._death.leave()
-        for request in requests:
-            self._sent(request)
-        outcomes = await self._inner.place_batch(requests)
-        for request, outcome in zip(requests, outcomes, strict=False):
-            self._ended(request, outcome)
-        self._death.left(call)
-        return outcomes
+        return await self._call(self._inner.place_batch, requests, requests)
 
     async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]:
         """One call for all of them."""
+        return await self._call(self._inner.cancel_batch, requests)
+
+    async def _call(
+        self, send: Callable[[R], Awaitable[A]], request: R, placements: Sequence[Place] = ()
+    ) -> A:
         call = self._death.leave()
-        outcomes = await self._inner.cancel_batch(requests)
+        sent = self._sent
+        for place in placements:
+            sent[place.client_order_id] = sent.get(place.client_order_id, 0) + 1
+        try:
+            answer = await send(request)
+        except Exception:
+            self._death.left(call)
+            raise
+        outcomes = answer if isinstance(answer, Sequence) else (answer,)
+        for place, outcome in zip(placements, outcomes, strict=False):
+            if isinstance(outcome, Throttled):  # a definite no: it may leave again
+                sent[place.client_order_id] -= 1
         self._death.left(call)
-        return outcomes
-
-    def _sent(self, request: Place) -> None:
-        self._sent_counts[request.client_order_id] = (
-            self._sent_counts.get(request.client_order_id, 0) + 1
-        )
-
-    def _ended(self, request: Place, outcome: Outcome) -> None:
-        if isinstance(outcome, Throttled):  # a definite no: it may leave again
-            self._sent_counts[request.client_order_id] -= 1
+        return answer

@@ -146,3 +146,22 @@ def test_a_system_that_cannot_be_trusted_any_more_ends_and_says_so() -> None:
     with pytest.raises(SystemStopped):
         waiting.get(timeout=0)
     assert [] == system.journal.verify()
+
+
+class _PowerOff(BaseException):
+    """What nothing inside may catch."""
+
+
+def test_everybody_who_waits_is_told_when_the_system_ends_in_mid_turn() -> None:
+    """Ended between two effects: also who asked for what the turn had put off, and all after."""
+    venue = ScriptedVenue(capabilities=TRUSTED)
+    system = simulated(venue)
+    venue.script("place", _PowerOff())
+    first, second = system.submit(order()), system.submit(order(price="99"))
+    asked = [system.cancel(ticket) for ticket in (first, second)]  # overtake, and wait behind
+    with pytest.raises(_PowerOff) as raised:
+        system.sim.run_for(SECOND)
+    assert not hasattr(raised.value, "__notes__")
+    for future in asked:
+        with pytest.raises(SystemStopped):
+            future.get(timeout=0)

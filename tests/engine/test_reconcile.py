@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from engine.capabilities import Capabilities
 from engine.messages import (
@@ -90,6 +91,15 @@ def test_absence_proves_nothing_of_an_order_that_was_ever_seen() -> None:
     claimed.take(seen(S.UNKNOWN, 3, cum="1"), OutcomeUnknown(CID, 9))
     for order in (seen_once, claimed.order, at_venue(None, fill("E1")).order, Held().order):
         assert not any(ask(order, [PAST] * 9))
+
+
+@pytest.mark.parametrize(
+    "trace", [{"venue_order_ids": ("v1",)}, {"cum_qty": D(1)}, {"claim_qty": D(1)}], ids=str
+)
+def test_any_trace_of_an_order_outweighs_every_lookup(trace: dict[str, object]) -> None:
+    """An id of the venue's, a fill or a total prove that it was there, whatever is in doubt."""
+    assert any(ask(doubted(), [PAST] * 9))
+    assert not any(ask(replace(doubted(), **trace), [PAST] * 9))
 
 
 def test_questions_come_further_and_further_apart_and_then_a_person_is_told() -> None:

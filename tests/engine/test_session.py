@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from engine.budget import BudgetRule, SessionLimits
 from engine.calls import CallKind, Ended, Ending
@@ -100,6 +101,33 @@ def test_unsent_amends_become_one() -> None:
     assert (older,) == answer.coalesced
     assert Amend("o", "a2", "X", Decimal(5), Decimal(11)) == answer.call.request
     assert ["AMEND o", "AMEND p", "NEW first"] == leaving(session)
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        {"order_qty": Decimal(5)},
+        {"price": Decimal(10)},
+        {"stop_px": Decimal(9)},
+        {"venue_order_id": "v1"},
+    ],
+    ids=str,
+)
+def test_a_merged_amend_keeps_each_term_of_the_older_and_prefers_the_newer(
+    term: dict[str, Decimal | str],
+) -> None:
+    """Whichever term it is: none is lost, and none is taken from the older that the newer names."""
+    none = Amend("o", "a2", "X", None, None, None, None)
+    older, newer = replace(none, req_id="a1", **term), none
+    for first, last, merged in (
+        (older, newer, replace(newer, **term)),
+        (replace(older, order_qty=Decimal(1), price=Decimal(1), stop_px=Decimal(1)),
+         replace(newer, order_qty=Decimal(2), price=Decimal(2), stop_px=Decimal(2)),
+         replace(older, req_id="a2", order_qty=Decimal(2), price=Decimal(2), stop_px=Decimal(2))),
+    ):  # fmt: skip
+        session = ready()
+        session.enqueue(first, 0)
+        assert merged == session.enqueue(last, 0).call.request
 
 
 def test_an_amend_that_coalesced_in_the_idle_session_left_once() -> None:

@@ -30,8 +30,8 @@ from engine.values import OrderState, OrderType, Side, TimeInForce, Word
 from .remote_venue import RemoteVenue
 
 _AT_ONCE = 12  # orders that may be on their way
-_ANSWER_S = 20.0
-_REST_S = 40.0  # what is not at rest by then never will be, and the comparison says what it is
+_ANSWER_S = 60.0
+_REST_S = 120.0  # what is not at rest by then never will be, and the comparison says what it is
 
 
 class Death(Word):
@@ -194,15 +194,17 @@ def live_in_thread(system: ExecutionSystem, venue: RemoteVenue, options: Options
                 ticket.wait(_ANSWER_S, Until.ACCEPTED)
             except AskTimeout:
                 continue
+        left: tuple[str, ...] = ()
         until = time.monotonic() + _REST_S
         while time.monotonic() < until:
             stirred.clear()
             system.dispatcher.spawn(venue.balances()).get(timeout=_ANSWER_S)  # all told by now
             snapshot = system.snapshot().get(timeout=_ANSWER_S)
+            left = snapshot.hand_over
             if at_rest(snapshot):
                 break
             stirred.wait(1.0)
-        say("end", system.state_digest().get(timeout=_ANSWER_S), *snapshot.hand_over)
+        say("end", system.state_digest().get(timeout=_ANSWER_S), *left)
 
 
 async def live_in_loop(system: ExecutionSystem, venue: RemoteVenue, options: Options) -> None:
@@ -216,18 +218,20 @@ async def live_in_loop(system: ExecutionSystem, venue: RemoteVenue, options: Opt
                 await asyncio.wait_for(_until_accepted(ticket), _ANSWER_S)
             except TimeoutError:
                 continue
+        left: tuple[str, ...] = ()
         until = time.monotonic() + _REST_S
         while time.monotonic() < until:
             stirred.clear()
             await venue.balances()
             snapshot = await system.snapshot()
+            left = snapshot.hand_over
             if at_rest(snapshot):
                 break
             try:
                 await asyncio.wait_for(stirred.wait(), 1.0)
             except TimeoutError:
                 continue
-        say("end", await system.state_digest(), *snapshot.hand_over)
+        say("end", await system.state_digest(), *left)
 
 
 async def _until_accepted(ticket: Ticket) -> None:

@@ -43,7 +43,7 @@ from .wire import (
 )
 
 ROOT = Path(__file__).parents[2]
-_PATIENCE_S = 100.0  # what takes longer on however busy a machine hangs
+_PATIENCE_S = 300.0  # what takes longer on however busy a machine hangs
 _REPEATED = 30  # newest orders that each life wants again
 
 
@@ -169,6 +169,7 @@ class Killing:
             first=max(0, self._wanted - _REPEATED),
             embedded=self._draw.choice(("thread", "loop")),
             durability=self._draw.choice(("process", "process", "power")),
+            log_bytes_max=self._draw.choice((20_000, 200_000)),
             death=kind if isinstance(kind, Death) else None,
             nth=nth,
         )
@@ -232,7 +233,10 @@ class Killing:
     # --- the end ----------------------------------------------------------------------------------
 
     def settle(self) -> Report:
-        """One more life, that comes to rest and stops in order; then everything is compared."""
+        """One more life, that comes to rest and stops in order; then everything is compared.
+
+        More rounds may follow: they begin with the checkpoint that this one has left.
+        """
         options = Options(
             port=self._port,
             journal=str(self.journal),
@@ -249,6 +253,8 @@ class Killing:
         _, digest, *hand_over = said[-1].split(" ")
         for cid in hand_over:
             self._broken("nothing_left_to_a_person", "this venue can prove everything", cid)
+        self._note(said)
+        self._check_journal()
         self._judge(digest)
         self.report.wanted = self._wanted
         self.report.seconds = round(time.monotonic() - self._began, 1)

@@ -6,7 +6,6 @@ from typing import Final
 
 from .mutant import Mutant
 
-
 __all__ = ["VENUE"]
 
 VENUE: Final[tuple[Mutant, ...]] = ()
