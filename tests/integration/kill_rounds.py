@@ -17,7 +17,6 @@ from pathlib import Path
 
 from .kill_kit import Killing, as_json, kinds
 
-
 _COMPARED_EVERY = 25  # rounds: each time it comes to rest, and stops in order once
 
 
