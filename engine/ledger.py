@@ -190,7 +190,7 @@ class Ledger(msgspec.Struct, eq=False, gc=False):
     # --- forms ------------------------------------------------------------------------------------
 
     def _packed(self, key: str, fill: Filled) -> bytes:
-        if fill.exec_id != key or fill.revises is not None or fill.inferred:
+        if fill.exec_id != key or fill.revises is not None or fill.inferred or fill.fee_assumed:
             return _write(fill)
         shared = Filled(
             fill.client_order_id, 0, "", ZERO, ZERO, None, fill.fee_currency, None,

@@ -239,7 +239,8 @@ class Filled(Report, frozen=True, gc=False, omit_defaults=True):
     ``fee`` is what we paid (negative: a rebate) in ``fee_currency``; ``None`` = not told yet.
     ``cum_qty`` is the venue's own total after this fill, where it says so. ``revises`` is the
     execution this one replaces (IB's ``.02``). ``instrument`` and ``side`` are given where they
-    differ from the order's (a combo's leg) or the order is unknown.
+    differ from the order's (a combo's leg) or the order is unknown. ``fee_assumed``: ours, never a
+    venue's: the fee is that of the execution a correction replaced, until its own is told.
     """
 
     client_order_id: str
@@ -258,6 +259,7 @@ class Filled(Report, frozen=True, gc=False, omit_defaults=True):
     instrument: str = ""
     side: Side | None = None
     source: Source = Source.STREAM
+    fee_assumed: bool = False
 
 
 class Cancelled(Report, frozen=True, gc=False, omit_defaults=True):
@@ -518,6 +520,10 @@ class LinkDown(Report, frozen=True, gc=False, omit_defaults=True):
     detail: str = ""
 
 
+class LinkSilent(LinkDown, frozen=True, gc=False, omit_defaults=True):
+    """The session stands, and what had to come over it did not: a Gap, and nothing to reconnect."""
+
+
 # === Requests =====================================================================================
 
 
@@ -713,7 +719,7 @@ class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
 
 
 class VenueDown(Event, frozen=True, gc=False, omit_defaults=True):
-    """A venue session is gone; its orders stand as last known."""
+    """A venue session is gone, or too quiet; its orders stand as last known."""
 
     venue: str
     account: str
@@ -778,4 +784,5 @@ Fact: TypeAlias = (
     | OrderReport
     | LinkUp
     | LinkDown
+    | LinkSilent
 )

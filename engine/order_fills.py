@@ -1,9 +1,9 @@
-"""Executions: booking, busting, correcting.
+"""Executions: booking them, once, in any state.
 
 Quantities change here and by confirmed terms, nowhere else.
 
 :func:`on_filled` is the hot path and takes the plain case itself: a new execution of an order
-without inferred fills. Everything else goes through :func:`_rebook`, which applies a list of
+without inferred fills. Everything else goes through :func:`rebook`, which applies a list of
 bookings and lets the resulting sums pick the trigger; for a plain execution both come to the same.
 
 An *inferred* fill stands for an interval of the venue's total that executions do not explain. It is
@@ -17,14 +17,14 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from .messages import Feeds, Filled, TradeBusted, TradeCorrected
+from .messages import Feeds, Filled, TradeCorrected
 from .order import Booking, BookingKind, Doubt, Ledger, Order, Step, ledger_key, leg_key
-from .order_moves import ENDED, TRIGGER_TYPES, ids_with, learn
+from .order_moves import ENDED, TRIGGER_TYPES, ids_with, is_over, learn, settle_quantity
 from .order_tables import LIFE, TERMINAL, Life, LifeTrigger
 from .statechart import Cell, Verdict
 from .values import ZERO
 
-__all__ = ["on_busted", "on_corrected", "on_filled"]
+__all__ = ["early_void", "fee_told", "is_bookable", "on_filled", "rebook"]
 
 _TABLE = LIFE.table
 _BOOK, _VOID, _FEE = BookingKind.BOOK, BookingKind.VOID, BookingKind.FEE
@@ -56,6 +56,9 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
         return _uncommon(order, ledger, m)
     cum = order.cum_qty + qty
     target = order.order_qty
+    if target is not None and cum > target and order.requests:
+        order = _as_amended(order, cum)
+        target = order.order_qty
     life = order.life
     if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
         life = _ACCEPTED  # a fill proves that it was placed
@@ -117,7 +120,7 @@ def _uncommon(order: Order, ledger: Ledger, m: Filled) -> Step:
     key = ledger_key(order.terms, m)
     if key in ledger or (key is not m.exec_id and ledger.is_void(m.exec_id)):
         return _seen_before(order, ledger, m, key)
-    if not _is_bookable(m):
+    if not is_bookable(m):
         return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
     if m.feeds is Feeds.POSITION:
         return _leg(order, m, key)
@@ -125,10 +128,11 @@ def _uncommon(order: Order, ledger: Ledger, m: Filled) -> Step:
         return _inferred(order, m, key)
     bookings = _void_predecessor(order, ledger, m)
     bookings.append(Booking(_BOOK, m, key))
-    return _rebook(order, ledger, bookings, m.ts, m.cum_qty, m.venue_order_id)
+    return rebook(order, ledger, bookings, m.ts, m.cum_qty, m.venue_order_id)
 
 
-def _is_bookable(m: Filled | TradeCorrected) -> bool:
+def is_bookable(m: Filled | TradeCorrected) -> bool:
+    """Whether its numbers can be an execution's."""
     if not (m.last_qty.is_finite() and m.last_px.is_finite() and m.last_qty > ZERO):
         return False
     return m.fee is None or m.fee.is_finite()
@@ -138,7 +142,7 @@ def _seen_before(order: Order, ledger: Ledger, m: Filled, key: str) -> Step:
     """The same execution id again: a duplicate, a fee that came later, or a contradiction."""
     voids = _void_predecessor(order, ledger, m)
     if voids:  # its revision came first: what this one replaced goes as well
-        return _rebook(order, ledger, voids, m.ts, m.cum_qty, m.venue_order_id)
+        return rebook(order, ledger, voids, m.ts, m.cum_qty, m.venue_order_id)
     learnt = learn(order, m.cum_qty, m.venue_order_id)
     changed = learnt is not order
     known = ledger.get(key)
@@ -148,10 +152,17 @@ def _seen_before(order: Order, ledger: Ledger, m: Filled, key: str) -> Step:
         return Step(learnt, Verdict.STAY, changed, anomaly="void_fill")
     if known.last_qty != m.last_qty or known.last_px != m.last_px:
         return Step(order, Verdict.QUARANTINE, True, anomaly="execution_mismatch")
-    if known.fee is None and m.fee is not None and m.fee.is_finite():
-        told = replace(known, fee=m.fee, fee_currency=m.fee_currency)
-        return Step(learnt, Verdict.STAY, True, (Booking(_FEE, told, key),))
+    if m.fee is not None and m.fee.is_finite() and (known.fee is None or known.fee_assumed):
+        return Step(learnt, Verdict.STAY, True, fee_told(known, m.fee, m.fee_currency, key))
     return Step(learnt, Verdict.STAY, changed)
+
+
+def fee_told(known: Filled, fee: Decimal, currency: str, key: str) -> tuple[Booking, ...]:
+    """The fee of a booked execution becomes known; one that was only assumed is given back."""
+    told = replace(known, fee=fee, fee_currency=currency, fee_assumed=False)
+    if not known.fee:
+        return (Booking(_FEE, told, key),)
+    return Booking(_FEE, replace(known, fee=-known.fee), key), Booking(_FEE, told, key)
 
 
 def _leg(order: Order, m: Filled, key: str) -> Step:
@@ -191,7 +202,7 @@ def _inferred(order: Order, m: Filled, key: str) -> Step:
     if left <= ZERO:
         return Step(order)
     cut = m if m.last_qty <= left else replace(m, last_qty=left)
-    return _rebook(order, None, [Booking(_BOOK, cut, key)], m.ts, m.cum_qty, m.venue_order_id)
+    return rebook(order, None, [Booking(_BOOK, cut, key)], m.ts, m.cum_qty, m.venue_order_id)
 
 
 def _void_predecessor(order: Order, ledger: Ledger, m: Filled) -> list[Booking]:
@@ -203,92 +214,12 @@ def _void_predecessor(order: Order, ledger: Ledger, m: Filled) -> list[Booking]:
     old = ledger.get(key)
     if old is not None:
         return [Booking(_VOID, old, key)]
-    return [] if key in ledger else [_early_void(order, key, m.ts)]
+    return [] if key in ledger else [early_void(order, key, m.ts)]
 
 
-# --- taking back ----------------------------------------------------------------------------------
-
-
-def on_busted(order: Order, ledger: Ledger, m: TradeBusted) -> Step:
-    """Take an execution back. A bust of an unknown one is kept, and voids it on arrival."""
-    voids = [
-        Booking(_VOID, fill, ledger_key(order.terms, fill)) for fill in ledger.named(m.exec_id)
-    ]
-    if m.exec_id not in ledger:
-        voids.append(_early_void(order, m.exec_id, m.ts))
-        anomaly = "" if len(voids) > 1 else "early_bust"
-    elif voids:
-        anomaly = ""
-    else:
-        return Step(order)  # said twice
-    busted = _rebook(order, ledger, voids, m.ts, None, m.venue_order_id)
-    return busted if not anomaly else replace(busted, anomaly=busted.anomaly or anomaly)
-
-
-def _early_void(order: Order, key: str, ts: int) -> Booking:
+def early_void(order: Order, key: str, ts: int) -> Booking:
     """A void for an execution that has not come: it takes nothing back, its ``last_qty`` is 0."""
     return Booking(_VOID, Filled(order.terms.client_order_id, ts, key, ZERO, ZERO), key)
-
-
-def on_corrected(order: Order, ledger: Ledger, m: TradeCorrected) -> Step:
-    """A bust and a fill in one (FIX J.1.a).
-
-    A correction refers to the latest version of the execution.
-    """
-    if not _is_bookable(m):
-        return Step(order, Verdict.QUARANTINE, True, anomaly="malformed_fill")
-    old = next(ledger.named(m.exec_id), None)
-    in_place = m.new_exec_id == m.exec_id
-    if old is None:
-        if in_place and m.exec_id in ledger:
-            return Step(order, anomaly="void_fill")  # a bust is final: it cannot be corrected
-        bookings = [] if m.exec_id in ledger else [_early_void(order, m.exec_id, m.ts)]
-    else:
-        if in_place and old.last_qty == m.last_qty and old.last_px == m.last_px:
-            return Step(order)
-        bookings = [Booking(_VOID, old, ledger_key(order.terms, old))]
-    new = _corrected(m, old)
-    key = ledger_key(order.terms, new)
-    if in_place or key not in ledger:
-        bookings.append(Booking(_BOOK, new, key))
-    elif not bookings:
-        return _said_again(order, ledger, m, key)
-    return _rebook(order, ledger, bookings, m.ts, None, m.venue_order_id)
-
-
-def _said_again(order: Order, ledger: Ledger, m: TradeCorrected, key: str) -> Step:
-    """A correction said twice: nothing new, or the fee that was taken over the first time."""
-    known = ledger.get(key)
-    if known is None or m.fee is None or (m.fee, m.fee_currency) == (known.fee, known.fee_currency):
-        return Step(order)
-    told = Booking(_FEE, replace(known, fee=m.fee, fee_currency=m.fee_currency), key)
-    if not known.fee:
-        return Step(order, Verdict.STAY, True, (told,))
-    back = Booking(_FEE, replace(known, fee=-known.fee), key)
-    return Step(order, Verdict.STAY, True, (back, told))
-
-
-def _corrected(m: TradeCorrected, old: Filled | None) -> Filled:
-    """What a correction puts in the place of ``old``; what it does not say is taken from there."""
-    if old is None:
-        return Filled(
-            m.client_order_id, m.ts, m.new_exec_id, m.last_qty, m.last_px, m.fee, m.fee_currency,
-            venue_order_id=m.venue_order_id,
-        )  # fmt: skip
-    told = m.fee is not None
-    return replace(
-        old,
-        ts=m.ts,
-        exec_id=m.new_exec_id,
-        last_qty=m.last_qty,
-        last_px=m.last_px,
-        fee=m.fee if told else old.fee,
-        fee_currency=m.fee_currency if told else old.fee_currency,
-        venue_order_id=m.venue_order_id,
-        cum_qty=None,
-        revises=None,
-        inferred=False,
-    )
 
 
 # --- many bookings at once ------------------------------------------------------------------------
@@ -313,6 +244,28 @@ def _make_room(ledger: Ledger, bookings: list[Booking]) -> None:
         if rest > ZERO:
             exec_id = f"{fill.exec_id}<{by}"
             bookings.append(Booking(_BOOK, replace(fill, last_qty=rest, exec_id=exec_id), exec_id))
+
+
+def _as_amended(order: Order, cum: Decimal) -> Order:
+    """More has filled than was asked for: an amend of ours that is not answered explains it.
+
+    A fill implies the amend as it implies the ack. The request stays until it is answered, and the
+    venue is asked, which tells it from a venue that filled too much.
+    """
+    if is_over(order) or order.order_qty is None or cum <= order.order_qty:
+        return order
+    for out in order.requests:  # the first: those behind it have not left
+        if not out.is_cancel and out.order_qty is not None and out.order_qty >= cum:
+            return settle_quantity(
+                replace(
+                    order,
+                    order_qty=out.order_qty,
+                    price=order.price if out.price is None else out.price,
+                    stop_px=order.stop_px if out.stop_px is None else out.stop_px,
+                    unverified=True,
+                )
+            )
+    return order
 
 
 def _life_for(order: Order, cum: Decimal, booked: bool) -> tuple[Life, Verdict]:
@@ -355,7 +308,7 @@ def _anomaly(order: Order, life: Life, verdict: Verdict, cum: Decimal) -> str:
     return "overfill" if over else ""
 
 
-def _rebook(
+def rebook(
     order: Order,
     ledger: Ledger | None,
     bookings: list[Booking],
@@ -373,6 +326,7 @@ def _rebook(
             cum, cost, booked = cum + qty, cost + qty * one.fill.last_px, True
         else:
             cum, cost = cum - qty, cost - qty * one.fill.last_px
+    order = _as_amended(order, cum)
     life, verdict = _life_for(order, cum, booked)
     claim = order.claim_qty
     if cum < order.cum_qty:  # the venue's total falls with the execution it takes back

@@ -3,7 +3,8 @@
 How it begins, :func:`step` for every message, and the moves that are no messages.
 
 Handlers are pure: order, ledger and message in, :class:`~engine.order.Step` out; an illegal message
-raises and nothing has changed. Who handles what: executions :mod:`engine.order_fills`;
+raises and nothing has changed. Who handles what: executions :mod:`engine.order_fills`, those taken
+back :mod:`engine.order_corrections`;
 acknowledgements :mod:`engine.order_acks`; ends :mod:`engine.order_ends`; our requests and changed
 terms :mod:`engine.order_requests`; silence and what ends it :mod:`engine.order_evidence`.
 
@@ -51,6 +52,7 @@ from .messages import (
 )
 from .order import Ledger, Order, Step, new_order
 from .order_acks import on_accepted, on_request_pending, on_resumed, on_suspended, on_triggered
+from .order_corrections import on_busted, on_corrected
 from .order_ends import (
     on_cancelled,
     on_denied,
@@ -66,7 +68,7 @@ from .order_evidence import (
     on_settle,
     on_snapshot,
 )
-from .order_fills import on_busted, on_corrected, on_filled
+from .order_fills import on_filled
 from .order_moves import moved, replace
 from .order_requests import on_amend, on_cancel, on_replaced, on_request_refused, on_restated
 from .order_tables import LIFE, LINK, Life, LifeTrigger, LinkTrigger

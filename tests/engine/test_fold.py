@@ -185,6 +185,23 @@ def test_a_correction_said_again_may_say_the_fee_that_was_taken_over() -> None:
         assert (D(fee), (("USD", D(fee)),)) == (new.fee, books.positions[SLOT].fees)
 
 
+def test_a_fee_taken_over_by_a_correction_gives_way_to_the_one_that_is_told() -> None:
+    """By the execution itself, in a list or a late report, and only once."""
+    told = fill("T2", "4", "99", fee="0.7")
+    story = [fill("T1", "4", fee="0.5"), correct("T1", "T2", "4", "99"), told, told]
+    books = fold(*story, fill("T2", "4", "99", fee="0.9"))
+    (new,) = books.ledgers[CID].live()
+    assert (D("0.7"), (("USD", D("0.7")),)) == (new.fee, books.positions[SLOT].fees)
+
+
+def test_a_correction_of_nothing_but_the_fee_changes_the_fee() -> None:
+    """In place, and said twice; the first report said again does not bring the old fee back."""
+    told = TradeCorrected(CID, 30, "T1", "T1", D(4), D(100), D("0.7"), "USD")
+    first = fill("T1", "4", "100", fee="0.5")
+    books = fold(first, told, told, first)
+    assert (("USD", D("0.7")),) == books.positions[SLOT].fees
+
+
 def test_legs_feed_the_positions_of_their_own_instruments() -> None:
     """The combo's own execution feeds none."""
     books = fold(

@@ -328,3 +328,25 @@ def test_a_change_of_quantity_that_was_overtaken_is_asked_about() -> None:
         assert (D(5), False) == (held.order.order_qty, has_questions(held.order))
     held = at_venue(None, Restated(CID, 12, D(8)), Restated(CID, 20, D(5)))
     assert (D(5), False) == (held.order.order_qty, has_questions(held.order))
+
+def test_more_than_was_ordered_proves_an_amend_that_is_not_answered() -> None:
+    """A fill implies the amend as it implies the ack: the order goes on with its terms, and an end
+    that follows is the end of those.
+    """
+    for first in ([fill("E1", "11")], [fill("E1", "10"), fill("E2", "1")]):
+        held = at_venue(None, amend("a1", "20", "101"), *first)
+        assert (OrderState.PENDING_REPLACE, D(20), D(101), True) == (
+            held.state(), held.order.order_qty, held.order.price, has_questions(held.order),
+        )  # fmt: skip
+        held.take(Cancelled(CID, 20), OutcomeUnknown(CID, 21, "a1"))
+        assert (OrderState.CANCELLED, D(11)) == (held.state(), held.order.cum_qty)
+
+
+def test_more_than_any_amend_explains_is_an_overfill() -> None:
+    """And so is more than was ordered when the venue says that the amend had no effect."""
+    held = at_venue(None, amend("a1", "12"), fill("E1", "13"))
+    assert (OrderState.FILLED, "overfill") == (held.state(), held.last.anomaly)
+    held = at_venue(None, amend("a1", "12"), fill("E1", "11"), ReplaceRefused(CID, 12, "a1"))
+    assert has_questions(held.order)
+    held.take(seen(S.FILLED, 20, cum="11", qty="10"))
+    assert (OrderState.FILLED, D(10)) == (held.state(), held.order.order_qty)
