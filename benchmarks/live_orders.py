@@ -16,7 +16,9 @@ durability `process`; the collector is on, as Python sets it.
 `soak`: 3,000,000 orders pass, 1,000 open at a time, with automatic retention that keeps at least
 100,000 facts. Resident memory is the mean over the last third of the orders against that over the
 first. The journal's growth is what its files gain in the last third for each order that closes:
-what retention never removes (tombstone, ids, execution keys), against a journal that keeps all.
+what retention never removes (tombstone, ids, execution keys), against a journal that keeps all. It
+measures no time, so it goes on while the open orders above are made, and stands still while they
+are timed.
 
 Out: subscribers, starting and stopping. The time of whole lives includes writing the messages of
 host and venue, about 1 us each.
@@ -25,6 +27,7 @@ host and venue, about 1 us each.
 from __future__ import annotations
 
 import contextlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -69,9 +72,12 @@ def run(options: Options) -> Iterator[Result]:
     plan = _QUICK if options.quick else _FULL
     yield from _traced(plan)
     yield from _filled(plan)
-    for instruments in plan.instruments:
-        yield from _grown(plan, instruments, options.rounds)
-    yield from _soaked(plan)
+    with _Process(1, _KEEP_FACTS) as soaking:
+        soaking.ask("live", plan.warm_up)
+        soaking.tell("soak", plan.soak)  # it takes minutes, so it goes on while others are made
+        for instruments in plan.instruments:
+            yield from _grown(plan, instruments, options.rounds, soaking)
+        yield from _soaked(plan, soaking)
 
 
 def _traced(plan: _Plan) -> Iterator[Result]:
@@ -100,8 +106,8 @@ def _filled(plan: _Plan) -> Iterator[Result]:
     yield _against(f"further fills, {size:,} open", each, "B/fill", "bound", _FILL_BYTES_MAX)
 
 
-def _grown(plan: _Plan, instruments: int, rounds: int) -> Iterator[Result]:
-    """One engine grows, the other stays small."""
+def _grown(plan: _Plan, instruments: int, rounds: int, beside: _Process) -> Iterator[Result]:
+    """One engine grows, the other stays small; while times are measured nobody else works."""
     least = plan.sizes[0]
     traded = "1 instrument" if instruments == 1 else f"{instruments:,} instruments"
     with _Process(instruments) as few, _Process(instruments) as many:
@@ -109,15 +115,18 @@ def _grown(plan: _Plan, instruments: int, rounds: int) -> Iterator[Result]:
             host.ask("live", plan.warm_up)
             host.ask("open", least)
         (occupied,) = many.ask("memory")
-        yield from _costs(plan, rounds, (many, few), f"{least:,} open, {traded}")
+        with beside.paused():
+            yield from _costs(plan, rounds, (many, few), f"{least:,} open, {traded}")
         for size in plan.sizes[1:]:
             what = f"{size:,} open, {traded}"
             many.ask("open", size)
             (grown,) = many.ask("memory")
             each = (grown - occupied) / (size - least)
             yield _against(f"bytes, {what}", each, "B/order", "bound", _BYTES_MAX)
-            yield from _costs(plan, rounds, (many, few), what)
-        leave, frozen = many.ask("collect")
+            with beside.paused():
+                yield from _costs(plan, rounds, (many, few), what)
+        with beside.paused():
+            leave, frozen = many.ask("collect")
         case = f"a full collection, {plan.sizes[-1]:,} open, {traded}"
         yield _against(case, 1e3 * leave, "ms", "after gc.freeze()", 1e3 * frozen)
 
@@ -141,10 +150,8 @@ def _costs(
         yield Result(row, min(ratios), max(ratios))
 
 
-def _soaked(plan: _Plan) -> Iterator[Result]:
-    with _Process(1, _KEEP_FACTS) as host:
-        host.ask("live", plan.warm_up)
-        samples = host.ask("soak", plan.soak)[1:]
+def _soaked(plan: _Plan, soaking: _Process) -> Iterator[Result]:
+    samples = soaking.answer()[1:]
     resident, written = samples[:SAMPLES], samples[SAMPLES:]
     third = SAMPLES // 3
     last, first = (statistics.mean(part) / _MIB for part in (resident[-third:], resident[:third]))
@@ -170,6 +177,7 @@ class _Process:
 
     def __init__(self, instruments: int, keep_facts: int = 0) -> None:
         self._arguments = [str(instruments), str(keep_facts)]
+        self._told = ""
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()
@@ -187,12 +195,30 @@ class _Process:
         with self._stack, self._host:
             self._host.kill()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Have the process stand still meanwhile."""
+        self._host.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._host.send_signal(signal.SIGCONT)
+
     def ask(self, name: str, number: int = 0) -> list[float]:
         """Have it do something; its answer."""
+        self.tell(name, number)
+        return self.answer()
+
+    def tell(self, name: str, number: int = 0) -> None:
+        """Have it do something, and go on."""
         assert self._host.stdin is not None
-        assert self._host.stdout is not None
+        self._told = name
         self._host.stdin.write(msgspec.json.encode((name, number)) + b"\n")
         self._host.stdin.flush()
+
+    def answer(self) -> list[float]:
+        """What it says when it has done what it was told."""
+        assert self._host.stdout is not None
         line = self._host.stdout.readline()
-        assert line, f"live_host ended during {name!r}; its last words are above"
+        assert line, f"live_host ended during {self._told!r}; its last words are above"
         return msgspec.json.decode(line, type=list[float])

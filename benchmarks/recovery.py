@@ -53,7 +53,7 @@ class _Plan(NamedTuple):
     folds: int  # of the large journal
 
 
-_FULL: Final = _Plan(25_000, 1_000_000, 1_000, 100_000, 12_500, 3, 2)
+_FULL: Final = _Plan(25_000, 1_000_000, 1_000, 100_000, 12_500, 3, 1)
 _QUICK: Final = _Plan(500, 2_000, 50, 300, 100, 1, 1)
 
 

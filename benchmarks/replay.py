@@ -32,7 +32,7 @@ from actors.replay import Report, replay
 from .harness import Options, Result, Side, Unavailable, compare
 from .shared import shared_file
 
-_ROWS: Final = 250_000  # about so many of each file in all rounds together
+_ROWS: Final = 120_000  # about so many of each file in all rounds together
 _ROUNDS_MIN: Final = 2
 _ROWS_QUICK: Final = 1_000
 _CHUNK: Final = 1 << 16  # bytes
