@@ -187,6 +187,67 @@ class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     statement: str = ""
 
 
+class Contingency(Word):
+    """How orders of a group depend on one another (FIX ContingencyType, tag 1385)."""
+
+    OCO = "OCO"
+    OTO = "OTO"
+    OUO = "OUO"  # by absolute quantity
+    OUO_PROPORTIONAL = "OUO_PROPORTIONAL"
+
+
+class LegRole(Word):
+    """What a leg of a group is for."""
+
+    ENTRY = "ENTRY"  # opens, or is an order of its own
+    STOP = "STOP"  # protects what is held
+    TARGET = "TARGET"  # takes profit
+
+
+class Leg(
+    msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """One leg of a group: what one wants at the venue, and what for.
+
+    ``share`` is its part (0 < share <= 1) of what is to be closed, for one of several targets or
+    stops; ``None``: all of it. Below an OTO the quantity follows the parent's fills: an exit closes
+    what they left in hand, any other leg gets the same fraction of its ``order_qty``.
+    """
+
+    name: str
+    role: LegRole
+    order: SubmitOrder
+    share: Decimal | None = None
+
+
+class GroupTerms(
+    msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Members that depend on one another; a member may be a group itself. Of an ``OTO`` the first
+    is the parent.
+    """
+
+    contingency: Contingency
+    members: tuple[Leg | GroupTerms, ...]
+
+
+class SubmitGroup(Command, frozen=True, gc=False, omit_defaults=True):
+    """An intent of several contingent orders; journalled whole before any of them leaves.
+
+    ``protect_within_ns``: how long what is held may be without a confirmed stop before the group
+    gives up waiting and closes it.
+    """
+
+    group_id: str
+    intent_id: str
+    venue: str
+    account: str
+    root: GroupTerms
+    ts: int = 0
+    protect_within_ns: int = 5_000_000_000
+    tags: Tags = ()
+
+
 # === Reports ======================================================================================
 
 

@@ -46,19 +46,16 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
     if (
         (fills is not None and (exec_id in fills or ledger.has_inferred))
         or m.feeds is not _BOTH
-        or m.revises is not None
-        or m.inferred
+        or (m.revises is not None or m.inferred)
         or (m.instrument and m.instrument != terms.instrument)
         or (m.side is not None and m.side is not terms.side)
         or not (qty.is_finite() and px.is_finite() and qty > ZERO)
         or not (m.fee is None or m.fee.is_finite())
+        or (order.requests and _exceeds(order, qty))
     ):
         return _uncommon(order, ledger, m)
     cum = order.cum_qty + qty
     target = order.order_qty
-    if target is not None and cum > target and order.requests:
-        order = _as_amended(order, cum)
-        target = order.order_qty
     life = order.life
     if life is _IN_DOUBT and order.doubt is Doubt.EXISTENCE:
         life = _ACCEPTED  # a fill proves that it was placed
@@ -244,6 +241,10 @@ def _make_room(ledger: Ledger, bookings: list[Booking]) -> None:
         if rest > ZERO:
             exec_id = f"{fill.exec_id}<{by}"
             bookings.append(Booking(_BOOK, replace(fill, last_qty=rest, exec_id=exec_id), exec_id))
+
+
+def _exceeds(order: Order, qty: Decimal) -> bool:
+    return order.order_qty is not None and order.cum_qty + qty > order.order_qty
 
 
 def _as_amended(order: Order, cum: Decimal) -> Order:

@@ -97,7 +97,10 @@ class Twin:
 
     def take(self, m: Message) -> None:
         """Note one message."""
+        before = dict(self.trades), dict(self.gone)
         getattr(self, type(m).__name__)(m)
+        if before != (self.trades, self.gone):
+            self._proven()
 
     def _seen(self) -> None:
         self.known, self.in_doubt = True, False
@@ -115,6 +118,12 @@ class Twin:
             self.gone[m.revises] = None
         if m.exec_id not in self.gone:
             self.trades[m.exec_id] = (m.last_qty, m.last_px)
+
+    def _proven(self) -> None:
+        """More than was ordered: the first amend that would explain it has taken effect."""
+        if self.end is None and self.cum > self.qty:
+            asked = [qty for _, qty in self.replaces.values() if qty >= self.cum]
+            self.qty = asked[0] if asked else self.qty
 
     def TradeBusted(self, m: TradeBusted) -> None:  # noqa: N802
         self._seen()

@@ -1,0 +1,229 @@
+"""A group of contingent orders: OCO, OTO, OUO, bracket, nested in any way.
+
+Theory of operation
+-------------------
+A group is a tree. Its leaves are *legs*: what one wants at the venue. Its inner nodes say how legs
+depend on one another (FIX ContingencyType, tag 1385):
+
+* ``OCO``, one cancels the other. Between entries the first fill stands the others down; between
+  exits a partial fill only shrinks them, because each protects what is left.
+* ``OTO``, one triggers the other. The first member is the parent; the others wait, held back by the
+  engine, and leave for as much as the parent has *filled*.
+* ``OUO``, one updates the other: a fill of one reduces the others by as much (``ABSOLUTE``), or by
+  the same fraction (``PROPORTIONAL``).
+
+A bracket is an OTO of an entry and an OUO of its stop and targets.
+
+How it is driven: by level, never by edge. :func:`engine.group_wants.wants` looks at what has filled
+and says what every leg should come to; :func:`engine.group_steps.plan` compares that with the
+orders as they stand and gives the commands that are missing. Both are pure, hold no timer and
+remember almost nothing, so a restart, a lost answer or facts out of order lead to the same place:
+the next look repeats what is still missing, and nothing that is not.
+
+One leg is one order at a time where the venue amends, and several *slices* where it does not: a
+stop that has to grow gets a second order beside the first, never a moment without any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+
+from .errors import InvalidOrder
+from .group_tables import GroupState
+from .messages import Contingency, GroupTerms, Leg, LegRole, SubmitGroup
+from .order import Order, is_settled, leaves_qty
+from .order_tables import TERMINAL, Life, Link
+from .values import ZERO
+
+__all__ = [
+    "Contingency",
+    "Group",
+    "GroupTerms",
+    "Leg",
+    "LegRole",
+    "Slice",
+    "begin_group",
+    "check_group",
+    "is_exit",
+    "legs_of",
+    "roots_of",
+    "slice_of",
+]
+
+Node: TypeAlias = Leg | GroupTerms
+
+
+class Group(msgspec.Struct, frozen=True, gc=False):
+    """A group as it stands. What its legs have done is in their orders, not here.
+
+    ``slices``: the orders of each leg by its name, in the order they were made. ``winners``: for
+    each OCO of entries, by the path of its node, the member that filled first. ``removed``: orders
+    that the group itself wanted gone. ``called_off``: a person, or the kill switch, wants the whole
+    group gone. ``late``: holdings (by their emergency leg) that were without a confirmed stop for
+    too long.
+    """
+
+    terms: SubmitGroup
+    state: GroupState
+    slices: tuple[tuple[str, tuple[str, ...]], ...]
+    ts: int
+    winners: tuple[tuple[str, int], ...] = ()
+    removed: tuple[str, ...] = ()
+    called_off: bool = False
+    late: tuple[str, ...] = ()
+
+    @property
+    def group_id(self) -> str:
+        """The group's name."""
+        return self.terms.group_id
+
+
+class Slice(msgspec.Struct, frozen=True, gc=False):
+    """One order of a leg, as far as its group looks at it.
+
+    ``net_qty`` is what its fills left in hand after fees taken in the traded asset. ``claim_qty``
+    is the venue's total where that is above ours: it counts as filled at once.
+    """
+
+    client_order_id: str
+    cum_qty: Decimal
+    net_qty: Decimal
+    claim_qty: Decimal
+    leaves_qty: Decimal  # by the terms in force; a held order's own quantity
+    asked_qty: Decimal | None  # total of the newest amend that is not answered
+    link: Link
+    is_held: bool
+    is_over: bool  # ended
+    is_settled: bool  # and nothing about it is open
+    is_confirmed: bool  # works at the venue, as far as is known, and nobody asked for its end
+    is_doubtful: bool
+    is_cancelling: bool
+
+
+def slice_of(order: Order, base_fee: Decimal) -> Slice:
+    """What a group sees of an order; ``base_fee`` is what fees took of the traded asset."""
+    cancelling = any(out.is_cancel for out in order.requests)
+    doubtful = order.life is Life.IN_DOUBT or any(out.unknown for out in order.requests)
+    amends = [out for out in order.requests if not out.is_cancel and out.order_qty is not None]
+    left = leaves_qty(order)
+    return Slice(
+        order.terms.client_order_id,
+        order.cum_qty,
+        order.cum_qty - base_fee,
+        max(order.claim_qty, order.cum_qty),
+        ZERO if left is None else left,
+        amends[-1].order_qty if amends else None,
+        order.link,
+        order.link is Link.HELD and order.life is Life.PENDING,
+        order.life in TERMINAL,
+        is_settled(order),
+        order.life in _WORKS and not cancelling and not doubtful,
+        doubtful,
+        cancelling,
+    )
+
+
+_WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})
+
+
+def begin_group(terms: SubmitGroup) -> Group:
+    """The group the moment it is journalled: its legs have one order each, and none has left.
+
+    Raises:
+        InvalidOrder: it makes no sense; see :func:`check_group`.
+    """
+    check_group(terms.root)
+    slices = tuple((leg.name, (leg.order.client_order_id,)) for leg in legs_of(terms.root))
+    return Group(terms, GroupState.PENDING, slices, terms.ts)
+
+
+def legs_of(node: Node) -> Iterator[Leg]:
+    """All legs, in the order they were written."""
+    if isinstance(node, Leg):
+        yield node
+        return
+    for member in node.members:
+        yield from legs_of(member)
+
+
+def roots_of(node: Node) -> Iterator[Leg]:
+    """The entries that wait for no other leg."""
+    if isinstance(node, Leg):
+        if node.role is LegRole.ENTRY:
+            yield node
+        return
+    members = node.members[:1] if node.contingency is Contingency.OTO else node.members
+    for member in members:
+        yield from roots_of(member)
+
+
+def is_exit(node: Node) -> bool:
+    """Whether everything in it closes what is held: between such legs a fill shrinks the others."""
+    return all(leg.role is not LegRole.ENTRY for leg in legs_of(node))
+
+
+def check_group(root: Node) -> None:
+    """Refuse a group that cannot be meant.
+
+    Raises:
+        InvalidOrder: saying what is wrong with which leg, and what to do. Nothing has changed.
+    """
+    if isinstance(root, Leg):
+        raise InvalidOrder(
+            f"a group needs at least two legs, {root.name!r} is alone: submit it as an order",
+            "GROUP",
+        )
+    names = [leg.name for leg in legs_of(root)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidOrder(f"two legs are called {name!r}: give each its own name", "GROUP")
+    _check_node(root)
+
+
+def _check_node(node: GroupTerms) -> None:
+    what = node.contingency.value
+    if len(node.members) < 2:
+        raise InvalidOrder(f"an {what} needs two members or more, got {len(node.members)}", "GROUP")
+    if node.contingency is Contingency.OTO:
+        parent = node.members[0]
+        if not isinstance(parent, Leg):
+            raise InvalidOrder("the first member of an OTO is its parent: one leg", "GROUP")
+        if parent.order.order_qty is None and any(_shares(leg) for leg in legs_of(node)):
+            raise InvalidOrder(
+                f"the parent {parent.name!r} has no quantity (it is sized in cash), so parts of it"
+                " cannot be known: give its targets quantities",
+                "GROUP",
+            )
+    _check_shares(node)
+    for member in node.members:
+        if isinstance(member, GroupTerms):
+            _check_node(member)
+
+
+def _shares(leg: Leg) -> bool:
+    return leg.share is not None
+
+
+def _check_shares(node: GroupTerms) -> None:
+    for role in (LegRole.STOP, LegRole.TARGET):
+        legs = [m for m in node.members if isinstance(m, Leg) and m.role is role]
+        shares = [leg.share for leg in legs if leg.share is not None]
+        for leg in legs:
+            if leg.share is not None and not (leg.share.is_finite() and ZERO < leg.share <= 1):
+                raise InvalidOrder(
+                    f"the share of {leg.name!r} must be above 0 and at most 1, was {leg.share}",
+                    "GROUP",
+                )
+        if shares and len(shares) != len(legs):
+            raise InvalidOrder(
+                f"some legs of role {role.value} have shares and some have none: give all or none",
+                "GROUP",
+            )
+        if sum(shares, ZERO) > 1:
+            raise InvalidOrder(
+                f"the shares of role {role.value} come to {sum(shares, ZERO)}: at most 1", "GROUP"
+            )

@@ -1,0 +1,376 @@
+"""What a group does next: the difference between what its legs should come to and what they are.
+
+:func:`plan` is the whole of it. It is pure and level-triggered: called after anything that may
+matter (a leg's order changed, a restart, a deadline), it gives the commands that are missing now,
+and none that is under way already. Its caller applies them, journals the new :class:`Group` where
+it differs, and calls again whenever an order has changed.
+
+What must not happen (DESIGN 7), and where it is prevented:
+
+* an exit larger than what is held: :mod:`engine.group_wants` rounds down, :func:`_grow` counts what
+  is open, asked for or in doubt;
+* a moment without a stop while it is moved or grows: :func:`_grow` puts a second order beside the
+  first where the venue does not amend;
+* a stop that is sent again and again: :data:`REFUSALS_MAX`, then the holding is closed at market;
+* a group forgotten while an order of it lives: DONE needs every order ended and settled.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypeAlias
+
+import msgspec
+from msgspec.structs import replace
+
+from .group import Group, Slice, is_exit, legs_of, roots_of
+from .group_tables import GROUP, GroupState, GroupTrigger
+from .group_wants import Facts, Holding, Want, Wants, back_of, wants
+from .messages import Leg, LegRole
+from .order_tables import Link, LinkTrigger
+from .values import ZERO
+
+__all__ = [
+    "REFUSALS_MAX",
+    "Action",
+    "Add",
+    "Close",
+    "Plan",
+    "Release",
+    "Relink",
+    "Remove",
+    "Resize",
+    "VenueRules",
+    "plan",
+]
+
+#: How many orders of one leg may end unasked and unfilled before it is placed no more.
+REFUSALS_MAX = 3
+
+
+class VenueRules(msgspec.Struct, frozen=True, gc=False):
+    """What the venue of a group does, of its capabilities."""
+
+    amends: bool
+    bounds_exits: bool  # it enforces reduce-only: two exits of one holding cannot both open
+
+
+class Release(msgspec.Struct, frozen=True, gc=False):
+    """Let an order leave that was held back, for this quantity."""
+
+    client_order_id: str
+    order_qty: Decimal
+
+
+class Resize(msgspec.Struct, frozen=True, gc=False):
+    """Amend an order to this total, fills included."""
+
+    client_order_id: str
+    order_qty: Decimal
+
+
+class Remove(msgspec.Struct, frozen=True, gc=False):
+    """Cancel an order, or withdraw one that never left."""
+
+    client_order_id: str
+    why: str
+
+
+class Add(msgspec.Struct, frozen=True, gc=False):
+    """Place one more order of a leg."""
+
+    leg: str
+    order_qty: Decimal
+
+
+class Close(msgspec.Struct, frozen=True, gc=False):
+    """Close this much at market, under the name of a leg of its own (``leg``), like ``exits`` would
+    have. ``back``: the exits closed too much, so it is bought back.
+    """
+
+    leg: str
+    exits: Leg
+    order_qty: Decimal
+    back: bool = False
+
+
+class Relink(msgspec.Struct, frozen=True, gc=False):
+    """Move the link region of an order."""
+
+    client_order_id: str
+    trigger: LinkTrigger
+
+
+Action: TypeAlias = Release | Resize | Remove | Add | Close | Relink
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """What to do now, and the group as it stands then.
+
+    ``exposed``: holdings (by their emergency leg) with less confirmed stop than there is left, and
+    by how much. ``both_filled``: how much exits closed beyond what there was, by the same name.
+    """
+
+    group: Group
+    actions: tuple[Action, ...]
+    exposed: tuple[tuple[str, Decimal], ...]
+    both_filled: tuple[tuple[str, Decimal], ...]
+
+
+def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
+    """Look at a group and say what is missing."""
+    return _Planner(group, facts, rules).run()
+
+
+class _Planner:
+    """One look; thrown away after it."""
+
+    def __init__(self, group: Group, facts: Facts, rules: VenueRules) -> None:
+        self.group = group
+        self.facts = facts
+        self.rules = rules
+        self.wants: Wants = wants(group, facts)
+        self.actions: list[Action] = []
+        self.removed = list(group.removed)
+        self.legs = {leg.name: leg for leg in legs_of(group.terms.root)}
+        self.roots = {leg.name for leg in roots_of(group.terms.root)}
+        self.emergencies = {one.emergency for one in self.wants.holdings if self._is_emergency(one)}
+
+    def run(self) -> Plan:
+        """Commands leg by leg, then emergencies, then where the group stands."""
+        targets = dict(self.wants.legs)
+        for holding in self.wants.holdings:
+            if holding.emergency in self.emergencies:
+                for leg in holding.exits:
+                    if leg.role is LegRole.TARGET or not self.rules.bounds_exits:
+                        targets[leg.name] = Want(ZERO)
+        for name, want in targets.items():
+            called_off = self.group.called_off and not self._protects(self.legs[name])
+            self._leg(self.legs[name], Want(ZERO) if called_off else want)
+        for holding in self.wants.holdings:
+            self._holding(holding)
+        trigger = self._trigger(targets)
+        state = GROUP.table[self.group.state, trigger].target
+        self._links(targets, state)
+        after = replace(
+            self.group,
+            state=state,
+            winners=self.wants.winners,
+            removed=tuple(self.removed),
+        )
+        return Plan(
+            self.group if after == self.group else after,
+            tuple(self.actions),
+            tuple(
+                (one.emergency, naked)
+                for one in self.wants.holdings
+                if (naked := self._naked(one)) > ZERO
+            ),
+            tuple(
+                (one.emergency, one.excess_qty)
+                for one in self.wants.holdings
+                if one.excess_qty > ZERO
+            ),
+        )
+
+    # --- one leg ----------------------------------------------------------------------------------
+
+    def _leg(self, leg: Leg, want: Want) -> None:
+        slices = self.facts.slices[leg.name]
+        held = [one for one in slices if one.is_held]
+        live = [one for one in slices if not one.is_over and not one.is_held]
+        if not want.leaves_qty:
+            for one in live:
+                self._remove(one, "stand_down")
+            if not want.waits:
+                for one in held:
+                    self._remove(one, "not_needed")
+            return
+        if leg.name in self.roots:
+            self._root(held, live, want)
+            return
+        standing = sum((_open_qty(one) for one in live), ZERO)
+        if standing < want.leaves_qty:
+            self._grow(leg, held, live, want.leaves_qty - standing)
+        elif standing > want.leaves_qty:
+            self._shrink(live, standing - want.leaves_qty)
+
+    def _root(self, held: list[Slice], live: list[Slice], want: Want) -> None:
+        """An entry that waits for nobody leaves once, and may only shrink: more of it is a new
+        intent.
+        """
+        if held and not live:
+            self.actions.append(Release(held[0].client_order_id, want.leaves_qty))
+        standing = sum((_open_qty(one) for one in live), ZERO)
+        if standing > want.leaves_qty:
+            self._shrink(live, standing - want.leaves_qty)
+
+    def _grow(self, leg: Leg, held: list[Slice], live: list[Slice], by: Decimal) -> None:
+        """Have more of an exit at the venue; what is in doubt or on its way counts as open."""
+        if held:
+            self.actions.append(Release(held[0].client_order_id, by))
+            return
+        if any(one.is_cancelling for one in live):
+            return  # its end first: it may still fill
+        if len(live) == 1 and self.rules.amends:
+            one = live[0]
+            if one.asked_qty is None and not one.is_doubtful:
+                self.actions.append(
+                    Resize(one.client_order_id, one.claim_qty + _open_qty(one) + by)
+                )
+            return
+        if any(one.is_doubtful for one in live) and not self.rules.bounds_exits:
+            return
+        if self._failures(leg) < REFUSALS_MAX:
+            self.actions.append(Add(leg.name, by))
+
+    def _shrink(self, live: list[Slice], by: Decimal) -> None:
+        """Take from the newest order first; one request of an order at a time."""
+        for one in reversed(live):
+            opened = _open_qty(one)
+            if one.is_cancelling or not opened:
+                continue
+            if opened <= by:
+                self._remove(one, "shrink")
+            elif self.rules.amends:
+                if one.asked_qty is None and not one.is_doubtful:
+                    total = one.claim_qty + opened - by
+                    self.actions.append(Resize(one.client_order_id, total))
+            elif not self.rules.bounds_exits:
+                self._remove(one, "shrink")  # what is still wanted is placed when it is gone
+            by -= min(opened, by)
+            if by <= ZERO:
+                return
+
+    def _remove(self, one: Slice, why: str) -> None:
+        if one.is_over or one.is_cancelling:
+            return
+        if one.client_order_id not in self.removed:
+            self.removed.append(one.client_order_id)
+        self.actions.append(Remove(one.client_order_id, why))
+
+    # --- protection -------------------------------------------------------------------------------
+
+    def _protects(self, leg: Leg) -> bool:
+        """Called off, a group takes its entries and targets away; a stop stays for what is held."""
+        return leg.role is LegRole.STOP
+
+    def _failures(self, leg: Leg) -> int:
+        """How often an order of this leg ended unasked, with nothing filled."""
+        return sum(
+            one.is_over and not one.cum_qty and one.client_order_id not in self.group.removed
+            for one in self.facts.slices[leg.name]
+        )
+
+    def _is_emergency(self, holding: Holding) -> bool:
+        """Whether its stop cannot be had: refused too often, or too long in coming."""
+        stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
+        if holding.is_dust or not stops:
+            return False
+        if holding.emergency in self.group.late or self.facts.slices.get(holding.emergency):
+            return True
+        return any(self._failures(leg) >= REFUSALS_MAX for leg in stops)
+
+    def _naked(self, holding: Holding) -> Decimal:
+        """How much of what is left has no confirmed stop; 0 where no stop is part of the group."""
+        stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
+        if holding.is_dust or not stops:
+            return ZERO
+        covered = sum(
+            (
+                one.leaves_qty
+                for leg in stops
+                for one in self.facts.slices[leg.name]
+                if one.is_confirmed
+            ),
+            ZERO,
+        )
+        wanted = max((self.wants.legs[leg.name].leaves_qty for leg in stops), default=ZERO)
+        if all(leg.share is not None for leg in stops):
+            wanted = sum((self.wants.legs[leg.name].leaves_qty for leg in stops), ZERO)
+        return max(min(wanted, holding.left_qty) - covered, ZERO)
+
+    def _holding(self, holding: Holding) -> None:
+        """Close at market what no stop can be had for, and buy back what was closed too much."""
+        closing = self.facts.slices.get(holding.emergency, ())
+        working = any(not one.is_over for one in closing)
+        first = holding.exits[0]
+        backs = self.facts.slices.get(back_of(holding.emergency), ())
+        buying = [one for one in backs if not one.is_over]
+        if buying or holding.excess_qty > ZERO:
+            if sum((_open_qty(one) for one in buying), ZERO) > holding.excess_qty:
+                for one in buying:
+                    self._remove(one, "no_excess")
+            elif not buying:
+                back = back_of(holding.emergency)
+                self.actions.append(Close(back, first, holding.excess_qty, back=True))
+            return
+        if holding.emergency not in self.emergencies or working:
+            return
+        others = [
+            one
+            for leg in holding.exits
+            for one in self.facts.slices[leg.name]
+            if not one.is_over and not one.is_held
+        ]
+        if others and not self.rules.bounds_exits:
+            return  # they may still fill: their ends first
+        self.actions.append(Close(holding.emergency, first, holding.left_qty))
+
+    # --- where it stands --------------------------------------------------------------------------
+
+    def _trigger(self, targets: dict[str, Want]) -> GroupTrigger:
+        everything = [one for slices in self.facts.slices.values() for one in slices]
+        if any(one.excess_qty > ZERO for one in self.wants.holdings):
+            return GroupTrigger.OVERFILLED
+        if any(not one.is_dust for one in self.wants.holdings) and self.emergencies:
+            return GroupTrigger.GAVE_UP
+        due = [name for name, want in targets.items() if want.leaves_qty]
+        waiting = any(want.waits for want in targets.values())
+        if not due and not waiting:
+            over = all(one.is_settled for one in everything)
+            return GroupTrigger.OVER if over else GroupTrigger.WON
+        exits = [name for name in due if is_exit(self.legs[name])]
+        if exits:
+            armed = all(self._is_armed(name, targets[name]) for name in exits)
+            return GroupTrigger.ARMED if armed else GroupTrigger.EXPOSED
+        entries = [name for name in due if not is_exit(self.legs[name])]
+        if len(entries) > 1 and all(self._is_armed(name, targets[name]) for name in entries):
+            return GroupTrigger.ARMED
+        return GroupTrigger.SENT
+
+    def _is_armed(self, name: str, want: Want) -> bool:
+        works = sum((one.leaves_qty for one in self.facts.slices[name] if one.is_confirmed), ZERO)
+        return works >= want.leaves_qty
+
+    def _links(self, targets: dict[str, Want], state: GroupState) -> None:
+        """Say in each live order how it is tied now."""
+        going = {a.client_order_id for a in self.actions if isinstance(a, Remove)}
+        for name, want in targets.items():
+            for one in self.facts.slices[name]:
+                if one.is_over or one.is_held:
+                    continue
+                gone = one.is_cancelling or one.client_order_id in going or not want.leaves_qty
+                for trigger in _moves(one.link, gone=gone, linked=state is GroupState.LINKED):
+                    self.actions.append(Relink(one.client_order_id, trigger))
+
+
+def _open_qty(one: Slice) -> Decimal:
+    """What of an order may still fill once everything asked for has happened."""
+    if one.asked_qty is not None:
+        return max(one.asked_qty - one.claim_qty, ZERO)
+    return max(one.leaves_qty - (one.claim_qty - one.cum_qty), ZERO)
+
+
+def _moves(link: Link, *, gone: bool, linked: bool) -> tuple[LinkTrigger, ...]:
+    """The triggers that bring the link of a live order to what it should be."""
+    if gone:
+        return () if link in (Link.STANDING_DOWN, Link.FREE) else (LinkTrigger.STAND_DOWN,)
+    if link is Link.STANDING_DOWN:
+        back = (LinkTrigger.RESTORE,)
+        return back if linked else (*back, LinkTrigger.UNLINK)
+    if linked:
+        return () if link is Link.OCO_LINKED else (LinkTrigger.LINK,)
+    if link is Link.FREE:
+        return (LinkTrigger.ARM,)
+    return (LinkTrigger.UNLINK,) if link is Link.OCO_LINKED else ()

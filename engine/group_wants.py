@@ -1,0 +1,325 @@
+"""What every leg of a group should come to, given what has filled.
+
+Everything follows from three rules (DESIGN 7):
+
+* An exit's quantity is a function of what is *held*: the parent's fills, fees in the traded asset
+  taken off, claims of the venue counted at once, less what exits have closed. Never of what was
+  asked for.
+* Between entries of an OCO the first fill wins and the others stand down; between exits a fill only
+  shrinks the others.
+* What no order could close (dust) is nothing to do.
+
+The functions are pure and look at the present only. Quantities are unsigned, in the instrument's
+units, and rounded down to its lots, so that an exit never exceeds what is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from .group import Group, Node, Slice, is_exit, legs_of
+from .messages import Contingency, GroupTerms, Leg, LegRole
+from .pnl import is_dust
+from .values import CONTEXT, ONE, ZERO, Instrument, round_down
+
+__all__ = ["Facts", "Holding", "Want", "Wants", "back_of", "emergency_of", "wants"]
+
+
+class Facts(msgspec.Struct, frozen=True, gc=False):
+    """What a look at a group is taken from. ``slices`` by the leg's name; ``instruments`` by
+    symbol.
+    """
+
+    slices: Mapping[str, tuple[Slice, ...]]
+    instruments: Mapping[str, Instrument]
+
+    def filled(self, leg: Leg) -> Decimal:
+        """What of a leg has filled, the venue's word counting at once."""
+        return self.filled_by(leg.name)
+
+    def filled_by(self, name: str) -> Decimal:
+        """The same by the leg's name; 0 where it has no order."""
+        return sum((one.claim_qty for one in self.slices.get(name, ())), ZERO)
+
+    def in_hand(self, leg: Leg) -> Decimal:
+        """What its fills left in hand: fees in the traded asset are gone."""
+        return sum(
+            (one.net_qty + (one.claim_qty - one.cum_qty) for one in self.slices[leg.name]), ZERO
+        )
+
+    def is_over(self, leg: Leg) -> bool:
+        """Whether nothing of it works or may come to work."""
+        return all(one.is_over for one in self.slices[leg.name])
+
+
+class Want(msgspec.Struct, frozen=True, gc=False):
+    """What a leg should come to.
+
+    ``leaves_qty``: how much of it should be open now. ``waits``: it is not its time yet (a child
+    whose parent works on), so an order that is held stays held. Neither: it should be gone.
+    """
+
+    leaves_qty: Decimal
+    waits: bool = False
+
+
+class Holding(msgspec.Struct, frozen=True, gc=False):
+    """What some exits close together, and how far they have come.
+
+    ``left_qty``: not closed yet, dust and all. ``excess_qty``: closed beyond what there was, and
+    not bought back yet.
+    ``emergency``: the leg by which the engine closes it when its stop cannot be had.
+    """
+
+    exits: tuple[Leg, ...]
+    left_qty: Decimal
+    excess_qty: Decimal
+    is_dust: bool
+    emergency: str
+
+
+class Wants(msgspec.Struct, frozen=True, gc=False):
+    """What a whole group should come to; ``winners`` as in :class:`~engine.group.Group`."""
+
+    legs: Mapping[str, Want]
+    winners: tuple[tuple[str, int], ...]
+    holdings: tuple[Holding, ...]
+
+
+class _Grant(msgspec.Struct, frozen=True, gc=False):
+    """What a parent's fills give its children. ``filled`` of ``asked`` is the fraction."""
+
+    parent: Leg
+    in_hand: Decimal
+    filled: Decimal
+    asked: Decimal | None
+    may_grow: bool  # the parent still works
+
+
+def wants(group: Group, facts: Facts) -> Wants:
+    """Look at a group."""
+    look = _Look(facts, dict(group.winners))
+    look.node(group.terms.root, None, "")
+    return Wants(look.legs, tuple(sorted(look.winners.items())), tuple(look.holdings))
+
+
+class _Look:
+    """One look at a group; thrown away after it."""
+
+    def __init__(self, facts: Facts, winners: dict[str, int]) -> None:
+        self.facts = facts
+        self.winners = winners
+        self.legs: dict[str, Want] = {}
+        self.holdings: list[Holding] = []
+
+    def node(self, node: Node, grant: _Grant | None, path: str) -> None:
+        """Say what everything below ``node`` should come to."""
+        if isinstance(node, Leg):
+            self._alone(node, grant)
+        elif node.contingency is Contingency.OTO:
+            self._oto(node, grant, path)
+        elif is_exit(node):
+            self._exits(node, grant)
+        elif node.contingency is Contingency.OCO:
+            self._alternatives(node, grant, path)
+        else:
+            self._updating(node, grant)
+
+    # --- one by itself ----------------------------------------------------------------------------
+
+    def _alone(self, leg: Leg, grant: _Grant | None) -> None:
+        if grant is not None and leg.role is not LegRole.ENTRY:
+            self._shared((leg,), grant)
+            return
+        if grant is None and self.facts.is_over(leg):
+            self.legs[leg.name] = Want(ZERO)  # more of it is a new intent
+            return
+        self._set(leg, self._due(leg, grant) - self.facts.filled(leg), grant)
+
+    def _due(self, leg: Leg, grant: _Grant | None) -> Decimal:
+        """The whole quantity of a leg that closes nothing: its own, or the fraction of it that its
+        parent has filled.
+        """
+        whole = leg.order.order_qty
+        if whole is None:
+            return ZERO
+        if grant is None:
+            return whole
+        if not grant.asked:
+            return ZERO
+        part = CONTEXT.divide(CONTEXT.multiply(whole, min(grant.filled, grant.asked)), grant.asked)
+        return round_down(part, self.facts.instruments[leg.order.instrument].lot_size)
+
+    def _set(self, leg: Leg, leaves: Decimal, grant: _Grant | None) -> None:
+        instrument = self.facts.instruments[leg.order.instrument]
+        rounded = round_down(leaves, instrument.lot_size) if leaves > ZERO else ZERO
+        if rounded and is_dust(rounded, instrument, leg.order.price or leg.order.stop_px):
+            rounded = ZERO
+        waits = not rounded and grant is not None and grant.may_grow
+        self.legs[leg.name] = Want(rounded, waits)
+
+    # --- one triggers the others ------------------------------------------------------------------
+
+    def _oto(self, node: GroupTerms, grant: _Grant | None, path: str) -> None:
+        parent = node.members[0]
+        assert isinstance(parent, Leg)
+        self._alone(parent, grant)
+        filled = self.facts.filled(parent)
+        given = _Grant(
+            parent,
+            self.facts.in_hand(parent),
+            filled,
+            parent.order.order_qty,
+            not self.facts.is_over(parent),
+        )
+        for number, member in enumerate(node.members[1:], start=1):
+            self.node(member, given, f"{path}/{number}")
+
+    # --- exits ------------------------------------------------------------------------------------
+
+    def _exits(self, node: GroupTerms, grant: _Grant | None) -> None:
+        """Exits of one node, whatever its contingency: a fill of one shrinks the others."""
+        legs = tuple(legs_of(node))
+        if node.contingency is Contingency.OUO_PROPORTIONAL and grant is None:
+            self._updating(node, grant)
+        else:
+            self._shared(legs, grant)
+
+    def _shared(self, legs: tuple[Leg, ...], grant: _Grant | None) -> None:
+        """Legs that close the same holding. Those without a share cover all of what is left; those
+        with one get theirs of the whole, in the order they were written, while there is any left.
+        """
+        emergency = emergency_of(legs)
+        whole = grant.in_hand if grant is not None else _largest(legs)
+        whole += self.facts.filled_by(back_of(emergency))  # bought back: in hand again
+        closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
+        left = max(whole - closed, ZERO)
+        instrument = self.facts.instruments[legs[0].order.instrument]
+        px = next((p for leg in legs if (p := leg.order.stop_px or leg.order.price)), None)
+        nothing = not left or is_dust(left, instrument, px)
+        self.holdings.append(Holding(legs, left, max(closed - whole, ZERO), nothing, emergency))
+        for role in (LegRole.STOP, LegRole.TARGET):
+            rest = left
+            for leg, entitled in self._parts(legs, role, whole):
+                due = left
+                if entitled is not None:
+                    due = min(max(entitled - self.facts.filled(leg), ZERO), rest)
+                    rest -= due
+                elif grant is None and leg.order.order_qty is not None:
+                    due = min(max(leg.order.order_qty - closed, ZERO), left)
+                self._set(leg, due, grant)
+
+    def _parts(
+        self, legs: tuple[Leg, ...], role: LegRole, whole: Decimal
+    ) -> list[tuple[Leg, Decimal | None]]:
+        """The legs of a role with what each is entitled to of the whole; None: all of it.
+
+        Where parts come to all of it the last gets what rounding left over.
+        """
+        mine = [leg for leg in legs if leg.role is role]
+        total = sum((leg.share for leg in mine if leg.share is not None), ZERO)
+        given = ZERO
+        parts: list[tuple[Leg, Decimal | None]] = []
+        for leg in mine:
+            if leg.share is None:
+                parts.append((leg, None))
+                continue
+            lot = self.facts.instruments[leg.order.instrument].lot_size
+            part = round_down(CONTEXT.multiply(whole, leg.share), lot)
+            if leg is mine[-1] and total == ONE:
+                part = whole - given
+            given += part
+            parts.append((leg, part))
+        return parts
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    def _alternatives(self, node: GroupTerms, grant: _Grant | None, path: str) -> None:
+        """An OCO with entries: the first that fills wins, the others stand down.
+
+        When the winner's fills are busted nobody has won. When it has ended short, the others that
+        still work go on for what it left.
+        """
+        members = node.members
+        struck = [number for number, member in enumerate(members) if self._entered(member)]
+        winner = self.winners.get(path)
+        if winner not in struck:
+            self.winners.pop(path, None)
+            winner = struck[0] if struck else None
+            if winner is not None:
+                self.winners[path] = winner
+        for number, member in enumerate(members):
+            self.node(member, grant, f"{path}/{number}")
+            if winner is not None and number != winner:
+                self._stand_down(member, members[winner])
+
+    def _stand_down(self, member: Node, winner: Node) -> None:
+        taken = self._entered(winner)
+        short = self._is_over(winner)
+        for leg in _competing(member):
+            rest = self.legs[leg.name].leaves_qty - taken
+            self._set(leg, rest if short and self._works(leg) else ZERO, None)
+        if self._entered(member) or any(self.legs[g.name].leaves_qty for g in _competing(member)):
+            return  # what it holds is still to be closed
+        for leg in legs_of(member):
+            self.legs[leg.name] = Want(ZERO)
+
+    def _updating(self, node: GroupTerms, grant: _Grant | None) -> None:
+        """An OUO: a fill of one reduces the others, by as much or by the same fraction."""
+        legs = tuple(legs_of(node))
+        if node.contingency is Contingency.OUO_PROPORTIONAL:
+            rest = ONE
+            for leg in legs:
+                due = self._due(leg, grant)
+                if due:
+                    rest -= CONTEXT.divide(self.facts.filled(leg), due)
+            for leg in legs:
+                left = CONTEXT.multiply(self._due(leg, grant), max(rest, ZERO))
+                self._set(leg, left, grant)
+            return
+        filled = sum((self.facts.filled(leg) for leg in legs), ZERO)
+        for leg in legs:
+            self._set(leg, self._due(leg, grant) - filled, grant)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def _entered(self, node: Node) -> Decimal:
+        return sum((self.facts.filled(leg) for leg in _competing(node)), ZERO)
+
+    def _is_over(self, node: Node) -> bool:
+        return all(self.facts.is_over(leg) for leg in _competing(node))
+
+    def _works(self, leg: Leg) -> bool:
+        return any(not one.is_over for one in self.facts.slices[leg.name])
+
+
+def emergency_of(legs: tuple[Leg, ...]) -> str:
+    """The name of the leg by which the engine closes what these exits should have closed."""
+    return f"{legs[0].name}~exit"
+
+
+def back_of(emergency: str) -> str:
+    """The name of the leg by which the engine undoes what exits closed too much."""
+    return f"{emergency}~back"
+
+
+def _competing(node: Node) -> list[Leg]:
+    """The legs by which a member of an OCO competes: itself, or the parent of an OTO."""
+    if isinstance(node, Leg):
+        return [node]
+    if node.contingency is Contingency.OTO:
+        return _competing(node.members[0])
+    return [leg for member in node.members for leg in _competing(member)]
+
+
+def _largest(legs: tuple[Leg, ...]) -> Decimal:
+    """What legs without a parent are to close: the largest of them, or what parts come to."""
+    full = [leg.order.order_qty or ZERO for leg in legs if leg.share is None]
+    parts: dict[LegRole, Decimal] = {}
+    for leg in legs:
+        if leg.share is not None:
+            parts[leg.role] = parts.get(leg.role, ZERO) + (leg.order.order_qty or ZERO)
+    return max([*full, *parts.values()], default=ZERO)

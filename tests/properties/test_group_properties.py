@@ -1,0 +1,137 @@
+"""Groups under any order of fills, answers, refusals and ends: protected, never too much, over."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.group_tables import GroupState
+from engine.messages import Contingency, GroupTerms, LegRole
+from engine.order_tables import TERMINAL, Life
+from tests.group_kit import D, GroupDesk, bracket, leg
+
+ROOTS = (
+    bracket("10"),
+    bracket("10", "0.5", "0.5"),
+    bracket("7", "0.33", "0.33", "0.34"),
+    GroupTerms(Contingency.OCO, tuple(
+        GroupTerms(Contingency.OTO, (
+            leg(f"e{n}", LegRole.ENTRY, "6", price="100"),
+            GroupTerms(Contingency.OCO, (
+                leg(f"s{n}", LegRole.STOP, None, stop_px="90"),
+                leg(f"t{n}", LegRole.TARGET, None, price="120"),
+            )),
+        )) for n in range(2)
+    )),
+    GroupTerms(Contingency.OCO, tuple(
+        leg(f"e{n}", LegRole.ENTRY, "5", price=str(90 + n)) for n in range(3)
+    )),
+    GroupTerms(Contingency.OUO, tuple(
+        leg(f"e{n}", LegRole.ENTRY, "5", price=str(90 + n)) for n in range(2)
+    )),
+)  # fmt: skip
+
+EXITS = ("s", "t")
+
+
+@st.composite
+def desks(draw: st.DrawFn) -> tuple[GroupDesk, list[tuple[str, int, int]]]:
+    """A group, and what happens to it: (what, which order, how much)."""
+    desk = GroupDesk(
+        draw(st.sampled_from(ROOTS)),
+        amends=draw(st.booleans()),
+        bounds=draw(st.booleans()),
+        fee_rate=draw(st.sampled_from([D(0), D("0.001")])),
+    )
+    what = st.sampled_from(["ack", "fill", "fill", "answer", "answer", "refuse", "end", "reject"])
+    steps = draw(st.lists(st.tuples(what, st.integers(0, 7), st.integers(1, 10)), max_size=40))
+    return desk, steps
+
+
+def happen(desk: GroupDesk, what: str, which: int, qty: int) -> None:
+    """One thing that a venue may do now; nothing where it cannot."""
+    live = desk.live()
+    if not live:
+        return
+    cid = live[which % len(live)]
+    if what == "ack":
+        if desk.orders[cid].life is Life.SUBMITTED:
+            desk.ack(cid)
+    elif what == "fill":
+        desk.fill(cid, D(qty))
+    elif what in ("answer", "refuse"):
+        desk.answer(cid, refused=what == "refuse")
+    elif what == "end":
+        desk.end(cid)
+    elif desk.orders[cid].life is Life.SUBMITTED:
+        desk.end(cid, refuse=True)
+
+
+def settle(desk: GroupDesk) -> None:
+    """The venue answers and confirms everything, and fills nothing more by itself."""
+    for _ in range(200):
+        waiting = [
+            cid for cid, order in desk.orders.items()
+            if order.requests or order.life is Life.SUBMITTED
+        ]  # fmt: skip
+        markets = [cid for cid in desk.at_venue if "~" in cid]
+        if not waiting and not markets:
+            return
+        for cid in waiting:
+            if desk.orders[cid].life is Life.SUBMITTED:
+                desk.ack(cid)
+            desk.answer(cid)
+        for cid in markets:
+            desk.fill(cid, desk.at_venue.get(cid, D(0)))
+            if cid in desk.at_venue and desk.rules.bounds_exits and desk.held() <= 0:
+                desk.end(cid)
+    raise AssertionError("the group asks for ever")
+
+
+@given(desks())
+def test_whatever_happens_what_is_held_ends_protected_or_closed(
+    drawn: tuple[GroupDesk, list[tuple[str, int, int]]],
+) -> None:
+    """Once the venue has answered everything: stops cover what is held and no more than that,
+    nothing is short, and a group that is over has no order left.
+    """
+    desk, steps = drawn
+    for step in steps:
+        happen(desk, *step)
+        check_now(desk)
+    settle(desk)
+    check_now(desk)
+    held = desk.held()
+    assert held > -1, f"{held} is short by more than dust"
+    if desk.group.state is GroupState.DONE:
+        assert not desk.at_venue, desk.at_venue
+        assert all(order.life in TERMINAL for order in desk.orders.values())
+    has_exits = any(name.startswith("s") for name, _ in desk.group.slices)
+    if has_exits and desk.group.state is not GroupState.DONE:
+        covered = desk.open_exits("s")
+        if desk.rules.amends or not desk.rules.bounds_exits:
+            assert covered <= max(held, D(0)), f"{covered} of stops for {held} held"
+        dust = sum(name.startswith("s") and "~" not in name for name, _ in desk.group.slices)
+        assert held - covered < dust, f"{covered} of stops for {held} held: {desk.history}"
+
+
+def check_now(desk: GroupDesk) -> None:
+    """While nothing is under way, targets sell no more than is held; a venue that bounds exits and
+    does not amend keeps the larger order, which it bounds.
+    """
+    if desk.rules.bounds_exits and not desk.rules.amends:
+        return
+    if all(not order.requests for order in desk.orders.values()):
+        targets = desk.open_exits("t")
+        assert targets <= max(desk.held(), D(0)), f"{targets} of targets for {desk.held()} held"
+
+
+@given(desks())
+def test_a_look_repeats_nothing(drawn: tuple[GroupDesk, list[tuple[str, int, int]]]) -> None:
+    """What was asked for is not asked for again: a second look at the same facts does nothing."""
+    desk, steps = drawn
+    for step in steps:
+        happen(desk, *step)
+        before = dict(desk.orders)
+        assert not desk.look().actions
+        assert before == desk.orders
