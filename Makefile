@@ -1,7 +1,7 @@
 # One command each. Every target sets itself up: a fresh clone needs make and Python 3.11-3.13.
 #
 #   make demo     a paper market, orders of every kind, a report
-#   make test     all tests                      (ARGS="-k order" passes arguments on)
+#   make test     all tests, on all cores        (ARGS="-k order" passes arguments on)
 #   make lint     style and types
 #   make bench    the benchmarks, with ratios, into docs/performance.md (ARGS="lifecycle --quick")
 #   make clean    remove what these commands made
@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/python -m actors demo $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 lint: style types
 

@@ -4,11 +4,31 @@
 speak.
 """
 
-from .portfolio import Portfolio, PositionView, Snapshot
-from .retention import Retention
-from .system import ExecutionSystem
-from .tickets import Ticket, Until
-from .venues.paper import PaperMarket, PaperVenue
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .lazily import loader
+
+if TYPE_CHECKING:
+    from .portfolio import Portfolio, PositionView, Snapshot
+    from .retention import Retention
+    from .system import ExecutionSystem
+    from .tickets import Ticket, Until
+    from .venues.paper import PaperMarket, PaperVenue
+else:
+    _HOMES: Final = {
+        "ExecutionSystem": "system",
+        "PaperMarket": "venues.paper",
+        "PaperVenue": "venues.paper",
+        "Portfolio": "portfolio",
+        "PositionView": "portfolio",
+        "Retention": "retention",
+        "Snapshot": "portfolio",
+        "Ticket": "tickets",
+        "Until": "tickets",
+    }
+    __getattr__ = loader(__name__, _HOMES)
 
 __all__ = [
     "ExecutionSystem",

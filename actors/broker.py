@@ -21,6 +21,7 @@ from engine.messages import (
     Denied,
     Filled,
     LinkDown,
+    LinkSilent,
     LinkUp,
     OrderPending,
     OrderReport,
@@ -34,14 +35,16 @@ from engine.order_events import events_of, head
 from engine.order_steps import begin
 from engine.order_tables import TERMINAL, Life
 from engine.position_state import Position, new_position
-from engine.session import SessionLimits, VenueSession
+from engine.session import SessionLimits
 from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
 
+from .batches import lane_of
 from .broker_calls import BrokerCalls
 from .broker_commands import BrokerCommands
 from .broker_link import BrokerLink, GapAnswered
 from .broker_trouble import BrokerTrouble
+from .broker_watch import BrokerWatch
 from .broker_words import (
     Ask,
     Counters,
@@ -52,6 +55,8 @@ from .broker_words import (
     WaitFor,
 )
 from .executions import Executions
+from .group_words import Look, ProtectionDue
+from .groups import BrokerGroups, NewGroup
 from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
@@ -78,6 +83,8 @@ class BrokerActor(BrokerRole):
     lane: Lane
     calls: BrokerCalls
     link: BrokerLink
+    groups: BrokerGroups
+    watch: BrokerWatch
 
     def __init__(
         self,
@@ -90,6 +97,7 @@ class BrokerActor(BrokerRole):
         limits: SessionLimits | None = None,
         call_timeout_ns: int,
         ack_timeout_ns: int,
+        cross_check_ns: int | None,
         on_retired: Callable[[SubmitOrder], None],
         on_revived: Callable[[SubmitOrder], None],
         on_instruments: Callable[[Iterable[Instrument]], None],
@@ -102,10 +110,10 @@ class BrokerActor(BrokerRole):
         self.turn = turn
         self.journal = journal
         self.instruments = instruments
-        self.session = VenueSession(limits)
-        self.lane = Lane(self, venue, self.session, dispatcher, call_timeout_ns)
+        self.session, self.lane = lane_of(self, venue, limits, dispatcher, call_timeout_ns)
         self.calls = BrokerCalls(self, ack_timeout_ns)
         self.link = BrokerLink(self)
+        self.watch = BrokerWatch(self, cross_check_ns, ack_timeout_ns)
         self.orders: dict[str, OrderRole] = {}
         self.venue_ids = VenueIds()
         self.positions: dict[tuple[str, PositionSlot], PositionActor] = {}
@@ -118,8 +126,12 @@ class BrokerActor(BrokerRole):
         self._on_retired = on_retired
         self.on_revived = on_revived
         self.on_instruments = on_instruments
+        self.groups = BrokerGroups(self, self._hold_back, self._submit)
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self.commands.asked,
+            NewGroup: self.groups.submit,
+            Look: self.groups.look,
+            ProtectionDue: self.groups.due,
             SubmitOrder: self._submit,
             **self.commands.routes,
             WaitFor: self.commands.wait_for,
@@ -127,6 +139,7 @@ class BrokerActor(BrokerRole):
             TookOver: self.calls.took_over,
             LinkUp: self.link.link_up,
             LinkDown: self.link.link_down,
+            LinkSilent: self.link.link_silent,
             GapAnswered: self.link.gap_answered,
         }
 
@@ -153,10 +166,17 @@ class BrokerActor(BrokerRole):
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def _submit(self, order: SubmitOrder) -> None:
+    def _hold_back(self, order: SubmitOrder) -> None:
+        """Introduce a leg that its group will let go."""
+        actor = self.introduce(begin(order))
+        self.turn.record(order.ts, order.client_order_id, order)
+        if OrderPending in self.turn.hub.wanted:
+            self.turn.events.append(head(actor.order, order.ts))
+
+    def _submit(self, order: SubmitOrder, reduces: bool = False) -> None:
         """Introduce an order of ours: journalled, then sent.
 
-        Known already: nothing happens twice.
+        Known already: nothing happens twice. ``reduces``: it closes, though it is not flagged.
         """
         cid = order.client_order_id
         if cid in self.orders:
@@ -171,14 +191,15 @@ class BrokerActor(BrokerRole):
             self.intake.unpark(actor)
             if actor.order.life is not Life.PENDING:
                 return  # the venue spoke of it before: it has left, and never leaves twice
-        refusal = self.calls.refusal(order)
+        reduces = reduces or order.reduce_only
+        refusal = None if reduces else self.calls.refusal(order)
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
             return
-        if not order.reduce_only and turn.waited_ns() > self.session.limits.entry_send_by_ns:
+        if not reduces and turn.waited_ns() > self.session.limits.entry_send_by_ns:
             self.deliver(actor, Withdrawn(cid, turn.time_ns(), reason="not_sent", expired=True))
             return
-        turn.effects.append((self.lane.send, Place(order), order.reduce_only))
+        turn.effects.append((self.lane.send, Place(order), reduces))
 
     # --- reports ----------------------------------------------------------------------------------
 
@@ -240,6 +261,8 @@ class BrokerActor(BrokerRole):
             self.dispatcher.adopt(actor)
             self.positions[symbol, slot] = actor
             self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
+            if not self.watch.armed:
+                self.watch.arm()
         return actor
 
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
@@ -271,6 +294,10 @@ class BrokerActor(BrokerRole):
             self.counters.quarantined += 1
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
+        if order.terms.group_id:
+            self.groups.touched(order)
+        if out.bookings and self.groups.groups:
+            self.groups.traded(order.terms.instrument)
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
         if (
@@ -301,6 +328,8 @@ class BrokerActor(BrokerRole):
         self.orders[cid] = actor
         self.venue_ids.learn(order)
         self.turn.undo.append((self, cid, None))
+        if not self.watch.armed:
+            self.watch.arm()
         return actor
 
     def restore(self, before: str, extra: None) -> None:

@@ -9,8 +9,10 @@ after every gap.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from engine.calls import QUERIES, Query, VenueRequest
 from engine.messages import (
     Accepted,
     Amend,
@@ -29,7 +31,8 @@ from engine.messages import (
 )
 from engine.order import Order, exposure_qty, has_questions
 from engine.order_tables import Life
-from engine.reconcile import Inquiry, absence_proven, requests_settled
+from engine.reconcile import Inquiry, absence_proven, may_lag, requests_settled
+from engine.session_chart import SessionState
 from engine.values import Side, Source
 
 from .venues.port import Answer, Done, Duplicate, Refused, Throttled, Unknown
@@ -44,7 +47,8 @@ __all__ = ["BrokerCalls"]
 
 #: Questions about an order that begin again within this time belong to the same trouble.
 _SAME_TROUBLE_NS = 60_000_000_000
-
+#: Requests without a word of their effect that are looked at in one turn.
+_AT_ONCE = 256
 
 _SUBMITTED, _PENDING = Life.SUBMITTED, Life.PENDING
 
@@ -62,6 +66,9 @@ class BrokerCalls:
         #: is time order.
         self._unanswered: dict[tuple[str, str | None], int] = {}
         self._watching = False
+        self._echoes = broker.capabilities.stream_echoes
+        #: Orders that a person was told of, by instrument; some may be settled by now.
+        self._stuck: dict[str, dict[str, None]] = {}
         #: Orders that a list did not show, until a question by id is answered.
         self._unsaid: dict[str, None] = {}
 
@@ -74,17 +81,12 @@ class BrokerCalls:
         if type(outcome) is Done:
             for report in broker.link.admitted(outcome.reports):
                 broker.on_receive(report)
-            self._watch(request)
-            return
-        if isinstance(outcome, Answer):
-            self._answered(request, outcome)
+            self._watch(request, call.sent_ts)
             return
         if isinstance(outcome, Throttled):
             return  # it will leave again
-        if isinstance(request, QueryOrder):
-            self._answered(
-                request, Answer((), False, call.sent_ts)
-            )  # no answer: it will be asked again
+        if isinstance(request, QUERIES):
+            self._asked(request, outcome if isinstance(outcome, Answer) else None, call.sent_ts)
             return
         cid, ts = request.client_order_id, broker.dispatcher.time_ns()
         req_id = None if isinstance(request, Place) else request.req_id
@@ -104,12 +106,22 @@ class BrokerCalls:
         if actor is not None:
             self.broker.deliver(actor, message.command)
 
-    def _watch(self, request: Place | Cancel | Amend | QueryOrder) -> None:
-        """The venue took a request without saying its effect: if that does not come, silence has
-        to be noticed.
+    def _asked(self, request: Query, answer: Answer[Any] | None, sent_ts: int) -> None:
+        """A question was answered, or (None) was not: then it will be asked again."""
+        if isinstance(request, QueryOrder):
+            self._answered(request, answer or Answer((), False, sent_ts))
+        else:
+            self.broker.watch.answered(request, answer)
+
+    def _watch(self, request: VenueRequest, sent_ts: int) -> None:
+        """The venue took a request, perhaps without saying its effect: if what has to come does
+        not, silence has to be noticed.
         """
-        if type(request) is QueryOrder:
+        if type(request) is not Place and isinstance(request, QUERIES):
+            self._asked(request, None, sent_ts)  # the adapter answered it like a call
             return
+        if self._echoes:
+            self.broker.watch.expect(sent_ts)
         cid = request.client_order_id
         actor = self.broker.orders.get(cid)
         if actor is None:
@@ -117,14 +129,22 @@ class BrokerCalls:
         req_id = request.req_id if isinstance(request, Cancel | Amend) else None
         if self._is_answered(actor.order, req_id):
             return
+        self._unanswered.pop((cid, req_id), None)  # so that the order stays that of time
         self._unanswered[cid, req_id] = self.broker.dispatcher.monotonic_ns()
         if not self._watching:
             self.broker.turn.effects.append((self._begin_to_watch, None, None))
 
     def _begin_to_watch(self, _: None, __: None) -> None:
         if not self._watching:
-            self._watching = True
-            self.broker.dispatcher.call_later(self.ack_timeout_ns, self._look_for_silence)
+            self._watch_on(None, None)
+
+    def _watch_on(self, _: None, __: None) -> None:
+        """Look again when the oldest that is left has waited for long enough."""
+        oldest = next(iter(self._unanswered.values()), None)
+        self._watching = oldest is not None
+        if oldest is not None:
+            wait = oldest + self.ack_timeout_ns - self.broker.dispatcher.monotonic_ns()
+            self.broker.dispatcher.call_later(wait, self._look_for_silence)
 
     @staticmethod
     def _is_answered(order: Order, req_id: str | None) -> bool:
@@ -133,22 +153,30 @@ class BrokerCalls:
         return all(out.req_id != req_id for out in order.requests)
 
     def _look_for_silence(self) -> None:
-        """Timer: what was taken and not answered for too long is of unknown outcome."""
-        now = self.broker.dispatcher.monotonic_ns()
-        ts = self.broker.dispatcher.time_ns()
-        for (cid, req_id), sent in list(self._unanswered.items()):
-            actor = self.broker.orders.get(cid)
-            if actor is None or self._is_answered(actor.order, req_id):
-                del self._unanswered[cid, req_id]
-            elif now - sent >= self.ack_timeout_ns:
-                self.broker.turn.effects.append((self._unanswered.pop, (cid, req_id), None))
-                seconds = self.ack_timeout_ns / 1e9
-                self.broker.report(OutcomeUnknown(cid, ts, req_id, f"no word within {seconds:g} s"))
-        left = [sent for sent in self._unanswered.values() if now - sent < self.ack_timeout_ns]
-        self._watching = bool(left)
-        if self._watching:
-            wait = left[0] + self.ack_timeout_ns - now
-            self.broker.dispatcher.call_later(wait, self._look_for_silence)
+        """Timer: what was taken and not answered for too long is of unknown outcome, and the stream
+        that should have told it is not believed.
+
+        Looks at the oldest only, and at so many of them; the rest has its turn when it is due.
+        """
+        broker = self.broker
+        due, ts = (
+            broker.dispatcher.monotonic_ns() - self.ack_timeout_ns,
+            broker.dispatcher.time_ns(),
+        )
+        words = f"no word within {self.ack_timeout_ns / 1e9:g} s"
+        silent = ""
+        for key, sent in islice(self._unanswered.items(), _AT_ONCE):
+            if sent > due:
+                break
+            broker.turn.effects.append((self._unanswered.pop, key, None))
+            cid, req_id = key
+            actor = broker.orders.get(cid)
+            if actor is not None and not self._is_answered(actor.order, req_id):
+                broker.report(OutcomeUnknown(cid, ts, req_id, words))
+                silent = cid
+        if silent:
+            broker.watch.unheard(f"the effect of a request for {silent} was not told")
+        broker.turn.effects.append((self._watch_on, None, None))
 
     # --- questions about one order ----------------------------------------------------------------
 
@@ -179,8 +207,17 @@ class BrokerCalls:
 
     def _end_inquiry(self, cid: str) -> None:
         inquiry = self._inquiries.pop(cid, None)
+        self._unstick(cid)
         if inquiry is not None and inquiry.asked:
             self._past[cid] = (self.broker.dispatcher.monotonic_ns(), inquiry.asked)
+
+    def _unstick(self, cid: str) -> None:
+        for instrument, stuck in self._stuck.items():
+            if cid in stuck:
+                del stuck[cid]
+                if not stuck:
+                    del self._stuck[instrument]
+                return
 
     def _ask(self, cid: str, inquiry: Inquiry) -> None:
         actor = self.broker.orders.get(cid)
@@ -193,6 +230,7 @@ class BrokerCalls:
         inquiry.asked += 1
         if inquiry.is_due_for_a_person() and not inquiry.escalated:
             inquiry.escalated = True
+            self._stuck.setdefault(order.terms.instrument, {})[cid] = None
             self.broker.alarm(
                 "unresolved",
                 f"asked {inquiry.asked} times and still not known: it keeps its exposure, and"
@@ -225,13 +263,13 @@ class BrokerCalls:
 
     def _answered(self, request: Any, answer: Answer[OrderSnapshot]) -> None:
         """A query by id came back."""
-        cid = request.client_order_id
-        broker = self.broker
+        cid, broker = request.client_order_id, self.broker
         inquiry = self._inquiry(cid)
         broker.turn.undo.append((inquiry, inquiry.noted(), None))
         inquiry.waiting = False
         for snapshot in broker.link.admitted(answer.items):
-            broker.report(snapshot)
+            held = broker.orders.get(cid)
+            broker.report(may_lag(snapshot, held.order if held else None, broker.capabilities))
             if snapshot.client_order_id in ("", cid):
                 self._unsaid.pop(cid, None)
                 inquiry.misses = 0
@@ -239,8 +277,10 @@ class BrokerCalls:
             else:  # the venue has another order under that id: nothing is said of ours
                 inquiry.missed(complete=False)
         if not answer.items:
-            inquiry.missed(complete=answer.complete)
-            if answer.complete:
+            # a session that may be deaf proves no absence
+            complete = answer.complete and broker.session.state is not SessionState.SUSPECT
+            inquiry.missed(complete=complete)
+            if complete:
                 self._unsaid.pop(cid, None)
                 self._not_found(cid, inquiry, answer.sent_ts)
         actor = broker.orders.get(cid)
@@ -276,6 +316,7 @@ class BrokerCalls:
         """The order has left memory: nothing more is asked about it."""
         if self._inquiries:
             self._inquiries.pop(cid, None)
+            self._unstick(cid)
         if self._past:
             self._past.pop(cid, None)
         if self._unsaid:
@@ -283,19 +324,23 @@ class BrokerCalls:
 
     def hand_over(self) -> list[str]:
         """Orders that could not be settled by asking: a person has to."""
-        orders = self.broker.orders
-        return [
-            cid
-            for cid, inquiry in self._inquiries.items()
-            if inquiry.escalated and cid in orders and has_questions(orders[cid].order)
-        ]
+        return [cid for stuck in self._stuck.values() for cid in stuck if self._is_stuck(cid)]
+
+    def _is_stuck(self, cid: str) -> bool:
+        actor, inquiry = self.broker.orders.get(cid), self._inquiries.get(cid)
+        return (
+            inquiry is not None
+            and inquiry.escalated
+            and actor is not None
+            and has_questions(actor.order)
+        )
 
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
         """Why an entry may not be taken now, or None. Exits are never refused here."""
-        if order.reduce_only or not self._inquiries:
+        if order.reduce_only or not self._stuck:
             return None
-        for cid in self.hand_over():
-            if self.broker.orders[cid].order.terms.instrument == order.instrument:
+        for cid in self._stuck.get(order.instrument, ()):
+            if self._is_stuck(cid):
                 if self._is_exit(order):
                     return None
                 return (

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.errors import UnknownOrder, UserError
-from engine.messages import AmendOrder, CancelOrder, CorrectPosition, SetBaseline, SettleOrder
+from engine.messages import (
+    AmendOrder,
+    CancelGroup,
+    CancelOrder,
+    CorrectPosition,
+    GroupState,
+    SetBaseline,
+    SettleOrder,
+)
 from engine.policies.validation import check_amend
 from engine.views import OrderView, view_order
 
@@ -28,6 +36,7 @@ class BrokerCommands:
         self.waiters = waiters
         self.routes: dict[type, Callable[[Any], object]] = {
             CancelOrder: self.change,
+            CancelGroup: self.call_off,
             AmendOrder: self.change,
             SettleOrder: self.change,
             SetBaseline: self.state_position,
@@ -72,7 +81,13 @@ class BrokerCommands:
             raise UserError(f"{type(command).__name__} of {cid!r} failed; see the alarm")
         if out.refused and isinstance(command, AmendOrder):
             raise UserError(f"amend of {cid!r} was not sent: {out.refused}")
+        if isinstance(command, CancelOrder) and out.order.terms.group_id:
+            broker.groups.cancelled(out.order)
         return view_order(out.order)
+
+    def call_off(self, command: CancelGroup) -> GroupState:
+        """A group is to go; how it stands after that."""
+        return self.broker.groups.call_off(command).state
 
     def state_position(self, stated: SetBaseline | CorrectPosition) -> None:
         """A baseline or a correction of one slot."""

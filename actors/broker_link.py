@@ -12,13 +12,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import InvalidValue
-from engine.messages import Filled, LinkDown, LinkUp, OrderSnapshot, VenueDown, VenueUp
+from engine.messages import (
+    Filled,
+    LinkDown,
+    LinkSilent,
+    LinkUp,
+    OrderSnapshot,
+    VenueDown,
+    VenueUp,
+)
 from engine.order import has_questions
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState, SessionTrigger
 from engine.statechart import Verdict
 
 from .door import admit, checked_answer
+from .lane import LISTS_NS
 from .venues.port import Answer
 
 if TYPE_CHECKING:
@@ -39,8 +48,6 @@ RETRY_NS = (_SECOND // 4, _SECOND, 5 * _SECOND, 15 * _SECOND)
 _PATIENCE = 3
 #: A connect that has not come to a link by then is given up and tried again.
 CONNECT_NS = 30 * _SECOND
-#: So have lists, which may have many pages.
-LISTS_NS = 60 * _SECOND
 
 
 class GapAnswered(NamedTuple):
@@ -106,7 +113,7 @@ class BrokerLink:
     async def _connect(self) -> None:
         broker = self.broker
         try:
-            await broker.venue.connect(self.sink, broker.dispatcher)
+            await broker.venue.connect(broker.watch.sink, broker.dispatcher)
         except (
             Exception
         ) as error:  # an adapter may fail in any way; it is a session that is down, no more
@@ -180,6 +187,23 @@ class BrokerLink:
         if not self.closing:
             broker.dispatcher.call_later(_wait(self._failures), self.connect)
             self._failures += 1
+
+    def link_silent(self, silent: LinkSilent) -> None:
+        """The session stands, and is not to be believed: what it may have kept to itself is asked
+        for as after a reconnect.
+        """
+        broker = self.broker
+        before = broker.session.state
+        if broker.session.on(SessionTrigger.SILENT).verdict is not Verdict.MOVE:
+            return  # there is no link, or its silence is being looked into
+        broker.turn.undo.append((self, before, self._failures))
+        broker.turn.record(silent.ts, f"session:{broker.name}:{broker.account}", silent)
+        detail = silent.detail or "it says nothing"
+        down = VenueDown(broker.name, broker.account, silent.ts, f"silent: {detail}")
+        broker.turn.events.append(down)
+        broker.alarm("stream_silent", f"{broker.name}: {detail}")
+        self.reconcile(whole=True)
+        self._look_again_later()
 
     def restore(self, before: SessionState, extra: int) -> None:
         """Take back a lost link whose turn was discarded; it is handled again."""
@@ -262,6 +286,11 @@ class BrokerLink:
         gap = GapAnswered(open_orders, executions, whole, question, failure)
         broker.dispatcher.post(broker, gap)
 
+    def saw_executions(self, latest_ts: int) -> None:
+        """Executions up to this time were shown, and are booked: they are not read again."""
+        latest_ts = min(latest_ts, self.broker.dispatcher.time_ns())  # some venues' clocks are off
+        self.executions_ts = max(self.executions_ts, latest_ts)
+
     def gap_answered(self, gap: GapAnswered) -> None:
         """Book what a gap hid, ask about what it does not explain, and let entries go on."""
         broker = self.broker
@@ -271,7 +300,7 @@ class BrokerLink:
             self._unguard("lists")
         for fill in self.admitted(gap.executions.items):
             broker.report(fill)
-            self.executions_ts = max(self.executions_ts, fill.ts)
+            self.saw_executions(fill.ts)
         shown: dict[str, None] = {}
         for snapshot in self.admitted(gap.open_orders.items):
             shown[snapshot.client_order_id] = None
@@ -331,6 +360,7 @@ class BrokerLink:
     def begin_close(self) -> None:
         """No entry leaves any more; what protects still does. Outside turns."""
         self.closing = True
+        self.broker.watch.stop()
         for what in ("connect", "lists"):
             self._unguard(what)
         self.broker.session.on(SessionTrigger.CLOSE)

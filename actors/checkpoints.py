@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.fold import tombstone
+from engine.group import Group
 from engine.order import is_settled
 from engine.order_steps import mark_unsent
 from engine.order_tables import TERMINAL
@@ -34,6 +35,7 @@ from .turn import Turn
 
 __all__ = ["Checkpoints", "Pace"]
 
+_PASSING: Final[tuple[Kind, ...]] = ("parked", "group")  # kinds of which one may be gone
 _BYTES_MAX: Final = 256 * 1024  # of one segment: an order may have many executions
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -281,17 +283,18 @@ class Checkpoints:
 
     def _changed_values(self) -> Iterator[Item]:
         """What is not an order and not as it was written."""
-        parked: dict[str, None] = {}
+        there: dict[Kind, dict[str, None]] = {kind: {} for kind in _PASSING}
         for kind, value, mark in self._values():
-            if kind == "parked" or self._written.get(mark) is not value:
+            if kind in there or self._written.get(mark) is not value:
                 item = _named((kind, value, mark))
                 if self._written.get(mark) is not value:
                     yield item
-                if kind == "parked":
-                    parked[item.name] = None
-        for name in self._shelf.names("parked"):
-            if name not in parked:
-                yield Item("parked", name, None, None)
+                if kind in there:
+                    there[kind][item.name] = None
+        for kind, names in there.items():
+            for name in self._shelf.names(kind):
+                if name not in names:
+                    yield Item(kind, name, None, None)
 
     def _values(self) -> Iterator[tuple[Kind, object, object]]:
         """Everything that is not an order: kind, value, and what it is known by here."""
@@ -299,6 +302,8 @@ class Checkpoints:
             for slot in broker.positions.values():
                 if slot.position.ts or not _is_untouched(slot):
                     yield "position", slot.position, slot
+            for group in broker.groups.groups.values():
+                yield "group", group.group, group
             for entity, reports in broker.intake.parked.items():
                 yield "parked", reports, (venue, account, entity)
         for known in self._instruments.values():
@@ -320,6 +325,9 @@ def _elsewhere(
     for position in recovered.books.positions.values():
         if (position.venue, position.account) not in brokers:
             yield "position", position, position.key
+    for group in recovered.books.groups.values():
+        if (group.terms.venue, group.terms.account) not in brokers:
+            yield "group", group, group.group_id
     for (venue, account), parked in recovered.parked.items():
         if venue and (venue, account) not in brokers:
             for entity, reports in parked.items():
@@ -333,4 +341,6 @@ def _named(found: tuple[Kind, object, Any]) -> Item:
         return Item(kind, position_name(value), value, mark)
     if isinstance(value, Instrument):
         return Item(kind, instrument_name(value), value, mark)
+    if isinstance(value, Group):
+        return Item(kind, value.group_id, value, mark)
     return Item(kind, parked_name(*mark), value, mark)

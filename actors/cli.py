@@ -48,6 +48,7 @@ examples:
   orderwright diagram order --svg order.svg          the statecharts that run
   orderwright conformance sequences.json             order-state sequences through the real code
   orderwright simulate --seeds 0:2000                faults, crashes, every interleaving a seed has
+  orderwright explore all                            every schedule there is of small races
 """
 
 _REPLAY: Final = """\
@@ -121,7 +122,22 @@ _SIMULATE_EXAMPLES: Final = """\
 examples:
   orderwright simulate --seeds 0:2000 --profile rough
   orderwright simulate --seeds 17:18 --profile hell --journal 17.db --save 17.json
-  orderwright simulate --scenario 17.json               perhaps cut down by hand
+  orderwright simulate --seeds 17:18 --profile hell --shrink 17.json
+  orderwright simulate --scenario 17.json
+"""
+
+_EXPLORE: Final = """\
+A race is one order and what may happen around it: a cancel, a fill, an amend, a timeout, a lost
+link, a crash. Every schedule of it runs through the real actors: host, market, requests, answers,
+reports, timers and turns in every order they can have, each step judged as by `simulate`. States
+that were met before are not entered again, so it ends, and says how much it covered.
+"""
+
+_EXPLORE_EXAMPLES: Final = """\
+examples:
+  orderwright explore --list
+  orderwright explore cancel-against-fill
+  orderwright explore all --json | jq ".scenarios[] | [.scenario, .schedules, .complete]"
 """
 
 _DEMO: Final = """\
@@ -140,6 +156,7 @@ _COMMANDS: Final = {
     "diagram": ("cli_diagram", "run"),
     "conformance": ("cli_conformance", "run"),
     "simulate": ("cli_simulate", "run"),
+    "explore": ("cli_explore", "run"),
 }
 
 
@@ -260,13 +277,24 @@ def _add_kit(command: _Command) -> None:
     simulate = command("simulate", short, _SIMULATE, _SIMULATE_EXAMPLES)
     simulate.add_argument("--seeds", metavar="A:B", help="seeds A to B - 1 (default 0:100)")
     simulate.add_argument(
-        "--profile", default="rough", choices=("calm", "rough", "hell"),
+        "--profile", choices=("calm", "rough", "hell"),
         help="how much goes wrong (default: rough)",
     )  # fmt: skip
     simulate.add_argument("--scenario", metavar="FILE", help="run this one scenario instead")
     simulate.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core)")
     simulate.add_argument("--save", metavar="FILE", help="of one run: write its scenario")
+    simulate.add_argument(
+        "--shrink", metavar="FILE", help="of one run that fails: write the least that still does"
+    )
     simulate.add_argument("--journal", metavar="FILE", help="of one run: keep its journal")
+
+    short = "every schedule of small races"
+    explore = command("explore", short, _EXPLORE, _EXPLORE_EXAMPLES)
+    explore.add_argument("race", nargs="?", metavar="SCENARIO", help="one of --list, or all")
+    explore.add_argument("--list", action="store_true", help="name the races there are")
+    explore.add_argument(
+        "--max-states", type=int, default=1_000_000, metavar="N", help="give up beyond that many"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

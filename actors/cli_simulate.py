@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -33,10 +34,12 @@ from .cli_output import (
     shown,
 )
 from .testing.running import Result, play, run_seed, simulated
+from .testing.shrinking import shrink
 
 __all__ = ["run"]
 
 _SEEDS: Final = "0:100"
+_PROFILE: Final = "rough"
 _SEEDS_MAX: Final = 10_000_000
 _CHUNK: Final = 10  # seeds handed to a process at a time
 _SHOWN_MAX: Final = 20
@@ -69,20 +72,23 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     total = _Total()
     if args.scenario is not None:
-        if args.seeds is not None:
-            raise InvalidValue("--scenario has its own seed: leave --seeds out")
+        if args.seeds is not None or args.profile is not None:
+            raise InvalidValue(
+                "--scenario has its own seed and faults: leave --seeds and --profile out"
+            )
         scenario = _read(Path(args.scenario))
-        total.add(_one(scenario, args), f"orderwright simulate --scenario {args.scenario}")
+        total.add(*_one(scenario, args, _repro_of(args.scenario)))
     else:
         first, last = _seeds(args.seeds or _SEEDS)
-        if args.journal is None and args.save is None:
-            _many(total, first, last, args)
+        profile = args.profile or _PROFILE
+        if args.journal is None and args.save is None and args.shrink is None:
+            _many(total, first, last, profile, args)
         elif last - first != 1:
             raise InvalidValue(
-                "--journal and --save are for one run: give one seed, as --seeds 7:8"
+                "--journal, --save and --shrink are for one run: give one seed, as --seeds 7:8"
             )
         else:
-            total.add(_one(drawn(first, args.profile), args), _repro(first, args.profile))
+            total.add(*_one(drawn(first, profile), args, _repro(first, profile)))
     seconds = round(time.perf_counter() - began, 3)
     if args.json:
         print_json(_object(total, seconds))
@@ -91,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
     return CHECK_FAILED if total.violations else HOLDS
 
 
-def _many(total: _Total, first: int, last: int, args: argparse.Namespace) -> None:
+def _many(total: _Total, first: int, last: int, profile: str, args: argparse.Namespace) -> None:
     jobs = _jobs(args.jobs, last - first)
     with progress_bar("simulating", last - first, quiet=args.json) as bar:
-        for result in _results(first, last, args.profile, jobs):
-            total.add(result, _repro(result.seed, args.profile))
+        for result in _results(first, last, profile, jobs):
+            total.add(result, _repro(result.seed, profile))
             bad = len({seed: None for seed, *_ in total.violations})
             bar(total.runs, f"{bad} with violations" if bad else "")
 
@@ -135,15 +141,21 @@ def _jobs(asked: int | None, runs: int) -> int:
     return max(1, min(asked or cores or 1, -(-runs // _CHUNK)))
 
 
-def _one(scenario: Scenario, args: argparse.Namespace) -> Result:
-    """One run, of which scenario and journal can be kept."""
+def _one(scenario: Scenario, args: argparse.Namespace, repro: str) -> tuple[Result, str]:
+    """One run, of which scenario and journal can be kept, and the line that shows it again: of the
+    smallest scenario that breaks the same, if that is asked for.
+    """
     if args.save is not None:
         _write(Path(args.save), scenario_to_json(scenario))
     with simulated(scenario) as system:
         result = play(system, scenario)
         if args.journal is not None:
             system.save_journal(args.journal)
-    return result
+    if args.shrink is not None and result.violations:
+        small = shrink(scenario, result.violations[0].invariant)
+        _write(Path(args.shrink), scenario_to_json(small))
+        repro = _repro_of(args.shrink)
+    return result, repro
 
 
 def _seeds(text: str) -> tuple[int, int]:
@@ -175,7 +187,12 @@ def _write(path: Path, text: bytes) -> None:
 
 
 def _repro(seed: int, profile: str) -> str:
-    return f"orderwright simulate --seeds {seed}:{seed + 1} --profile {profile}"
+    seeds = f"--seeds {seed}:{seed + 1}" if seed >= 0 else f"--seeds={seed}:{seed + 1}"
+    return f"orderwright simulate {seeds} --profile {profile}"
+
+
+def _repro_of(path: str) -> str:
+    return f"orderwright simulate --scenario {shlex.quote(path)}"
 
 
 # --- the report -----------------------------------------------------------------------------------

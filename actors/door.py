@@ -21,6 +21,7 @@ from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import (
     CorrectPosition,
     LinkDown,
+    LinkSilent,
     LinkUp,
     OrderReport,
     SetBaseline,
@@ -34,9 +35,9 @@ __all__ = ["admit", "check_statement", "check_types", "checked_answer"]
 
 R = TypeVar("R")
 
-_KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown))
+_KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown, LinkSilent))
 _encode = msgspec.json.Encoder().encode
-_read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown).decode
+_read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown | LinkSilent).decode
 _TS_END = 2**63
 _MAGNITUDE = (
     60  # of any quantity, price or amount there is, as a power of ten; a larger one is a slip
@@ -171,6 +172,7 @@ def check_types(order: SubmitOrder) -> None:
         or order.cash_qty is not None
         or order.trail_offset is not None
         or order.trigger_source is not TriggerSource.LAST
+        or order.held  # only a group holds back, and nobody would let it go
         or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check
         or type(order.reduce_only) is not bool
     ):
@@ -222,6 +224,8 @@ def _check_each(order: SubmitOrder) -> None:
             raise InvalidOrder(
                 f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS"
             )
+    if order.held:
+        raise InvalidOrder("held is for legs of a group: submit the group", "BAD_TERMS")
     if not 1 <= order.attempt < 36**2:
         raise InvalidOrder(
             f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS"

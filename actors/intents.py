@@ -92,6 +92,17 @@ class Intents:
             )
         return known, False
 
+    def give_up(self, written: SubmitOrder) -> None:
+        """Take a claim back: nothing has come of it."""
+        with self._lock:
+            self.open.pop(written.intent_id, None)
+            self._named.pop(written.client_order_id, None)
+
+    def number(self) -> str:
+        """A new id of ours, for something that is no order."""
+        with self._lock:
+            return self._ids.next()
+
     def retired(self, terms: SubmitOrder) -> None:
         """Its order has left memory."""
         self._closed.add(terms.intent_id)  # before it is gone: claim() may look just now

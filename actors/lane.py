@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from engine.calls import Call, CallKind, Ending
+from engine.calls import (
+    Call,
+    CallKind,
+    Ending,
+    QueryExecutions,
+    QueryOpenOrders,
+    VenueRequest,
+)
 from engine.errors import InvalidValue, SystemStopped
 from engine.messages import (
     Amend,
@@ -49,7 +56,10 @@ if TYPE_CHECKING:
 from .broker_words import TookOver
 from .roles import BrokerRole
 
-__all__ = ["CallEnded", "Lane"]
+__all__ = ["LISTS_NS", "CallEnded", "Lane", "raised"]
+
+#: How long a list of the whole account may take, which may have many pages.
+LISTS_NS = 60_000_000_000
 
 T = TypeVar("T")
 _Ask: TypeAlias = "Callable[[Any], Coroutine[Any, Any, Outcome | Answer[Any]]]"
@@ -114,12 +124,14 @@ class Lane:
             Cancel: venue.cancel,
             Amend: venue.amend,
             QueryOrder: venue.query_order,
+            QueryOpenOrders: lambda _: venue.open_orders(),
+            QueryExecutions: lambda request: venue.executions(request.since_ts),
         }
         self._pumping = False
         self._wake: Timer | None = None
         self._wake_at = 0
 
-    def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None:
+    def send(self, request: VenueRequest, reduces: bool) -> None:
         """Hand a journalled request to the session and let leave what may."""
         now = self.dispatcher.monotonic_ns()
         try:
@@ -146,9 +158,12 @@ class Lane:
         finally:
             self._pumping = False
         if session.queued:
-            for late in session.overdue(now):
-                self._overdue(late)
-            self._wake_later(now)
+            self._see_to_waiting(now)
+
+    def _see_to_waiting(self, now: int) -> None:
+        for late in self.session.overdue(now):
+            self._overdue(late)
+        self._wake_later(now)
 
     # --- calls that leave -------------------------------------------------------------------------
 
@@ -170,7 +185,7 @@ class Lane:
             Exception,
             CancelledError,
         ) as error:  # before its first wait, or not even a coroutine
-            self._ended(call, _raised(error), sent_ts)
+            self._ended(call, raised(error), sent_ts)
         else:
             rest = _resumed(coro, awaited)
             self.dispatcher.spawn(self._wait_for(call, lambda _: rest, sent_ts))
@@ -187,14 +202,14 @@ class Lane:
         def give_up(_: None, __: None) -> None:
             if open_calls:
                 open_calls.clear()
-                seconds = self.call_timeout_ns / 1e9
-                self._ended(call, Unknown(f"no answer within {seconds:g} s"), sent_ts)
+                self._ended(call, Unknown(f"no answer within {wait_ns / 1e9:g} s"), sent_ts)
 
-        timer = self.dispatcher.call_later(self.call_timeout_ns, time_out)
+        wait_ns = self.call_timeout_ns if call.client_order_id else LISTS_NS
+        timer = self.dispatcher.call_later(wait_ns, time_out)
         try:
             outcome = await ask(call.request)
         except Exception as error:  # an adapter's bug or a network error: never a no
-            outcome = _raised(error)
+            outcome = raised(error)
         timer.cancel()
         if open_calls:
             open_calls.clear()
@@ -254,7 +269,7 @@ class Lane:
                 reason = "a newer cancel took its place before it was sent"
                 self._tell(CancelRefused(call.client_order_id, ts, request.req_id, reason))
 
-    def _too_late(self, request: Place | Cancel | Amend | QueryOrder) -> None:
+    def _too_late(self, request: VenueRequest) -> None:
         """The session is closed: the request never leaves, and its order has to know."""
         cid, ts, reason = (
             request.client_order_id,
@@ -297,12 +312,8 @@ class Lane:
     def _go_on(self, _: None, __: None) -> None:
         self._wake = None
         self.pump()
-        now = self.dispatcher.monotonic_ns()
-        for late in self.session.overdue(
-            now
-        ):  # the last one queued is not counted as queued any more
-            self._overdue(late)
-        self._wake_later(now)
+        # the last one queued is not counted as queued any more
+        self._see_to_waiting(self.dispatcher.monotonic_ns())
 
 
 def _is_readable(answer: Answer[Any]) -> bool:
@@ -313,7 +324,7 @@ def _is_readable(answer: Answer[Any]) -> bool:
     return True
 
 
-def _raised(error: BaseException) -> Unknown:
+def raised(error: BaseException) -> Unknown:
     """What an exception of an adapter means: nothing is known.
 
     Its text may hold a signed URL, so only the type is kept.

@@ -69,6 +69,7 @@ class Lifecycle:
         limits: SessionLimits | Mapping[tuple[str, str], SessionLimits] | None = None,
         call_timeout: float = 10.0,
         ack_timeout: float = 5.0,
+        cross_check: float | None = 60.0,
         retention: Retention | None = None,
         gc_policy: GcPolicy = "leave",
     ) -> None:
@@ -77,6 +78,8 @@ class Lifecycle:
         keys = [(venue.name, venue.account) for venue in venues]
         if not keys or len(dict.fromkeys(keys)) != len(keys):
             raise InvalidValue(f"a system needs venues, each (name, account) once, got {keys}")
+        if cross_check is not None and not cross_check > 0:
+            raise InvalidValue(f"cross_check must be above 0 seconds, or None; was {cross_check}")
         self._tuning = Tuning(gc_policy)
         self._retention = retention
         self._pruner: Pruner | None = None
@@ -89,6 +92,7 @@ class Lifecycle:
         self._given = tuple(instruments)
         self._limits = limits
         self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
+        self._cross_check_ns = None if cross_check is None else round(cross_check * _SECOND)
         self._running = False
         self._journal_error: JournalError | None = None
         self._requests = itertools.count(1)
@@ -226,17 +230,26 @@ class Lifecycle:
                 limits=limits,
                 call_timeout_ns=self._timeouts[0],
                 ack_timeout_ns=self._timeouts[1],
+                cross_check_ns=self._cross_check_ns,
                 on_retired=self._retired,
                 on_revived=self._intents.revived,
                 on_instruments=self._definitions.define_all,
             )
+            broker.groups.req_id = self.req_id
+            broker.groups.new_order = functools.partial(self._new_order, broker)
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
+
+    def _new_order(self, broker: BrokerActor, order: SubmitOrder) -> SubmitOrder:
+        """An order that the engine makes itself, with its ids."""
+        return self._intents.new(order, broker, self.dispatcher.time_ns())
 
     def _resume(self) -> None:
         """The first turn: what a restart made unknown, and the instruments we were given."""
         for broker, report in self._restarted:
             broker.report(report)
+        for broker in self.brokers.values():
+            broker.groups.look_all()
         self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:

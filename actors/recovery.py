@@ -26,6 +26,7 @@ from engine.messages import (
     SetBaseline,
 )
 from engine.order import Ledger, Order, is_settled
+from engine.order_links import is_held
 from engine.order_tables import TERMINAL, Life
 from engine.values import exact
 
@@ -140,6 +141,7 @@ def _books_of(stored: Stored) -> Books:
     books.frozen.update(dict.fromkeys(stored.frozen, FROZEN.decode()))
     for position in stored.positions.values():
         books.positions[position.key] = position
+    books.groups.update(stored.groups)
     for instrument in stored.instruments.values():
         books.instruments[instrument.venue, instrument.symbol] = instrument
     for mine in stored.parked.values():
@@ -172,7 +174,8 @@ _NEVER_BOOKS: Final = frozenset(
     {
         "SubmitOrder", "AdoptOrder", "CancelOrder", "AmendOrder", "SettleOrder", "Accepted",
         "Rejected", "Cancelled", "Expired", "Triggered", "Suspended", "Resumed", "Replaced",
-        "CancelRefused", "ReplaceRefused", "RequestPending", "DoneForDay", "OutcomeUnknown",
+        "LinkOrder", "CancelRefused", "ReplaceRefused", "RequestPending", "DoneForDay",
+        "OutcomeUnknown",
         "NeverArrived", "Denied", "Withdrawn", "OrderSnapshot", "OrderNotFound",
     }
 )  # fmt: skip
@@ -236,6 +239,6 @@ def doubts(order: Order, ts: int) -> list[OutcomeUnknown]:
     found = [
         OutcomeUnknown(cid, ts, out.req_id, "restart") for out in order.requests if not out.unknown
     ]
-    if order.life is Life.PENDING or order.life is Life.SUBMITTED:
+    if (order.life is Life.PENDING and not is_held(order)) or order.life is Life.SUBMITTED:
         found.insert(0, OutcomeUnknown(cid, ts, None, "restart"))
     return found

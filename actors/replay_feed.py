@@ -46,6 +46,8 @@ class _Clock(SimulatedDispatcher):
         """Give back a timer that is never due."""
         return Timer(self.monotonic_ns() + max(delay_ns, 0), fn)
 
+    watch_later = call_later
+
 
 class _ReplaySystem(ExecutionSystem):
     """The system, taken up again without doubts."""

@@ -8,18 +8,13 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, Protocol
 
+from engine.calls import QueryExecutions, QueryOpenOrders, VenueRequest
 from engine.capabilities import Capabilities
-from engine.messages import (
-    Amend,
-    Cancel,
-    Filled,
-    OrderReport,
-    Place,
-    QueryOrder,
-    SubmitOrder,
-)
+from engine.group import Group
+from engine.messages import CancelGroup, Filled, LinkSilent, OrderReport, Place, SubmitOrder
 from engine.order import Ledger, Order, Step
 from engine.session import VenueSession
 from engine.values import Instrument, PositionSlot
@@ -28,12 +23,20 @@ from .broker_words import Counters
 from .executions import Executions
 from .journal import Journal
 from .position import PositionActor
-from .runtime import Actor, Dispatcher
+from .runtime import Actor, Dispatcher, Timer
 from .turn import Turn
 from .venue_ids import VenueIds
-from .venues.port import Venue
+from .venues.port import Answer, Sink, Venue
 
-__all__ = ["BrokerRole", "CallsRole", "LaneRole", "LinkRole", "OrderRole"]
+__all__ = [
+    "BrokerRole",
+    "CallsRole",
+    "GroupsRole",
+    "LaneRole",
+    "LinkRole",
+    "OrderRole",
+    "WatchRole",
+]
 
 
 class OrderRole(Actor):
@@ -63,7 +66,7 @@ class OrderRole(Actor):
 class LaneRole(Protocol):
     """Where requests go."""
 
-    def send(self, request: Place | Cancel | Amend | QueryOrder, reduces: bool) -> None: ...
+    def send(self, request: VenueRequest, reduces: bool) -> None: ...
 
     def pump(self) -> None: ...
 
@@ -77,16 +80,68 @@ class CallsRole(Protocol):
 
     def hand_over(self) -> list[str]: ...
 
+    def refusal(self, order: SubmitOrder) -> tuple[str, str] | None: ...
+
 
 class LinkRole(Protocol):
     """Who owns the session."""
 
     closing: bool
+    executions_ts: int
 
     def admitted(self, report: Any) -> Any: ...
 
     def fetch_executions(self) -> None: ...
     def fetch_lists(self) -> None: ...
+
+    def sink(self, report: Any) -> None: ...
+
+    def link_silent(self, silent: LinkSilent) -> None: ...
+
+    def saw_executions(self, latest_ts: int) -> None: ...
+
+
+class WatchRole(Protocol):
+    """Who listens for silence."""
+
+    @property
+    def sink(self) -> Sink: ...
+
+    def expect(self, sent_ts: int) -> None: ...
+
+    def unheard(self, what: str) -> None: ...
+
+    def answered(
+        self, request: QueryOpenOrders | QueryExecutions, outcome: Answer[Any] | None
+    ) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class GroupsRole(Protocol):
+    """Who keeps the groups of a broker, and does for them what touches others."""
+
+    def touched(self, order: Order) -> None: ...
+
+    def retire(self, actor: Any, _: None) -> None: ...
+
+    def remind(self, delay_ns: int, message: Any) -> Timer: ...
+
+    def both_filled(self, group: Group, exits: str, emergency: str, qty: Decimal) -> None: ...
+
+    def req_id(self) -> str: ...
+
+    def new_order(self, order: SubmitOrder) -> SubmitOrder: ...
+
+    def place(self, order: SubmitOrder, reduces: bool) -> None: ...
+
+    def cancelled(self, order: Order) -> None: ...
+
+    def traded(self, instrument: str) -> None: ...
+
+    def available(self, asking: Any, entry: SubmitOrder) -> Decimal: ...
+
+    def call_off(self, command: CancelGroup) -> Group: ...
 
 
 class BrokerRole(Actor):
@@ -104,6 +159,8 @@ class BrokerRole(Actor):
     lane: LaneRole
     calls: CallsRole
     link: LinkRole
+    watch: WatchRole
+    groups: GroupsRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from engine.errors import InvalidValue
+from engine.group_tables import GROUP
 from engine.messages import OrderReport, SubmitOrder
 
 from .broker import BrokerActor
@@ -44,6 +45,10 @@ def hand_over(
         at = brokers.get((position.venue, position.account))
         if at is not None:  # else its account is not here now: it stays in the checkpoint
             at.hold_position(position)
+    for group in recovered.books.groups.values():
+        at = brokers.get((group.terms.venue, group.terms.account))
+        if at is not None and group.state not in GROUP.terminal:
+            at.groups.hold(group)
     restarted: list[tuple[BrokerActor, OrderReport]] = []
     frozen = recovered.books.frozen
     for order, ledger in recovered.open_orders:

@@ -13,6 +13,7 @@ import msgspec
 
 from engine.errors import JournalCorrupt
 from engine.fold import revive
+from engine.group import Group
 from engine.messages import OrderReport
 from engine.order import Ledger, Order
 from engine.position_state import Position
@@ -37,6 +38,7 @@ __all__ = [
 FROZEN: Final = b'"frozen before the checkpoint"'
 
 _INSTRUMENT: Final = msgspec.json.Decoder(Instrument)
+_GROUP: Final = msgspec.json.Decoder(Group)
 _POSITION: Final = msgspec.json.Decoder(Position)
 _PARKED: Final = msgspec.json.Decoder(tuple[OrderReport, ...])
 _PARKED_NAME: Final = msgspec.json.Decoder(tuple[str, str, str])
@@ -53,6 +55,7 @@ class Stored:
         self.frozen: dict[str, None] = {}
         self.positions: dict[str, Position] = {}
         self.instruments: dict[str, Instrument] = {}
+        self.groups: dict[str, Group] = {}
         #: Reports by account (venue, account) and what they are parked as. ("", ""): in a
         #: checkpoint of before accounts were told apart.
         self.parked: dict[tuple[str, str], dict[str, tuple[OrderReport, ...]]] = {}
@@ -65,6 +68,8 @@ class Stored:
                 yield "position", name, position
             for name, instrument in self.instruments.items():
                 yield "instrument", name, instrument
+            for name, group in self.groups.items():
+                yield "group", name, group
             for (venue, account), parked in self.parked.items():
                 for entity, reports in parked.items():
                     yield "parked", parked_name(venue, account, entity), reports
@@ -145,6 +150,8 @@ def _take(stored: Stored, kind: str, name: str, body: bytes, where: str) -> None
             stored.instruments[name] = _INSTRUMENT.decode(body)
         elif kind == "frozen":
             stored.frozen[name] = None
+        elif kind == "group":
+            stored.groups[name] = _GROUP.decode(body)
         else:
             venue, account, entity = "", "", name
             if stored.shelf.head is not None:

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from engine.errors import (
     InvalidOrder,
     InvalidValue,
-    JournalUnavailable,
-    MailboxFull,
-    SystemStopped,
     UnknownOrder,
 )
 from engine.fold import digest, tombstone
@@ -41,8 +38,8 @@ from engine.views import OrderView, view_order
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
 from .door import admit, check_statement, check_types
+from .facade import Facade
 from .hub import Overflow, Subscription
-from .lifecycle import Lifecycle
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
 from .stamping import id_of, only_one
@@ -53,7 +50,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Lifecycle):
+class ExecutionSystem(Facade):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
@@ -65,8 +62,11 @@ class ExecutionSystem(Lifecycle):
         instruments: rules to trade by, beyond those the venues tell and the journal knows. limits:
         what each venue bears, for all or by (venue, account). call_timeout: seconds after which an
         unanswered call is of unknown outcome. ack_timeout: seconds after which a taken request
-        without a word of its effect is of unknown outcome. retention: how long the journal keeps
-        the facts of closed orders, a :class:`~actors.retention.Retention`; ``None``: for ever.
+        without a word of its effect is of unknown outcome. cross_check: seconds within which it is
+        found out that a stream kept a fill or an end to itself: while orders are open or positions
+        held, open orders and executions are read and compared, behind all other calls; ``None``:
+        never. retention: how long the journal keeps the facts of closed orders, a
+        :class:`~actors.retention.Retention`; ``None``: for ever.
         gc_policy: ``"leave"`` the process's garbage collector as it is, or ``"tune"`` it while the
         system runs: rarer collections, and none over what recovery made.
     """
@@ -275,7 +275,8 @@ class ExecutionSystem(Lifecycle):
                 (c, tombstone(a.order, a.ledger)) for b in brokers for c, a in b.orders.items()
             ]
             positions = [slot.position for b in brokers for slot in b.positions.values()]
-            return digest([*self.journal.closed_orders(), *stones], positions)
+            groups = [held.group for b in brokers for held in b.groups.groups.values()]
+            return digest([*self.journal.closed_orders(), *stones], positions, groups)
 
         return self._asked(total)
 
@@ -298,38 +299,6 @@ class ExecutionSystem(Lifecycle):
         return Subscription(self.hub, kinds, capacity, overflow, self.dispatcher.is_own_thread)
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _check_running(self) -> None:
-        if not self._running:
-            raise SystemStopped("the system is not running; start it with `with` or start()")
-        if self._journal_error is not None:
-            raise JournalUnavailable(
-                f"entries halt until the journal works again: {self._journal_error}"
-            )
-
-    def _refuse_more(self) -> NoReturn:
-        """Say why there is no room; before a number is drawn, so that each stands behind a fact."""
-        dispatcher = self.dispatcher
-        if not dispatcher.is_accepting():
-            raise SystemStopped("the system has ended; stop() says why")
-        raise MailboxFull(
-            f"{dispatcher.queued()} messages are waiting and the bound is {dispatcher.capacity};"
-            " the order was not accepted: slow down and submit it again"
-        )
-
-    def _check_accepting(self) -> None:
-        """Refuse what would wait for ever: nobody handles messages before the start or after the
-        end.
-        """
-        if not self.brokers or not self.dispatcher.is_accepting():
-            raise SystemStopped("the system is not running; start it with `with` or start()")
-
-    def _asked(self, fn: Callable[[], T]) -> Future[T]:
-        self._check_accepting()
-        return self.in_turn(fn)
-
-    def _broker(self, venue: str, account: str) -> BrokerActor:
-        return self.brokers.get((venue, account)) or only_one(self.brokers, venue, account)
 
     def _owner(self, cid: str) -> BrokerActor:
         """The broker that holds an order; for one still queued or closed, by its journal row or

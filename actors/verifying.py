@@ -79,7 +79,9 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
     try:
         books = fold_journal(journal)
         told = digest(
-            [*stones_of(books), *_removed_stones(journal, books)], books.positions.values()
+            [*stones_of(books), *_removed_stones(journal, books)],
+            books.positions.values(),
+            books.groups.values(),
         )
         for order, ledger in _everything(journal, books):
             states[public_state(order)] += 1

@@ -181,6 +181,7 @@ class Desk(abc.ABC):
             journal=folder / "orders.journal",
             dispatcher=self.dispatcher(),
             limits=SessionLimits(window=_WINDOW),
+            cross_check=None,  # a script has no lists to compare with
         )
         self.start()
         self._system.subscribe(self._venue.told, OrderFilled)

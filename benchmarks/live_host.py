@@ -56,6 +56,7 @@ class Host:
             engine_id="BEN",
             dispatcher=LoopDispatcher(turn_ns=_TURN_NS),
             retention=Retention(keep_facts=keep_facts) if keep_facts else None,
+            cross_check=None,  # a script has no lists to compare with
         )
         self._runner.run(self._system.__aenter__())
         self._decode = msgspec.json.Decoder(SubmitOrder).decode

@@ -90,7 +90,11 @@ class Ours(Side):
         self._ended = 0
         path = Path(self._folder.name) / "orders.journal"
         self._system = ExecutionSystem(
-            [self._venue], journal=path, durability=self.durability, engine_id=_ENGINE
+            [self._venue],
+            journal=path,
+            durability=self.durability,
+            engine_id=_ENGINE,
+            cross_check=None,  # a script has no lists to compare with
         )
         self.start()
         journal = self._system.journal

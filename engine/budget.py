@@ -28,7 +28,8 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``reserved`` tokens are left for cancels and reducing orders: nothing else may take the level
     below them. ``place``, ``cancel``, ``amend`` and ``query`` are the tokens a call costs; 0 means
-    this rule does not count it.
+    this rule does not count it. In a batch each item costs that, unless ``per_batch``: then the
+    whole of it costs what one item does.
 
     Raises:
         InvalidValue: when a call could never leave under the rule, or the reserve could not pay for
@@ -44,6 +45,7 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cancel: int = 1
     amend: int = 1
     query: int = 1
+    per_batch: bool = False
 
     def __post_init__(self) -> None:
         for field in ("capacity", "refill", "refill_ns"):
@@ -156,9 +158,12 @@ Charge: TypeAlias = tuple[Bucket, int, int]
 
 
 def charges(
-    buckets: tuple[Bucket, ...], kind: CallKind, *, is_exit: bool = False
+    buckets: tuple[Bucket, ...], kind: CallKind, *, is_exit: bool = False, rides: bool = False
 ) -> tuple[Charge, ...]:
-    """What a call of this kind pays; all but exits must leave the reserved tokens in the bucket."""
+    """What a call of this kind pays; all but exits must leave the reserved tokens in the bucket.
+
+    ``rides``: in a batch, behind its first.
+    """
     found: list[Charge] = []
     for bucket in buckets:
         rule = bucket.rule
@@ -169,7 +174,7 @@ def charges(
             CallKind.NEW: rule.place,
             CallKind.QUERY: rule.query,
         }[kind]
-        if tokens:
+        if tokens and not (rides and rule.per_batch):
             kept = 0 if is_exit or kind in EXITS else rule.reserved
             found.append((bucket, tokens * rule.refill_ns, (tokens + kept) * rule.refill_ns))
     return tuple(found)

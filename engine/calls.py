@@ -9,13 +9,47 @@ from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
-from .messages import Amend, Cancel, Place, QueryOrder
+from .messages import Amend, Cancel, Place, QueryOrder, Request
 from .values import Word
 
-__all__ = ["EXITS", "Call", "CallKind", "Ended", "Ending", "Enqueued", "VenueRequest", "sort"]
+__all__ = [
+    "EXITS",
+    "QUERIES",
+    "Call",
+    "CallKind",
+    "Ended",
+    "Ending",
+    "Enqueued",
+    "Query",
+    "QueryExecutions",
+    "QueryOpenOrders",
+    "VenueRequest",
+    "sort",
+]
 
+
+class QueryOpenOrders(Request, frozen=True, gc=False, omit_defaults=True):
+    """Ask which orders of the account are open, to compare. It is about no order, so one such call
+    waits for the other.
+    """
+
+    client_order_id: str = ""
+    instrument: str = ""
+
+
+class QueryExecutions(Request, frozen=True, gc=False, omit_defaults=True):
+    """Ask what was executed at or after ``since_ts``, to compare."""
+
+    since_ts: int
+    client_order_id: str = ""
+    instrument: str = ""
+
+
+#: What changes nothing at the venue.
+Query: TypeAlias = QueryOrder | QueryOpenOrders | QueryExecutions
+QUERIES: Final = (QueryOrder, QueryOpenOrders, QueryExecutions)
 #: The requests that go through a session.
-VenueRequest: TypeAlias = Place | Cancel | Amend | QueryOrder
+VenueRequest: TypeAlias = Place | Cancel | Amend | Query
 
 
 class CallKind(Word):
@@ -92,7 +126,7 @@ def sort(request: VenueRequest, *, reduces: bool) -> CallKind:
             return CallKind.REDUCE if reduces else CallKind.AMEND
         case Place():
             return CallKind.REDUCE if reduces else CallKind.NEW
-        case QueryOrder():
+        case QueryOrder() | QueryOpenOrders() | QueryExecutions():
             return CallKind.QUERY
         case _:
             assert_never(request)

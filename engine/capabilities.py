@@ -49,3 +49,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     visibility_lag_ns: int = 1_000_000_000  # how long a fact may stay invisible to queries
     request_window_ns: int = 5_000_000_000  # how long a delayed request may still take effect
     inline: bool = False  # calls may run outside an asyncio task (they await only our clock)
+    stream_echoes: bool = False  # the stream tells the effect of each call too, not only its answer
+    place_batch: int = 1  # placements that one call may carry
+    cancel_batch: int = 1  # the same of cancels

@@ -21,6 +21,8 @@ from typing import TypeAlias
 import msgspec
 
 from .errors import InvalidValue, InvariantViolated, JournalCorrupt
+from .group import Group, begin_group, moved_group
+from .group_tables import GROUP
 from .invariants import check_step
 from .messages import (
     AdoptOrder,
@@ -32,14 +34,18 @@ from .messages import (
     Denied,
     Feeds,
     Filled,
+    GroupMoved,
     LinkDown,
+    LinkOrder,
     LinkUp,
     Message,
     OutcomeUnknown,
     ReplaceRefused,
+    ReviveGroup,
     ReviveOrder,
     SetBaseline,
     SettleOrder,
+    SubmitGroup,
     SubmitOrder,
     Withdrawn,
 )
@@ -169,6 +175,7 @@ class Books:
         self.orders: dict[str, Order] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.positions: dict[SlotKey, Position] = {}
+        self.groups: dict[str, Group] = {}
         self.parked: dict[str, list[Message]] = {}
         self.frozen: dict[str, str] = {}  # order -> the failure that froze it
         self.facts = 0
@@ -196,6 +203,8 @@ class Books:
                 message.venue, message.account, instrument, message.slot
             )
             self.positions[key] = state_position(held, instrument, message)
+        elif isinstance(message, SubmitGroup | ReviveGroup | GroupMoved):
+            self._of_group(message)
         elif isinstance(message, ReviveOrder):
             if entity not in self.orders:  # in a whole fold the order is here, as it was
                 self.hold(*revive(message.tombstone.encode()))
@@ -290,6 +299,20 @@ class Books:
             after[key] = book_execution(held, instrument, terms, booking, ts)
         return after
 
+    def _of_group(self, message: SubmitGroup | ReviveGroup | GroupMoved) -> None:
+        group_id = (message.terms if isinstance(message, ReviveGroup) else message).group_id
+        held = self.groups.get(group_id)
+        if isinstance(message, GroupMoved):
+            if held is None:
+                raise JournalCorrupt(f"group {group_id!r} moved and was never introduced")
+            self.groups[group_id] = moved_group(held, message)
+        elif isinstance(message, SubmitGroup):
+            if held is not None:
+                raise JournalCorrupt(f"group {group_id!r} is introduced twice")
+            self.groups[group_id] = begin_group(message)
+        elif held is None:  # in a whole fold it is here, as it was
+            self.groups[group_id] = begin_group(message.terms)
+
     def _instrument(self, venue: str, symbol: str) -> Instrument:
         instrument = self.instruments.get((venue, symbol))
         if instrument is None:
@@ -325,14 +348,20 @@ _BEFORE_SENT: frozenset[type[Message]] = frozenset(
         OutcomeUnknown,
         CancelRefused,  # a request of ours that was overtaken before it was sent
         ReplaceRefused,
+        LinkOrder,
     }
 )
 
 
-def digest(stones: Iterable[tuple[str, bytes]], positions: Iterable[Position]) -> str:
+def digest(
+    stones: Iterable[tuple[str, bytes]],
+    positions: Iterable[Position],
+    groups: Iterable[Group] = (),
+) -> str:
     """One line that names the whole state.
 
-    SHA-256 over every order and position, in order of their ids.
+    SHA-256 over every order, every position and every group that is not done, in order of their
+    ids.
 
     ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
     leave and one that left count as the same: after a restart nothing counts as not sent, so the
@@ -345,6 +374,9 @@ def digest(stones: Iterable[tuple[str, bytes]], positions: Iterable[Position]) -
         total.update(name.encode() + b"\0" + shown + b"\n")
     for position in sorted(positions, key=_position_key):
         total.update(_ENCODER.encode(position) + b"\n")
+    for group in sorted(groups, key=lambda one: one.group_id):
+        if group.state not in GROUP.terminal:
+            total.update(_ENCODER.encode(group) + b"\n")
     return total.hexdigest()
 
 

@@ -33,9 +33,9 @@ from typing import TypeAlias
 import msgspec
 
 from .errors import InvalidOrder
-from .group_tables import GroupState
-from .messages import Contingency, GroupTerms, Leg, LegRole, SubmitGroup
+from .messages import Contingency, GroupMoved, GroupState, GroupTerms, Leg, LegRole, SubmitGroup
 from .order import Order, is_settled, leaves_qty
+from .order_links import is_held
 from .order_tables import TERMINAL, Life, Link
 from .values import ZERO
 
@@ -50,6 +50,8 @@ __all__ = [
     "check_group",
     "is_exit",
     "legs_of",
+    "moved_fact",
+    "moved_group",
     "roots_of",
     "slice_of",
 ]
@@ -62,9 +64,9 @@ class Group(msgspec.Struct, frozen=True, gc=False):
 
     ``slices``: the orders of each leg by its name, in the order they were made. ``winners``: for
     each OCO of entries, by the path of its node, the member that filled first. ``removed``: orders
-    that the group itself wanted gone. ``called_off``: a person, or the kill switch, wants the whole
-    group gone. ``late``: holdings (by their emergency leg) that were without a confirmed stop for
-    too long.
+    that the group itself wanted gone. ``called_off``: entries and targets are to go; ``closing``:
+    and what is held is to be closed. ``late``: holdings (by their emergency leg) that were without
+    a confirmed stop for too long. ``dropped``: legs that a person cancelled.
     """
 
     terms: SubmitGroup
@@ -74,7 +76,9 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     winners: tuple[tuple[str, int], ...] = ()
     removed: tuple[str, ...] = ()
     called_off: bool = False
+    closing: bool = False
     late: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
     @property
     def group_id(self) -> str:
@@ -101,6 +105,7 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     is_settled: bool  # and nothing about it is open
     is_confirmed: bool  # works at the venue, as far as is known, and nobody asked for its end
     is_doubtful: bool
+    is_asked_about: bool  # the venue is being asked how it stands: terms may be old
     is_cancelling: bool
 
 
@@ -118,11 +123,12 @@ def slice_of(order: Order, base_fee: Decimal) -> Slice:
         ZERO if left is None else left,
         amends[-1].order_qty if amends else None,
         order.link,
-        order.link is Link.HELD and order.life is Life.PENDING,
+        is_held(order),
         order.life in TERMINAL,
         is_settled(order),
         order.life in _WORKS and not cancelling and not doubtful,
         doubtful,
+        order.unverified,
         cancelling,
     )
 
@@ -139,6 +145,30 @@ def begin_group(terms: SubmitGroup) -> Group:
     check_group(terms.root)
     slices = tuple((leg.name, (leg.order.client_order_id,)) for leg in legs_of(terms.root))
     return Group(terms, GroupState.PENDING, slices, terms.ts)
+
+
+def moved_group(group: Group, m: GroupMoved) -> Group:
+    """The group as the fact says it stands."""
+    return Group(
+        group.terms,
+        m.state,
+        m.slices,
+        m.ts,
+        m.winners,
+        m.removed,
+        m.called_off,
+        m.closing,
+        m.late,
+        m.dropped,
+    )
+
+
+def moved_fact(group: Group, ts: int) -> GroupMoved:
+    """The fact that makes :func:`moved_group` give this group."""
+    return GroupMoved(
+        group.group_id, ts, group.state, group.slices, group.winners, group.removed,
+        group.called_off, group.closing, group.late, group.dropped,
+    )  # fmt: skip
 
 
 def legs_of(node: Node) -> Iterator[Leg]:

@@ -17,91 +17,33 @@ What must not happen (DESIGN 7), and where it is prevented:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from .group import Group, Slice, is_exit, legs_of, roots_of
+from .group_actions import (
+    Action,
+    Add,
+    Close,
+    Release,
+    Relink,
+    Remove,
+    Resize,
+    VenueRules,
+)
 from .group_tables import GROUP, GroupState, GroupTrigger
 from .group_wants import Facts, Holding, Want, Wants, back_of, wants
 from .messages import Leg, LegRole
 from .order_tables import Link, LinkTrigger
 from .values import ZERO
 
-__all__ = [
-    "REFUSALS_MAX",
-    "Action",
-    "Add",
-    "Close",
-    "Plan",
-    "Release",
-    "Relink",
-    "Remove",
-    "Resize",
-    "VenueRules",
-    "plan",
-]
+__all__ = ["REFUSALS_MAX", "Plan", "failures", "plan"]
 
 #: How many orders of one leg may end unasked and unfilled before it is placed no more.
 REFUSALS_MAX = 3
-
-
-class VenueRules(msgspec.Struct, frozen=True, gc=False):
-    """What the venue of a group does, of its capabilities."""
-
-    amends: bool
-    bounds_exits: bool  # it enforces reduce-only: two exits of one holding cannot both open
-
-
-class Release(msgspec.Struct, frozen=True, gc=False):
-    """Let an order leave that was held back, for this quantity."""
-
-    client_order_id: str
-    order_qty: Decimal
-
-
-class Resize(msgspec.Struct, frozen=True, gc=False):
-    """Amend an order to this total, fills included."""
-
-    client_order_id: str
-    order_qty: Decimal
-
-
-class Remove(msgspec.Struct, frozen=True, gc=False):
-    """Cancel an order, or withdraw one that never left."""
-
-    client_order_id: str
-    why: str
-
-
-class Add(msgspec.Struct, frozen=True, gc=False):
-    """Place one more order of a leg."""
-
-    leg: str
-    order_qty: Decimal
-
-
-class Close(msgspec.Struct, frozen=True, gc=False):
-    """Close this much at market, under the name of a leg of its own (``leg``), like ``exits`` would
-    have. ``back``: the exits closed too much, so it is bought back.
-    """
-
-    leg: str
-    exits: Leg
-    order_qty: Decimal
-    back: bool = False
-
-
-class Relink(msgspec.Struct, frozen=True, gc=False):
-    """Move the link region of an order."""
-
-    client_order_id: str
-    trigger: LinkTrigger
-
-
-Action: TypeAlias = Release | Resize | Remove | Add | Close | Relink
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -115,6 +57,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     actions: tuple[Action, ...]
     exposed: tuple[tuple[str, Decimal], ...]
     both_filled: tuple[tuple[str, Decimal], ...]
+    holdings: tuple[Holding, ...]
 
 
 def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
@@ -138,15 +81,19 @@ class _Planner:
 
     def run(self) -> Plan:
         """Commands leg by leg, then emergencies, then where the group stands."""
-        targets = dict(self.wants.legs)
+        group, targets = self.group, dict(self.wants.legs)
         for holding in self.wants.holdings:
             if holding.emergency in self.emergencies:
                 for leg in holding.exits:
                     if leg.role is LegRole.TARGET or not self.rules.bounds_exits:
                         targets[leg.name] = Want(ZERO)
-        for name, want in targets.items():
-            called_off = self.group.called_off and not self._protects(self.legs[name])
-            self._leg(self.legs[name], Want(ZERO) if called_off else want)
+        for name in list(targets):
+            gone = name in group.dropped or (
+                group.called_off and self.legs[name].role is not LegRole.STOP
+            )
+            if gone:  # called off, it keeps its stop for what is held
+                targets[name] = Want(ZERO)
+            self._leg(self.legs[name], targets[name])
         for holding in self.wants.holdings:
             self._holding(holding)
         trigger = self._trigger(targets)
@@ -171,6 +118,7 @@ class _Planner:
                 for one in self.wants.holdings
                 if one.excess_qty > ZERO
             ),
+            self.wants.holdings,
         )
 
     # --- one leg ----------------------------------------------------------------------------------
@@ -187,15 +135,15 @@ class _Planner:
                     self._remove(one, "not_needed")
             return
         if leg.name in self.roots:
-            self._root(held, live, want)
+            self._root(leg, held, live, want)
             return
         standing = sum((_open_qty(one) for one in live), ZERO)
         if standing < want.leaves_qty:
             self._grow(leg, held, live, want.leaves_qty - standing)
         elif standing > want.leaves_qty:
-            self._shrink(live, standing - want.leaves_qty)
+            self._shrink(leg, live, standing - want.leaves_qty)
 
-    def _root(self, held: list[Slice], live: list[Slice], want: Want) -> None:
+    def _root(self, leg: Leg, held: list[Slice], live: list[Slice], want: Want) -> None:
         """An entry that waits for nobody leaves once, and may only shrink: more of it is a new
         intent.
         """
@@ -203,7 +151,7 @@ class _Planner:
             self.actions.append(Release(held[0].client_order_id, want.leaves_qty))
         standing = sum((_open_qty(one) for one in live), ZERO)
         if standing > want.leaves_qty:
-            self._shrink(live, standing - want.leaves_qty)
+            self._shrink(leg, live, standing - want.leaves_qty)
 
     def _grow(self, leg: Leg, held: list[Slice], live: list[Slice], by: Decimal) -> None:
         """Have more of an exit at the venue; what is in doubt or on its way counts as open."""
@@ -212,19 +160,29 @@ class _Planner:
             return
         if any(one.is_cancelling for one in live):
             return  # its end first: it may still fill
-        if len(live) == 1 and self.rules.amends:
+        if len(live) == 1 and self._amends(live[0]):
             one = live[0]
-            if one.asked_qty is None and not one.is_doubtful:
+            if self._may_resize(leg, one):
                 self.actions.append(
                     Resize(one.client_order_id, one.claim_qty + _open_qty(one) + by)
                 )
             return
         if any(one.is_doubtful for one in live) and not self.rules.bounds_exits:
             return
-        if self._failures(leg) < REFUSALS_MAX:
+        if self._failures(leg) < REFUSALS_MAX and leg.name not in self.facts.pausing:
             self.actions.append(Add(leg.name, by))
 
-    def _shrink(self, live: list[Slice], by: Decimal) -> None:
+    def _amends(self, one: Slice) -> bool:
+        return self.rules.amends and one.client_order_id not in self.facts.stubborn
+
+    def _may_resize(self, leg: Leg, one: Slice) -> bool:
+        """One request at a time, and none while it is not known how the order stands."""
+        if one.asked_qty is not None or one.is_doubtful or one.is_asked_about:
+            return False
+        pausing = self.facts.pausing
+        return one.client_order_id not in pausing and leg.name not in pausing
+
+    def _shrink(self, leg: Leg, live: list[Slice], by: Decimal) -> None:
         """Take from the newest order first; one request of an order at a time."""
         for one in reversed(live):
             opened = _open_qty(one)
@@ -232,8 +190,8 @@ class _Planner:
                 continue
             if opened <= by:
                 self._remove(one, "shrink")
-            elif self.rules.amends:
-                if one.asked_qty is None and not one.is_doubtful:
+            elif self._amends(one):
+                if self._may_resize(leg, one):
                     total = one.claim_qty + opened - by
                     self.actions.append(Resize(one.client_order_id, total))
             elif not self.rules.bounds_exits:
@@ -243,37 +201,36 @@ class _Planner:
                 return
 
     def _remove(self, one: Slice, why: str) -> None:
-        if one.is_over or one.is_cancelling:
+        if one.is_over or one.is_cancelling or one.client_order_id in self.facts.pausing:
             return
+        if one.client_order_id in self.removed and (one.is_doubtful or one.is_asked_about):
+            return  # asked once: what it came to is being found out
         if one.client_order_id not in self.removed:
             self.removed.append(one.client_order_id)
         self.actions.append(Remove(one.client_order_id, why))
 
     # --- protection -------------------------------------------------------------------------------
 
-    def _protects(self, leg: Leg) -> bool:
-        """Called off, a group takes its entries and targets away; a stop stays for what is held."""
-        return leg.role is LegRole.STOP
-
     def _failures(self, leg: Leg) -> int:
-        """How often an order of this leg ended unasked, with nothing filled."""
-        return sum(
-            one.is_over and not one.cum_qty and one.client_order_id not in self.group.removed
-            for one in self.facts.slices[leg.name]
-        )
+        return failures(self.group, self.facts.slices[leg.name])
 
     def _is_emergency(self, holding: Holding) -> bool:
         """Whether its stop cannot be had: refused too often, or too long in coming."""
-        stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
-        if holding.is_dust or not stops:
+        if holding.is_dust:
             return False
-        if holding.emergency in self.group.late or self.facts.slices.get(holding.emergency):
+        late = self.group.closing or holding.emergency in self.group.late
+        if late or self.facts.slices.get(holding.emergency):
             return True
+        stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
         return any(self._failures(leg) >= REFUSALS_MAX for leg in stops)
 
     def _naked(self, holding: Holding) -> Decimal:
         """How much of what is left has no confirmed stop; 0 where no stop is part of the group."""
-        stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
+        stops = [
+            leg
+            for leg in holding.exits
+            if leg.role is LegRole.STOP and leg.name not in self.group.dropped
+        ]
         if holding.is_dust or not stops:
             return ZERO
         covered = sum(
@@ -301,11 +258,12 @@ class _Planner:
             if sum((_open_qty(one) for one in buying), ZERO) > holding.excess_qty:
                 for one in buying:
                     self._remove(one, "no_excess")
-            elif not buying:
-                back = back_of(holding.emergency)
+            elif not buying and (back := back_of(holding.emergency)) not in self.facts.pausing:
                 self.actions.append(Close(back, first, holding.excess_qty, back=True))
             return
         if holding.emergency not in self.emergencies or working:
+            return
+        if holding.emergency in self.facts.pausing:
             return
         others = [
             one
@@ -353,6 +311,14 @@ class _Planner:
                 gone = one.is_cancelling or one.client_order_id in going or not want.leaves_qty
                 for trigger in _moves(one.link, gone=gone, linked=state is GroupState.LINKED):
                     self.actions.append(Relink(one.client_order_id, trigger))
+
+
+def failures(group: Group, slices: Iterable[Slice]) -> int:
+    """How many orders of a leg ended unasked, with nothing filled."""
+    return sum(
+        one.is_over and not one.cum_qty and one.client_order_id not in group.removed
+        for one in slices
+    )
 
 
 def _open_qty(one: Slice) -> Decimal:

@@ -6,23 +6,11 @@ may skip states: an entry that fills at once goes from PENDING to ARMING.
 
 from __future__ import annotations
 
+from .messages import GroupState
 from .statechart import Row, Statechart, Verdict
 from .values import Word
 
 __all__ = ["GROUP", "GroupState", "GroupTrigger"]
-
-
-class GroupState(Word):
-    """How far a group has come."""
-
-    PENDING = "PENDING"  # nothing of it has reached the venue
-    WORKING = "WORKING"  # entries work; nothing has filled
-    ARMING = "ARMING"  # something is held, and not every exit is confirmed: the naked window
-    LINKED = "LINKED"  # every leg that should work is confirmed, for the quantity it should have
-    STANDING_DOWN = "STANDING_DOWN"  # nothing is left to do but to see the rest gone
-    EXITING = "EXITING"  # protection could not be had: what is held is being closed
-    FLATTENING = "FLATTENING"  # more was closed than there was: the excess is bought back
-    DONE = "DONE"
 
 
 class GroupTrigger(Word):

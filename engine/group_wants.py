@@ -15,7 +15,7 @@ units, and rounded down to its lots, so that an exit never exceeds what is held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -29,12 +29,20 @@ __all__ = ["Facts", "Holding", "Want", "Wants", "back_of", "emergency_of", "want
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """What a look at a group is taken from. ``slices`` by the leg's name; ``instruments`` by
-    symbol.
+    """What a look at a group is taken from.
+
+    ``slices`` by the leg's name; ``instruments`` by symbol. ``available``: by the name of an entry,
+    how much its slot still holds on its side: what others have closed needs no exit any more
+    (``None``: nobody else trades there). ``pausing``: legs of which an order was refused just now,
+    and orders of which a request was: another one has to wait a moment. ``stubborn``: orders whose
+    amends the venue refuses again and again.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
     instruments: Mapping[str, Instrument]
+    available: Mapping[str, Decimal] | None = None
+    pausing: Container[str] = ()
+    stubborn: Container[str] = ()
 
     def filled(self, leg: Leg) -> Decimal:
         """What of a leg has filled, the venue's word counting at once."""
@@ -79,6 +87,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     excess_qty: Decimal
     is_dust: bool
     emergency: str
+    entry: Leg | None = None  # what opened it, where the group did
 
 
 class Wants(msgspec.Struct, frozen=True, gc=False):
@@ -197,10 +206,14 @@ class _Look:
         whole += self.facts.filled_by(back_of(emergency))  # bought back: in hand again
         closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
         left = max(whole - closed, ZERO)
+        if grant is not None and self.facts.available is not None:
+            left = min(left, self.facts.available[grant.parent.name])
         instrument = self.facts.instruments[legs[0].order.instrument]
         px = next((p for leg in legs if (p := leg.order.stop_px or leg.order.price)), None)
         nothing = not left or is_dust(left, instrument, px)
-        self.holdings.append(Holding(legs, left, max(closed - whole, ZERO), nothing, emergency))
+        excess = max(closed - whole, ZERO)
+        opened = None if grant is None else grant.parent
+        self.holdings.append(Holding(legs, left, excess, nothing, emergency, opened))
         for role in (LegRole.STOP, LegRole.TARGET):
             rest = left
             for leg, entitled in self._parts(legs, role, whole):

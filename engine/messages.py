@@ -84,6 +84,8 @@ class SubmitOrder(Command, frozen=True, gc=False, omit_defaults=True):
     cash_qty: Decimal | None = None
     attempt: int = 1
     tags: Tags = ()
+    group_id: str = ""  # the group that owns it, if any
+    held: bool = False  # it waits for its group to let it go
 
 
 class CancelOrder(Command, frozen=True, gc=False, omit_defaults=True):
@@ -204,6 +206,31 @@ class LegRole(Word):
     TARGET = "TARGET"  # takes profit
 
 
+class GroupState(Word):
+    """How far a group has come."""
+
+    PENDING = "PENDING"  # nothing of it has reached the venue
+    WORKING = "WORKING"  # entries work; nothing has filled
+    ARMING = "ARMING"  # something is held, and not every exit is confirmed: the naked window
+    LINKED = "LINKED"  # every leg that should work is confirmed, for the quantity it should have
+    STANDING_DOWN = "STANDING_DOWN"  # nothing is left to do but to see the rest gone
+    EXITING = "EXITING"  # protection could not be had: what is held is being closed
+    FLATTENING = "FLATTENING"  # more was closed than there was: the excess is bought back
+    DONE = "DONE"
+
+
+class LinkTrigger(Word):
+    """What the group says."""
+
+    HOLD_BACK = "HOLD_BACK"
+    ARM = "ARM"
+    LINK = "LINK"
+    UNLINK = "UNLINK"  # a required sibling is lost
+    STAND_DOWN = "STAND_DOWN"
+    RESTORE = "RESTORE"  # the winner ended short, or its fill was busted
+    DETACH = "DETACH"
+
+
 class Leg(
     msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -246,6 +273,52 @@ class SubmitGroup(Command, frozen=True, gc=False, omit_defaults=True):
     ts: int = 0
     protect_within_ns: int = 5_000_000_000
     tags: Tags = ()
+
+
+class CancelGroup(Command, frozen=True, gc=False, omit_defaults=True):
+    """Call a group off: entries and targets go. What is held keeps its stop, or is closed at market
+    as well (``close``).
+    """
+
+    group_id: str
+    ts: int
+    close: bool = False
+    reason: str = ""
+
+
+class LinkOrder(Command, frozen=True, gc=False, omit_defaults=True):
+    """From a group to an order of it: how it is tied now. ``order_qty`` comes with the release of
+    an order that was held back.
+    """
+
+    client_order_id: str
+    ts: int
+    trigger: LinkTrigger
+    order_qty: Decimal | None = None
+
+
+class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
+    """A group as it stands after a look at its orders; see :class:`engine.group.Group`."""
+
+    group_id: str
+    ts: int
+    state: GroupState
+    slices: tuple[tuple[str, tuple[str, ...]], ...]
+    winners: tuple[tuple[str, int], ...] = ()
+    removed: tuple[str, ...] = ()
+    called_off: bool = False
+    closing: bool = False
+    late: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):
+    """Take up a group again that was over, because a late fact of an order of it changes it. How it
+    stands follows with the next :class:`GroupMoved`.
+    """
+
+    terms: SubmitGroup
+    ts: int
 
 
 # === Reports ======================================================================================
@@ -771,6 +844,28 @@ class PositionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     tags: Tags = ()
 
 
+class GroupChanged(Event, frozen=True, gc=False, omit_defaults=True):
+    """A group has come to another state."""
+
+    group_id: str
+    intent_id: str
+    venue: str
+    account: str
+    ts: int
+    state: GroupState
+    tags: Tags = ()
+
+
+class BothFilled(Event, frozen=True, gc=False, omit_defaults=True):
+    """Exits of a group closed ``qty`` more than there was; it is being bought back."""
+
+    group_id: str
+    instrument: str
+    ts: int
+    qty: Decimal
+    tags: Tags = ()
+
+
 class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
     """A venue session is up and reconciled."""
 
@@ -834,6 +929,10 @@ OrderReport: TypeAlias = (
 #: Every message that may stand in a journal.
 Fact: TypeAlias = (
     SubmitOrder
+    | SubmitGroup
+    | GroupMoved
+    | ReviveGroup
+    | LinkOrder
     | CancelOrder
     | AmendOrder
     | SettleOrder

@@ -70,7 +70,10 @@ def on_outcome_unknown(order: Order, ledger: Ledger, m: OutcomeUnknown) -> Step:
     if m.req_id is None:
         if order.life is Life.PENDING or order.life is Life.SUBMITTED:
             return _doubted(order, Doubt.FATE if _is_traced(order) else Doubt.EXISTENCE, m.ts)
-        return Step(order)  # the stream has already shown that it exists
+        if is_terminal(order) or order.unverified:
+            return Step(order)
+        # the stream has shown that it exists; what else the lost answer said, it need not repeat
+        return Step(replace(order, unverified=True, ts=max(m.ts, order.ts)), changed=True)
     ts = max(m.ts, order.ts)
     for out in order.requests:
         if out.req_id != m.req_id:
@@ -186,7 +189,8 @@ def _is_another(order: Order, m: OrderSnapshot) -> bool:
     unseen = order.life is Life.IN_DOUBT and order.doubt is Doubt.EXISTENCE
     if not unseen or m.order_qty is None or order.order_qty is None:
         return False
-    if m.order_qty < order.order_qty and _may_be_shrunk(order):
+    asked = [out.order_qty for out in order.requests if out.order_qty is not None]
+    if m.order_qty < max([order.order_qty, *asked]) and _may_be_shrunk(order):
         return False
     return m.order_qty != order.order_qty and all(
         m.order_qty != out.order_qty for out in order.requests
@@ -237,9 +241,11 @@ def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
     force yet proves nothing (:func:`engine.reconcile.requests_settled` says when it does).
     """
     qty = m.order_qty or order.order_qty
-    price = m.price if m.price is not None and order.price is not None else order.price
+    kind = _kind(order, m)
     trails = order.terms.order_type is OrderType.TRAILING_STOP
-    holds_stop = order.stop_px is not None or trails
+    has_price = order.price is not None or kind.has_limit_price
+    price = m.price if m.price is not None and has_price else order.price
+    holds_stop = order.stop_px is not None or trails or kind.has_trigger
     stop_px = m.stop_px if m.stop_px is not None and holds_stop else order.stop_px
     changed = qty != order.order_qty or price != order.price
     changed = changed or (stop_px != order.stop_px and not trails)
@@ -251,6 +257,14 @@ def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
         rest = tuple(out for out in order.requests if out not in matching or not out.unknown)
         after = replace(after, requests=rest)
     return after, not changed or bool(matching)
+
+
+def _kind(order: Order, m: OrderSnapshot) -> OrderType:
+    """What sort of order it is: of one that an execution made known, only answers say it."""
+    terms = order.terms
+    if terms.order_qty is not None or terms.cash_qty is not None:
+        return terms.order_type
+    return m.order_type or terms.order_type
 
 
 def _granted(order: Order, m: OrderSnapshot) -> Order:

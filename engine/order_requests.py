@@ -18,8 +18,11 @@ from .messages import (
     Replaced,
     ReplaceRefused,
     Restated,
+    Withdrawn,
 )
 from .order import Booking, BookingKind, Doubt, Ledger, Order, Outstanding, Step, ledger_key
+from .order_ends import on_withdrawn
+from .order_links import is_held
 from .order_moves import (
     ids_with,
     is_over,
@@ -38,6 +41,7 @@ from .values import CONTEXT, ZERO
 __all__ = ["on_amend", "on_cancel", "on_replaced", "on_request_refused", "on_restated"]
 
 _TABLE = LIFE.table
+_NO_FILLS = Ledger()
 
 
 def on_cancel(order: Order, ledger: Ledger, m: CancelOrder) -> Step:
@@ -47,6 +51,8 @@ def on_cancel(order: Order, ledger: Ledger, m: CancelOrder) -> Step:
         return Step(order, refused=f"the order is {order.life.name} already")
     if any(out.req_id == m.req_id for out in order.requests):
         return Step(order)  # the same request again
+    if is_held(order):  # it never left: nobody has to be asked
+        return on_withdrawn(order, _NO_FILLS, Withdrawn(m.client_order_id, m.ts, m.reason))
     out = Outstanding(m.req_id, True, ts=m.ts)
     asked = replace(order, requests=(*order.requests, out), ts=max(m.ts, order.ts))
     ids = order.venue_order_ids
@@ -71,6 +77,15 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
     ):  # no answer of a venue could ever show it
         if asked_px is not None and held_px is None and not has_one:
             return Step(order, refused=f"a {kind.value} order has no {name}")
+    if is_held(order):
+        mine = replace(
+            order,
+            order_qty=order.order_qty if m.order_qty is None else m.order_qty,
+            price=order.price if m.price is None else m.price,
+            stop_px=order.stop_px if m.stop_px is None else m.stop_px,
+            ts=max(m.ts, order.ts),
+        )
+        return Step(mine, Verdict.MOVE, True)
     if any(out.unknown and not out.is_cancel for out in order.requests):
         return Step(order, refused="an earlier amend of this order is of unknown outcome")
     out = Outstanding(m.req_id, False, m.order_qty, m.price, m.stop_px, False, m.ts)
@@ -111,7 +126,7 @@ def on_request_refused(order: Order, ledger: Ledger, m: CancelRefused | ReplaceR
     rest = without(order, m.req_id)
     if len(rest) == len(order.requests):
         return Step(order)
-    asked = order.unverified or (isinstance(m, CancelRefused) and not is_terminal(order))
+    asked = order.unverified or not is_terminal(order)
     after = replace(order, requests=rest, unverified=asked, ts=max(m.ts, order.ts))
     return Step(after, Verdict.MOVE, True)
 

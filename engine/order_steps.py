@@ -4,9 +4,9 @@ How it begins, :func:`step` for every message, and the moves that are no message
 
 Handlers are pure: order, ledger and message in, :class:`~engine.order.Step` out; an illegal message
 raises and nothing has changed. Who handles what: executions :mod:`engine.order_fills`, those taken
-back :mod:`engine.order_corrections`;
-acknowledgements :mod:`engine.order_acks`; ends :mod:`engine.order_ends`; our requests and changed
-terms :mod:`engine.order_requests`; silence and what ends it :mod:`engine.order_evidence`.
+back :mod:`engine.order_corrections`; acknowledgements :mod:`engine.order_acks`; ends
+:mod:`engine.order_ends`; our requests and changed terms :mod:`engine.order_requests`; silence and
+what ends it :mod:`engine.order_evidence`; ties to siblings :mod:`engine.order_links`.
 
 In which order facts come does not matter, but for these, where the venue's order *is* the fact:
 terms (``Replaced``, ``Restated``), ``Suspended`` against ``Resumed`` or a fill, two different ends
@@ -31,6 +31,8 @@ from .messages import (
     DoneForDay,
     Expired,
     Filled,
+    LinkOrder,
+    LinkTrigger,
     Message,
     NeverArrived,
     OrderNotFound,
@@ -69,14 +71,16 @@ from .order_evidence import (
     on_snapshot,
 )
 from .order_fills import on_filled
+from .order_links import on_link, relink
 from .order_moves import moved, replace
 from .order_requests import on_amend, on_cancel, on_replaced, on_request_refused, on_restated
-from .order_tables import LIFE, LINK, Life, LifeTrigger, LinkTrigger
+from .order_tables import LIFE, Life, LifeTrigger
 
 __all__ = ["begin", "mark_sent", "mark_unsent", "relink", "step"]
 
 M = TypeVar("M", bound=Message)
 _ON_SEND = {life: LIFE.table[life, LifeTrigger.SEND] for life in Life}
+_TIED = {True: LinkTrigger.HOLD_BACK, False: LinkTrigger.ARM}
 _Handler = Callable[[Order, Ledger, Message], Step]
 
 
@@ -87,6 +91,8 @@ def begin(fact: SubmitOrder | AdoptOrder) -> Order:
     """
     if isinstance(fact, AdoptOrder):
         return replace(new_order(fact.terms), life=Life.SUBMITTED, ts=fact.ts)
+    if fact.group_id:
+        return relink(new_order(fact), _TIED[fact.held], fact.ts).order
     return new_order(fact)
 
 
@@ -124,14 +130,6 @@ def mark_unsent(order: Order) -> Order:
     return moved(order, Life.PENDING, order.ts)
 
 
-def relink(order: Order, trigger: LinkTrigger, ts: int) -> Step:
-    """Move the link region; its group says when."""
-    cell = LINK.table[order.link, trigger]
-    if cell.target is order.link:
-        return Step(order, cell.verdict)
-    return Step(replace(order, link=cell.target, ts=max(ts, order.ts)), cell.verdict, True)
-
-
 def _entry(
     kind: type[M], handler: Callable[[Order, Ledger, M], Step]
 ) -> tuple[type[Message], _Handler]:
@@ -165,5 +163,6 @@ _HANDLERS: dict[type[Message], _Handler] = dict(
         _entry(Restated, on_restated),
         _entry(TradeBusted, on_busted),
         _entry(TradeCorrected, on_corrected),
+        _entry(LinkOrder, on_link),
     )
 )

@@ -23,6 +23,7 @@ orders and announce ends that were not.
 
 from __future__ import annotations
 
+from .messages import LinkTrigger
 from .statechart import Row, Statechart, Verdict
 from .values import Word
 
@@ -293,18 +294,6 @@ class Link(Word):
     ARMING = "ARMING"  # at the venue, a required sibling not confirmed yet: the naked window
     OCO_LINKED = "OCO_LINKED"  # every required sibling is confirmed
     STANDING_DOWN = "STANDING_DOWN"  # the group wants this leg gone
-
-
-class LinkTrigger(Word):
-    """What the group says."""
-
-    HOLD_BACK = "HOLD_BACK"
-    ARM = "ARM"
-    LINK = "LINK"
-    UNLINK = "UNLINK"  # a required sibling is lost
-    STAND_DOWN = "STAND_DOWN"
-    RESTORE = "RESTORE"  # the winner ended short, or its fill was busted
-    DETACH = "DETACH"
 
 
 _K, _G = Link, LinkTrigger

@@ -17,9 +17,9 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from .calls import Call, CallKind, Ended, Enqueued
+from .calls import QUERIES, Call, CallKind, Ended, Enqueued
 from .errors import InvariantViolated
-from .messages import Amend, Cancel, Place, QueryOrder
+from .messages import Amend, Cancel, Place
 
 __all__ = ["FairLine", "Outbox"]
 
@@ -130,7 +130,7 @@ class Outbox:
     def _check_only_placement(
         self, call: Call, unsent: _Unsent | None, flying: Call | None
     ) -> None:
-        busy = flying if flying is not None and not isinstance(flying.request, QueryOrder) else None
+        busy = flying if flying is not None and not isinstance(flying.request, QUERIES) else None
         if busy is None and unsent is not None:
             busy = unsent.place or unsent.change
         if busy is not None:
@@ -211,7 +211,7 @@ def _admit_change(unsent: _Unsent, call: Call) -> Enqueued:
     if isinstance(request, Place):
         unsent.place = call
         return Enqueued(call)
-    if isinstance(request, QueryOrder):
+    if isinstance(request, QUERIES):
         older = unsent.query
         unsent.query = call
         return Enqueued(call, (), () if older is None else (older,))
@@ -249,7 +249,7 @@ def _put_back(unsent: _Unsent, call: Call) -> Ended:
             return Ended(False, (call, *unsent.clear()))
         unsent.place = call
         return Ended(True)
-    if isinstance(request, QueryOrder):
+    if isinstance(request, QUERIES):
         if unsent.query is not None:
             return Ended(True, (), (call,))
         unsent.query = call

@@ -11,6 +11,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from .capabilities import Capabilities
 from .messages import (
     CancelRefused,
@@ -20,7 +22,17 @@ from .messages import (
     ReplaceRefused,
     VenueStatus,
 )
-from .order import Doubt, Order, Outstanding
+from .order import (
+    Doubt,
+    Ledger,
+    Order,
+    Outstanding,
+    has_questions,
+    is_in_flight,
+    is_open,
+)
+from .order_steps import step
+from .statechart import Verdict
 from .values import Source
 
 __all__ = [
@@ -29,7 +41,10 @@ __all__ = [
     "MISSES_NEEDED",
     "Inquiry",
     "absence_proven",
+    "contradicts",
+    "may_lag",
     "requests_settled",
+    "should_be_listed",
 ]
 
 _MS: Final = 1_000_000
@@ -126,6 +141,16 @@ _AT_VENUE: Final = frozenset(
 )
 
 
+def may_lag(seen: OrderSnapshot, order: Order | None, capabilities: Capabilities) -> OrderSnapshot:
+    """A look at an order as it counts: one asked for within the venue's lag after our last fact may
+    show what was before that fact, so like a list it adds to what is known and contradicts nothing.
+    """
+    lag_ns = capabilities.visibility_lag_ns
+    if not lag_ns or order is None or seen.sent_ts is None or seen.sent_ts > order.ts + lag_ns:
+        return seen
+    return msgspec.structs.replace(seen, source=Source.LIST)
+
+
 def requests_settled(
     order: Order, capabilities: Capabilities, seen: OrderSnapshot, sent_ts: int, ts: int
 ) -> list[CancelRefused | ReplaceRefused | Replaced]:
@@ -166,3 +191,29 @@ def _asked_and_shown(out: Outstanding, seen: OrderSnapshot) -> list[tuple[Decima
         (out.stop_px, seen.stop_px),
     )
     return [(asked, shown) for asked, shown in pairs if asked is not None]
+
+
+def contradicts(order: Order, ledger: Ledger, seen: OrderSnapshot, lag_ns: int) -> bool:
+    """Whether a list shows more of an order than we were told, and nothing under way explains it.
+
+    A larger total counts however old the list is. Another status or other terms count only when the
+    list was asked for more than ``lag_ns`` after our last fact: a list may be as stale as that.
+    """
+    if is_in_flight(order) or has_questions(order):
+        return False
+    out = step(order, ledger, seen)
+    after = out.order
+    if after.claim_qty > after.cum_qty:
+        return True
+    if seen.sent_ts is None or seen.sent_ts <= max(order.ts, order.ended_ts) + lag_ns:
+        return False
+    return out.verdict is Verdict.QUARANTINE or after.unverified or after.life is not order.life
+
+
+def should_be_listed(order: Order, sent_ts: int, lag_ns: int) -> bool:
+    """Whether a whole list of open orders, asked for at ``sent_ts``, shows this one if all is as we
+    know it.
+    """
+    if not is_open(order) or is_in_flight(order) or has_questions(order):
+        return False
+    return sent_ts > order.ts + lag_ns

@@ -45,11 +45,11 @@ class TestPaper(VenueConformance):
         five = Decimal(5)
         self.venue.market.on_quote(self.symbol, Decimal(1000), five, Decimal(1001), five)
 
-    def trade_with(self, desk: Desk, order: SubmitOrder) -> bool:
-        """Somebody sells through our bid."""
-        assert order.price is not None
-        px = order.price - BTC.tick_size
-        self.venue.market.on_trade(self.symbol, px, Decimal(9), now_ns=desk.runner.clock.time_ns())
+    def trade_with(self, desk: Desk, order: SubmitOrder, qty: Decimal) -> bool:
+        """Somebody sells to our bid, whatever else was there before it."""
+        market = self.venue.market
+        market.exchange.execute("main", order.client_order_id, qty, market.time_ns())
+        market.advance()
         return True
 
 

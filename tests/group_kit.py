@@ -12,18 +12,17 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from engine.group import Group, begin_group, legs_of, slice_of
-from engine.group_steps import (
+from engine.group_actions import (
     Action,
     Add,
     Close,
-    Plan,
     Release,
     Relink,
     Remove,
     Resize,
     VenueRules,
-    plan,
 )
+from engine.group_steps import Plan, plan
 from engine.group_tables import GroupState
 from engine.group_wants import Facts
 from engine.invariants import check_order, check_step

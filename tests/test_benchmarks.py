@@ -5,7 +5,9 @@ No test looks at how fast anything was.
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,15 @@ from benchmarks.__main__ import NAMES, main
 from benchmarks.floor import PlainFloor, RowFloor
 from benchmarks.harness import Side, compare
 from benchmarks.lives import encoded_lives
+
+
+@pytest.fixture(autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """The harness collects garbage before each round; what pytest holds is not walked each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class Recorder(Side):

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from .mutants import __main__ as command
+from .mutants import operators
 from .mutants.catalogue import MUTANTS
 from .mutants.mutant import Mutant, Stale, Verdict
+from .mutants.operators import drawn, turned_round
 from .mutants.workshop import Bench, broken_without
 
 #: A project of one module, as small as a copy can be.
@@ -24,6 +26,22 @@ def test_double() -> None:
 def test_zero() -> None:
     """It keeps nothing nothing."""
     assert 0 == double(0)
+'''
+SMALL = '''"""What a small fault can be put into."""
+from typing import Final, TypeAlias
+
+Pair: TypeAlias = int | str
+LIMIT: Final[int] = 3
+
+def allowed(number: int, word: str = "", *, twice: bool = False) -> bool:
+    """Whether 1 < 2."""
+    if not word and number < LIMIT or number is not None:  # is and <
+        raise ValueError(f"{number + 1} is not {True}")
+    words: list[str] = []
+    words.append(word)
+    number += 1
+    return (number
+            in (0, LIMIT)) == twice
 '''
 FAULT = Mutant(
     "thrice", "Everything is there three times.", "engine/__init__.py",
@@ -127,6 +145,47 @@ def test_the_command_lists_names_and_counts(
     assert 2 == command.main(["nobody"])
     assert 0 == command.main(["--list"])
     assert "thrice" in capsys.readouterr().out
+
+
+def test_small_faults_are_found_wherever_something_is_decided(tmp_path: Path) -> None:
+    """Operators, constants, negations and statements; no annotation, no message, no comment."""
+    path = tmp_path / "small.py"
+    path.write_text(SMALL, "utf-8")
+    found = list(turned_round(tmp_path, path, ("tests",)))
+    expected = [
+        "3 -> 4", "False -> True", "not word -> word", "and -> or", "< -> <=", "or -> and",
+        "is not -> is", "words.append(word) -> pass", "number += 1 -> pass", "1 -> 2",
+        "in -> not in", "0 -> 1", "== -> !=",
+    ]  # fmt: skip
+    assert expected == [one.loss.partition(", in: ")[0] for one in found]
+    for one in found:
+        assert one.new == one.applied_to(SMALL)
+
+
+def test_small_faults_are_drawn_alike_for_a_seed(repository: Path) -> None:
+    """A score can be repeated; and what is drawn fits the code."""
+    some = drawn(repository, 20, 1)
+    assert some == drawn(repository, 20, 1) != drawn(repository, 20, 2)
+    for one in some:
+        one.applied_to((repository / one.file).read_text("utf-8"))
+    with pytest.raises(Stale, match="to draw from"):
+        drawn(repository, 10**6, 1)
+
+
+def test_the_command_tries_what_it_draws(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sample has a score, and a survivor is shown with its line."""
+    zero = TESTS.replace("3", "0").replace("6", "0")
+    (project / "tests" / "test_zero.py").write_text(zero, "utf-8")
+    monkeypatch.setattr(command, "_ROOT", project)
+    monkeypatch.setattr(operators, "_DECIDING", (("engine/*.py", "tests/test_zero.py"),))
+    monkeypatch.setattr(operators, "_RUNS", ())
+    assert 1 == command.main(["--operators", "1", "--seed", "3", "--jobs", "1"])
+    told = capsys.readouterr().out
+    assert "0 of 1 faults caught (0.0 %)" in told
+    assert "not caught: engine/__init__.py:2" in told
+    assert "+ -> -, in: return number + number" in told
 
 
 @pytest.fixture(name="project")

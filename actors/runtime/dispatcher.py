@@ -15,7 +15,7 @@ from engine.values import CONTEXT
 from .actor import Actor, ActorRef, ActorStart, ActorStop
 from .future import Future, Task, running, wait_blocking
 from .supervision import StopFailedActor, Supervisor
-from .timers import Timer
+from .timers import Timer, WatchTimer
 from .turn_loop import TurnLoop, refuse
 from .turns import PlainTurn, TurnHooks
 
@@ -182,7 +182,16 @@ class Dispatcher(TurnLoop):
 
         Armed inside a turn that is then discarded, it never runs.
         """
-        timer = Timer(self.monotonic_ns() + max(delay_ns, 0), fn)
+        return self._armed(Timer(self.monotonic_ns() + max(delay_ns, 0), fn))
+
+    def watch_later(self, delay_ns: int, fn: Callable[[], object]) -> Timer:
+        """As :meth:`call_later`, for what only keeps watch and arms itself again.
+
+        A simulation that runs until nothing is left does not run on for it.
+        """
+        return self._armed(WatchTimer(self.monotonic_ns() + max(delay_ns, 0), fn))
+
+    def _armed(self, timer: Timer) -> Timer:
         if self._turn_thread == get_ident():
             self._turn_timers.append(timer)
         self._arm(timer)

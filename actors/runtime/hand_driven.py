@@ -115,6 +115,10 @@ class CoroutineDriver:
             driven.awaited = None
             self.ready.append(driven)
 
+    def parked(self) -> list[_Driven]:
+        """Those that wait for something."""
+        return [driven for driven in self._all.values() if driven.awaited is not None]
+
     def close(self) -> None:
         """Close all of them; whoever waits for one gets ``CancelledError``."""
         self.ready.clear()

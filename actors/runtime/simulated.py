@@ -27,7 +27,7 @@ from .dispatcher import Dispatcher
 from .future import Future, ReplyTimeout, Task, running
 from .hand_driven import CoroutineDriver, SimulationStuck
 from .timers import Timer, Timetable
-from .turns import Input
+from .turns import Box, Input
 
 __all__ = ["SimulatedDispatcher"]
 
@@ -37,20 +37,6 @@ T = TypeVar("T")
 EPOCH_NS = 1_700_000_000_000_000_000
 _STEPS_MAX = 10_000_000
 _LAST_TURNS = 100_000
-
-
-class _Box:
-    """The waiting messages of one actor, each with the turn that posted it (0: none).
-
-    The ``first`` ones of them were posted to be first.
-    """
-
-    __slots__ = ("actor", "first", "items")
-
-    def __init__(self, actor: Actor) -> None:
-        self.actor = actor
-        self.first = 0
-        self.items: deque[tuple[Input, int]] = deque()
 
 
 class SimulatedDispatcher(Dispatcher):
@@ -93,8 +79,8 @@ class SimulatedDispatcher(Dispatcher):
         self._start_ns = start_ns
         self._now_ns = 0
         self._timetable = Timetable()
-        self._boxes: dict[int, _Box] = {}
-        self._runnable: list[_Box] = []
+        self._boxes: dict[int, Box] = {}
+        self._runnable: list[Box] = []
         self._waiting = 0
         self._turn_number = 0
         self._outside: deque[Callable[[], object]] = deque()
@@ -114,7 +100,10 @@ class SimulatedDispatcher(Dispatcher):
         self._started = True
 
     def step(self) -> bool:
-        """Run one turn, or a coroutine's step, or jump to the next timer; ``False``: all idle."""
+        """Run one turn, or a coroutine's step, or jump to the next timer; ``False``: all idle.
+
+        Idle is also what only keeps watch (:meth:`watch_later`).
+        """
         with self._drive():
             return self._step()
 
@@ -123,13 +112,26 @@ class SimulatedDispatcher(Dispatcher):
         with self._drive():
             return self._step_now()
 
+    def has_work(self) -> bool:
+        """Whether anything can run at the present moment."""
+        return bool(self._outside or self._coroutines.ready) or self._has_turn()
+
+    def next_timer_ns(self) -> int | None:
+        """When the next timer rings, on the monotonic clock; ``None``: nothing is left to do."""
+        return self._next_work_ns()
+
+    def lapse(self) -> bool:
+        """Jump to the next timer, whatever else could run; ``False`` when there is none."""
+        with self._drive():
+            return self._next_moment()
+
     def run_ready(self, steps_max: int = _STEPS_MAX) -> None:
         """Run until nothing can run at the present moment; time does not pass."""
         with self._drive():
             self._run(self._step_now, steps_max)
 
     def run_until_idle(self, steps_max: int = _STEPS_MAX) -> None:
-        """Run until nothing is left, timers included.
+        """Run until nothing is left, timers included; those that only keep watch are no work.
 
         With a timer that re-arms itself use :meth:`run_for`.
 
@@ -160,12 +162,13 @@ class SimulatedDispatcher(Dispatcher):
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Run until ``future`` is done: what a blocking ``get()`` does here; virtual seconds."""
         self.check_may_block()
+        timetable = self._timetable
         until_ns = None if timeout is None else self._now_ns + int(max(timeout, 0) * 1_000_000_000)
         with self._drive():
             while not future.done():
                 if self._step_now():
                     continue
-                due_ns = self._timetable.next_due_ns()
+                due_ns = self._next_work_ns() if until_ns is None else timetable.next_due_ns()
                 if until_ns is not None and (due_ns is None or due_ns > until_ns):
                     self._now_ns = max(self._now_ns, until_ns)
                     raise ReplyTimeout(f"no answer within {timeout} virtual seconds")
@@ -214,6 +217,10 @@ class SimulatedDispatcher(Dispatcher):
     def _arm(self, timer: Timer) -> None:
         self._timetable.add(timer.due_ns, partial(self._fire, timer), timer)
 
+    def _next_work_ns(self) -> int | None:
+        """When the next timer is due, if there is one that does more than keep watch."""
+        return self._timetable.next_due_ns() if self._timetable.has_work() else None
+
     def _jump(self, due_ns: int) -> None:
         self._now_ns = max(self._now_ns, due_ns)
         while (fn := self._timetable.pop_due(self._now_ns)) is not None:
@@ -233,21 +240,20 @@ class SimulatedDispatcher(Dispatcher):
         return index
 
     def _step(self) -> bool:
-        if self._step_now():
-            return True
-        due_ns = self._timetable.next_due_ns()
-        if due_ns is None:
-            return False
-        self._jump(due_ns)
-        return True
+        return self._step_now() or self._next_moment()
+
+    def _next_moment(self) -> bool:
+        due_ns = self._next_work_ns()
+        if due_ns is not None:
+            self._jump(due_ns)
+        return due_ns is not None
 
     def _step_now(self) -> bool:
         if self._outside:
             self._run_outside(self._outside.popleft())
             return True
         ready = self._coroutines.ready
-        has_turn = not self._paused and not self._stopped and self.queued() > 0
-        possible = len(ready) + has_turn
+        possible = len(ready) + self._has_turn()
         if not possible:
             return False
         index = self._choose(possible)
@@ -256,6 +262,9 @@ class SimulatedDispatcher(Dispatcher):
         else:
             self._run_turn()
         return True
+
+    def _has_turn(self) -> bool:
+        return not self._paused and not self._stopped and self.queued() > 0
 
     def _run(self, step: Callable[[], bool], steps_max: int) -> None:
         for _ in range(steps_max):
@@ -304,10 +313,10 @@ class SimulatedDispatcher(Dispatcher):
         """Queue a message behind the others in the queue of its actor."""
         self.post(actor, message, reply_to)
 
-    def _box_of(self, actor: Actor) -> _Box:
+    def _box_of(self, actor: Actor) -> Box:
         box = self._boxes.get(id(actor))
         if box is None:
-            box = self._boxes[id(actor)] = _Box(actor)
+            box = self._boxes[id(actor)] = Box(actor)
             self._runnable.append(box)
         return box
 

@@ -6,6 +6,7 @@ Replies to ``ask`` are effects like any other: handed to the turn, and set only 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Protocol, TypeAlias
 
 from engine.errors import EngineError
@@ -13,10 +14,24 @@ from engine.errors import EngineError
 from .actor import Actor
 from .future import Future
 
-__all__ = ["Input", "PlainTurn", "TurnDiscarded", "TurnHooks"]
+__all__ = ["Box", "Input", "PlainTurn", "TurnDiscarded", "TurnHooks"]
 
 #: What stands in a queue: the actor, the message, and the future an asker waits for.
 Input: TypeAlias = tuple[Actor, Any, Future[Any] | None]
+
+
+class Box:
+    """The waiting messages of one actor, each with the turn that posted it (0: none).
+
+    The ``first`` ones of them were posted to be first.
+    """
+
+    __slots__ = ("actor", "first", "items")
+
+    def __init__(self, actor: Actor) -> None:
+        self.actor = actor
+        self.first = 0
+        self.items: deque[tuple[Input, int]] = deque()
 
 
 class TurnDiscarded(EngineError):

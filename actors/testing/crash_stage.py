@@ -52,9 +52,9 @@ class CrashScenario(msgspec.Struct, frozen=True, kw_only=True):
         steps: done in order; orders carry intent ids, because after a crash the host submits them
             all again. while_down: what the market does after each crash, before the restart.
         instruments, config: the exchange. accounts: at it, one venue each.
-        venue: makes the venue of an account, (market, account); it outlives the system, which
-        connects to it anew. at_the_end: what each life does when its steps are done, before it
-        comes to rest: end the venue's faults.
+        venue: makes the venue of an account, (market, account), for each life; one that has an
+        ``abandon()`` is kept instead, and told by it that its system died. at_the_end: what each
+        life does when its steps are done, before it comes to rest: end the venue's faults.
         seed, turn_messages: how actors and turns interleave; short turns make more commits.
         down_ns: how long the process stays down. options: further arguments of the system.
     """
@@ -174,11 +174,13 @@ class Stage:
         """From here on time goes on without a system, and what the market does nobody hears."""
         self._now_ns = self.dispatcher.time_ns()
         self._alive = False
-        for venue in self.venues.values():
+        for account, venue in self.venues.items():
             if isinstance(venue, _CanBeAbandoned):
                 venue.abandon()
-            elif isinstance(venue, PaperVenue):
+                continue
+            if isinstance(venue, PaperVenue):
                 self.market.detach(venue)
+            self.venues[account] = self.scenario.venue(self.market, account)
 
     def _settle(self) -> bool:
         """Let time pass until nothing is under way, or for too long; whether it came to that."""

@@ -51,8 +51,14 @@ class FaultyActs:
         return True
 
     def _fall_silent(self, fault: Fault, cid: str) -> bool:
-        self._wire.fall_silent(self._faults.duration(fault, _OUTAGE_NS))
+        """No list shows that an execution is void, so that is told again when the silence ends."""
+        silence_ns = self._faults.duration(fault, _OUTAGE_NS)
+        self._wire.fall_silent(silence_ns)
+        self._wire.later(silence_ns, self._tell_voided)
         return True
+
+    def _tell_voided(self) -> None:
+        self._wire.pass_on(self._exchange.voided(self._inner.account))
 
     def _cancel(self, fault: Fault, cid: str) -> bool:
         """The order at hand if it is open, else one of the open ones."""

@@ -6,17 +6,17 @@ it is deterministic: choices are made by ``choose(n)`` alone, time is the clock'
 :meth:`connect` is given, so the same plan and the same choices give the same run.
 
 What it declares in ``capabilities`` stays true: a list lags at most ``visibility_lag_ns``, a late
-request acts within ``request_window_ns``, a report vanishes only with a ``LinkDown``. So an engine
-that is right converges to the truth under any plan, with these exceptions, which are lies of the
-venue: a fault that states a ``delay_ns`` beyond what is declared, and ``STREAM_SILENT``.
+request acts within ``request_window_ns``, a report vanishes only with a ``LinkDown`` or in a
+``STREAM_SILENT``. So an engine that is right converges to the truth under any plan, but for one
+that states a ``delay_ns`` beyond what is declared: that is a lie of the venue.
 
-Busts and corrections are told again whenever a link comes up, as sessions with sequence numbers and
-drop copies do: no list can show that an execution is void.
+Busts and corrections are told again whenever a link comes up or a silence ends, as sessions with
+sequence numbers and drop copies do: no list can show that an execution is void.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ import msgspec
 from engine.capabilities import Capabilities
 from engine.errors import InvalidValue
 from engine.messages import Amend, Cancel, Filled, LinkUp, OrderSnapshot, Place, QueryOrder
-from engine.testing.faults import Choose, Fault, FaultKind, FaultPlan, Faults
+from engine.testing.faults import BY_THEMSELVES, Choose, Fault, FaultKind, FaultPlan, Faults
 from engine.values import Instrument
 
 from ..venues.paper import PaperVenue
@@ -39,6 +39,7 @@ from ..venues.port import (
     VenuePosition,
 )
 from .faults_acts import FaultyActs
+from .faults_batches import answers_of_all
 from .faults_calls import AdapterError, FaultyCalls
 from .faults_lists import FaultyLists
 from .faults_memory import Memory
@@ -48,6 +49,7 @@ __all__ = ["AdapterError", "FaultyVenue"]
 
 T = TypeVar("T")
 _K = FaultKind
+_BATCH = 5  # what one call may carry where batches can go wrong
 
 
 class FaultyVenue:
@@ -101,6 +103,16 @@ class FaultyVenue:
             self._memory.is_on = True
             self._memory.look(self.wire.now_ns())
         self.faults.add(fault)
+
+    def happen(self, fault: Fault) -> bool:
+        """Something goes wrong now, at no call; False: it could not (no execution to bust).
+
+        Raises:
+            InvalidValue: a fault of this kind is one of a call, a report or a list.
+        """
+        if fault.kind not in BY_THEMSELVES:
+            raise InvalidValue(f"{fault.kind.value} happens at a call or report: inject it")
+        return self._interfere(fault, "")
 
     def heal(self) -> None:
         """End all faults, for good: deliver what was held back, end hung calls, bring the link up.
@@ -235,27 +247,20 @@ class FaultyVenue:
         return happened
 
     async def _batch(
-        self, verb: str, requests: Sequence[T], one: Callable[[T], Awaitable[Outcome]]
+        self, verb: str, requests: Sequence[T], one: Callable[[T], Coroutine[Any, Any, Outcome]]
     ) -> Sequence[Outcome]:
         fault = self.faults.at(verb)
-        missing = -1
+        missing, acted = -1, True
         if fault is not None and fault.kind is _K.BATCH_PARTIAL and requests:
             missing = self.faults.one_of(len(requests))
+            acted = self.faults.one_of(2) == 0
             self.wire.note(fault.kind)
         elif fault is not None:
             self._interfere(fault, "")
-        outcomes: list[Outcome] = []
-        for index, request in enumerate(requests):
-            if index == missing:
-                acted = self.faults.one_of(2) == 0
-                if acted:
-                    await one(request)
-                outcomes.append(Unknown("missing in the answer"))
-                continue
-            try:
-                outcomes.append(await one(request))
-            except AdapterError as error:
-                outcomes.append(Unknown(str(error)))
+        items = [one(item) for n, item in enumerate(requests) if acted or n != missing]
+        outcomes = await answers_of_all(items)
+        if missing >= 0:
+            outcomes[missing : missing + acted] = [Unknown("missing in the answer")]
         return outcomes
 
     # --- queries ----------------------------------------------------------------------------------
@@ -317,10 +322,13 @@ def _first(_: int) -> int:
 def _declared(inner: Capabilities, plan: FaultPlan) -> Capabilities:
     """What a venue with this plan may truthfully say of itself."""
     omits = FaultKind.LIST_OMITS_TRIGGERS in plan.kinds()
+    batch = _BATCH if FaultKind.BATCH_PARTIAL in plan.kinds() else 1
     return msgspec.structs.replace(
         inner,
         inline=False,  # calls hang and wait
         visibility_lag_ns=max(inner.visibility_lag_ns, plan.visibility_lag_ns),
         request_window_ns=max(inner.request_window_ns, plan.request_window_ns),
         lists_trigger_orders=inner.lists_trigger_orders and not omits,
+        place_batch=max(inner.place_batch, batch),
+        cancel_batch=max(inner.cancel_batch, batch),
     )

@@ -17,9 +17,9 @@ A violation is noted once for each invariant and entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from engine.errors import InvariantViolated, JournalError
 from engine.fold import Books
 from engine.invariants import check_ledger, check_order
 from engine.journal import decode, decode_record
-from engine.messages import Alarm, Event, Fact, VenueStatus
+from engine.messages import Alarm, CorrectPosition, Event, Fact, SetBaseline, VenueStatus
 from engine.order import Order, exposure_qty, is_settled
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState
@@ -43,6 +43,7 @@ from .truth import Violation, compare, truth_of
 if TYPE_CHECKING:
     from ..broker import BrokerActor
     from ..journal import FactRow, Journal
+    from ..runtime import Future
     from ..system import ExecutionSystem
 
 __all__ = ["Judge", "Violation", "can_prove"]
@@ -120,12 +121,16 @@ class Judge:
             self.books, self.twin, self._seq = Books(), Twin(self.instruments), 0
         with exact():
             for record in journal.records(after=self._seq):
-                self._fold(record.entity, decode_record(record))
+                self._fold(record.entity, decode_record(record), is_known=is_cut)
 
-    def _fold(self, entity: str, fact: Fact) -> None:
+    def _fold(self, entity: str, fact: Fact, *, is_known: bool = False) -> None:
         self.books.apply(entity, fact)
         self.twin.take(entity, fact)
         self._seq += 1
+        if isinstance(fact, SetBaseline | CorrectPosition) and not is_known:
+            px = fact.avg_px if isinstance(fact, SetBaseline) else fact.px
+            to = self.account, fact.instrument, fact.slot  # what a person states is so from here on
+            self.exchange.move(*to, fact.qty, px, self.exchange.now_ns)
 
     def _alarmed(self, event: Event) -> None:
         assert isinstance(event, Alarm)
@@ -139,6 +144,11 @@ class Judge:
         if (invariant, entity) not in self._noted:
             self._noted[invariant, entity] = None
             self.found.append(Violation(invariant, message, entity))
+
+    def note(self, found: list[Violation]) -> None:
+        """Take in what somebody else has found."""
+        for one in found:
+            self._note(one.invariant, one.message, one.entity)
 
     def new(self) -> list[Violation]:
         """What was found since the last time."""
@@ -224,9 +234,12 @@ class Judge:
             self._check_position(broker, key, held.get(key, ZERO), told.get(key, ZERO))
         for cid, order in self.books.orders.items():
             is_done = order.life in TERMINAL and is_settled(order)
-            if is_done is (cid in broker.orders):
+            actor = broker.orders.get(cid)
+            if is_done is (actor is not None):
                 where = "in memory" if is_done else "nowhere"
                 self._note("live_is_the_fold", f"{order.life.name} by its facts, {where}", cid)
+            elif actor is not None:
+                self._check_order(order, actor.order, actor.frozen)
 
     def _check_position(
         self, broker: BrokerActor, key: tuple[str, PositionSlot], live: Decimal, told: Decimal
@@ -328,6 +341,14 @@ class Judge:
             bad.append(Violation("journal_is_whole", str(error)))
         return bad
 
+    def unanswered(self, asked: Sequence[Future[Any]]) -> list[Violation]:
+        """Commands of a life that nobody has answered."""
+        waiting = sum(not answer.done() for answer in asked)
+        if not waiting:
+            return []
+        text = f"{waiting} of {len(asked)} commands were never answered"
+        return [Violation("commands_are_answered", text)]
+
     def _excused(self, found: list[Violation]) -> list[Violation]:
         """Without what the venue's abilities leave to a person."""
         left = self.hand_over()
@@ -340,7 +361,8 @@ class Judge:
     def _twin_of_venue(self) -> list[Violation]:
         """What follows from the venue's own orders and trades, by the dumb model."""
         executions, _ = self.exchange.executions(self.account, 0)
-        twin = Twin.of_venue(self.instruments, self.exchange.placed(self.account), executions)
+        placed, moved = self.exchange.placed(self.account), self.exchange.moved(self.account)
+        twin = Twin.of_venue(self.instruments, placed, executions, moved)
         theirs = twin.positions()
         ours = {
             (symbol, slot): position.qty

@@ -1,14 +1,15 @@
 """A state machine over the simulated system, to be subclassed (needs ``orderwright[testing]``).
 
-:class:`ExecutionMachine` does to a real system whatever a host, a market, a venue and fate can do,
-in any order: submit, submit again, cancel, amend; quotes, trades, marks, time; faults at the
-venue, crashes before and after a commit, restarts, a full disk. After each rule the judge looks
-(:meth:`SimulatedSystem.check`); at the end of each example everything is healed, comes to rest, and
-is compared with the venue's truth.
+:class:`ExecutionMachine` does to a real system whatever a host, a market, a venue, people and fate
+can do, in any order: submit, submit again, cancel, amend, stop, restart; quotes, trades, marks,
+time; faults at the venue; settlements, baselines, corrections and drop copies; crashes before and
+after a commit, a full disk. After each rule the judge looks (:meth:`SimulatedSystem.check`); at the
+end of each example everything is healed, comes to rest, and is compared with the venue's truth.
 
 Everything that happens is a step of a :class:`~engine.testing.scenario.Scenario`. A failure shrinks
 to a short one, which is written to :attr:`ExecutionMachine.scenario_dir` and named in the failure;
-``orderwright simulate --scenario FILE`` plays it again.
+``orderwright simulate --scenario FILE`` plays it again. Hypothesis shrinks what it has drawn; what
+is broken by the system alone is then shrunk as a scenario (:mod:`actors.testing.shrinking`).
 
 A subclass brings its own orders (:meth:`ExecutionMachine.orders`), venue
 (:meth:`ExecutionMachine.beginnings`), strategy (:meth:`ExecutionMachine.on_events`, which may
@@ -18,76 +19,52 @@ as any machine of Hypothesis does. ``TestMine = Mine.TestCase`` makes it a test.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
-from pathlib import Path
-from typing import ClassVar, Final, TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
-from hypothesis import target
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-)
+from hypothesis.stateful import MultipleResults, initialize, multiple, precondition, rule
 
-from engine.messages import Event, SubmitOrder
-from engine.order import Order
+from engine.messages import SubmitOrder
 from engine.order_tables import Life
 from engine.testing.faults import Fault
 from engine.testing.scenario import (
     ACCOUNT,
-    VENUE,
-    Amends,
-    Cancels,
+    Copies,
     Crashes,
     Injects,
     JournalFails,
     Quotes,
     Restarts,
     Scenario,
+    Settles,
+    Shifts,
     Step,
+    Stops,
     Submits,
+    Trades,
     Turns,
     Waits,
-    scenario_to_json,
 )
 from engine.testing.strategies import (
     amends,
-    beginnings,
     crashes,
     durations,
-    faults,
-    market_steps,
     middle,
     next_mid,
-    orders,
+    shifts,
+    stops,
 )
-from engine.values import Instrument
+from engine.values import Instrument, Side
 
-from .running import simulated, take
-from .simulated_system import SPOT, SimulatedSystem
-from .truth import Violation
+from .machine_base import MachineBase, PromiseBroken
+from .running import simulated
 
 __all__ = ["ExecutionMachine", "PromiseBroken"]
 
 T = TypeVar("T")
 _SECOND: Final = 1_000_000_000
-_DIR: Final = Path(".orderwright")
-
-
-class PromiseBroken(AssertionError):
-    """The system, or what runs on it, did not keep a promise; ``violations`` say which."""
-
-    def __init__(self, violations: Sequence[Violation], replay: str) -> None:
-        lines = [f"{v.invariant}: {v.message} {v.entity}".rstrip() for v in violations]
-        super().__init__("\n".join([*lines, replay]))
-        self.violations = tuple(violations)
 
 
 def _of(method: str) -> st.SearchStrategy[T]:
@@ -109,7 +86,36 @@ def _may_command(machine: ExecutionMachine) -> bool:
 
 
 def _may_crash(machine: ExecutionMachine) -> bool:
-    return machine.may_crash and machine.system.alive
+    may = machine.may_crash and machine.system.alive
+    return may and machine.is_rare(Crashes, Stops, JournalFails)
+
+
+def _may_shift(machine: ExecutionMachine) -> bool:
+    return _may_command(machine) and machine.is_rare(Shifts)
+
+
+def _may_fail(machine: ExecutionMachine) -> bool:
+    return machine.is_rare(Injects)
+
+
+def _has_doubts(machine: ExecutionMachine) -> bool:
+    broker = machine.broker() if _may_command(machine) else None
+    return broker is not None and any(
+        actor.order.life is Life.IN_DOUBT for actor in broker.orders.values()
+    )
+
+
+def _has_traded(machine: ExecutionMachine) -> bool:
+    return machine.system.alive and bool(machine.system.exchange.executions(ACCOUNT, 0)[0])
+
+
+#: What follows a command at once: nothing, a few turns, or time enough for it to leave, or to end.
+_AFTER: Final = st.sampled_from(
+    (None, Turns(2), Turns(8), Waits(5_000_000), Waits(20_000_000), Waits(100_000_000))
+)
+
+#: How much others trade with an order while a request for it is on its way; 0: nothing.
+_LOTS: Final = st.just(0) | st.integers(1, 30)
 
 
 class _Begin:
@@ -141,113 +147,16 @@ def _unlike(struct: msgspec.Struct, usual: msgspec.Struct) -> list[str]:
     ]
 
 
-class ExecutionMachine(RuleBasedStateMachine):
-    """See the module's text.
-
-    Attributes:
-        instruments: what is traded; empty: drawn.
-        settle_ns: how long, in virtual time, everything may take to come to rest.
-        random_host: whether rules submit, cancel and amend at random; ``False``: only your
-            strategy trades.
-        may_crash: whether the process may die and the disk be full.
-        last_waits_ns: how long a strategy is given at the end, wait by wait, before all is healed.
-        scenario_dir: where scenarios of failures are written; ``None``: nowhere.
-        intents: the bundle of intent ids, for rules of your own.
-        system: what runs. submitted: the first terms of each intent. mids: where each market is.
+class ExecutionMachine(MachineBase):
+    """See the module's text, and :class:`~actors.testing.machine_base.MachineBase` for what to
+    override and what a strategy can do.
     """
 
-    intents: ClassVar[Bundle[str]] = Bundle("intents")
-
-    instruments: ClassVar[Sequence[Instrument]] = (SPOT,)
-    random_host: ClassVar[bool] = True
-    may_crash: ClassVar[bool] = True
-    settle_ns: ClassVar[int] = 1_800 * _SECOND
-    last_waits_ns: ClassVar[Sequence[int]] = ()
-    scenario_dir: ClassVar[Path | None] = _DIR
-
-    system: SimulatedSystem
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.submitted: dict[str, SubmitOrder] = {}
-        self._steps: list[Step] = []
-        self._heard = 0
-        self._failed = False
-        self._in_flight = 0
-        self._race = 0
-
-    # --- for subclasses ---------------------------------------------------------------------------
-
-    def beginnings(self) -> st.SearchStrategy[Scenario]:
-        """Venues to begin at, with nothing happening yet."""
-        return beginnings(traded=self.instruments)
-
-    def orders(self) -> st.SearchStrategy[SubmitOrder]:
-        """Orders to submit; their intent ids are given by the machine."""
-        return self._markets().flatmap(
-            lambda one: orders(one, self.mids[one.symbol], now_ns=self.system.now_ns())
-        )
-
-    def faults(self) -> st.SearchStrategy[Fault]:
-        """Faults to inject while it runs."""
-        return faults()
-
-    def market_steps(self) -> st.SearchStrategy[Step]:
-        """What a market may do next."""
-        return self._markets().flatmap(lambda one: market_steps(one, self.mids[one.symbol]))
-
-    def begun(self) -> None:
-        """The system has just started; here a strategy is made to run on it."""
-
-    def restarted(self) -> None:
-        """A new process has taken the journal up; what was in the memory of the old one is gone."""
-
-    def on_events(self, events: Sequence[Event]) -> None:
-        """What became true since the last rule: here a strategy reacts."""
-
-    def promises(self) -> Iterable[Violation]:
-        """What is broken of your own promises now; asked after each rule."""
-        return ()
-
-    def promises_at_rest(self) -> Iterable[Violation]:
-        """What is broken of your own promises once everything has come to rest."""
-        return ()
-
-    # --- what a strategy and a rule can do --------------------------------------------------------
-
-    def do(self, step: Step) -> bool:
-        """Let one thing happen, as part of the scenario. False: refused, nothing has changed."""
-        self._steps.append(step)
-        try:
-            return take(self.system, step)
-        except Exception as error:
-            self._failed = True
-            error.add_note(self._keep("nothing_failed"))
-            raise
-
-    def submit(self, order: SubmitOrder) -> str:
-        """Submit an order; gives its intent id, which is made where the order has none."""
-        intent = order.intent_id or f"i{len(self.submitted) + 1}"
-        named = msgspec.structs.replace(order, intent_id=intent)
-        self.submitted.setdefault(intent, named)
-        self.do(Submits(named))
-        return intent
-
-    def cancel(self, intent: str) -> bool:
-        """Ask for the rest of an order to be cancelled."""
-        return self.do(Cancels(intent))
-
-    def amend(
-        self, intent: str, *, order_qty: Decimal | None = None, price: Decimal | None = None
-    ) -> bool:
-        """Ask for new terms."""
-        return self.do(Amends(intent, order_qty=order_qty, price=price))
-
-    # --- rules ------------------------------------------------------------------------------------
-
-    @initialize(begin=_begins())
-    def begin(self, begin: _Begin) -> None:
-        """The system starts, and the market opens with prices on both sides."""
+    @initialize(target=MachineBase.intents, begin=_begins(), data=st.data())
+    def begin(self, begin: _Begin, data: st.DataObject) -> MultipleResults[str]:
+        """The system starts, the market opens with prices on both sides, the host has an order or
+        two: what never trades finds nothing.
+        """
         self.scenario = msgspec.structs.replace(begin.scenario, listens=True, steps=())
         self.system = simulated(self.scenario)
         self.mids = {one.symbol: middle(one) for one in self.scenario.instruments}
@@ -257,32 +166,86 @@ class ExecutionMachine(RuleBasedStateMachine):
             self.do(Quotes(one.symbol, mid - tick, far, mid + tick, far))
         self.do(Waits(_SECOND))
         self.begun()
+        if not self.random_host:
+            return multiple()
+        first = data.draw(st.lists(self.orders(), min_size=1, max_size=3))
+        return self._submit_all(first, data.draw(_AFTER))
 
-    @rule(target=intents, order=_of("orders"))
+    # --- the host ---------------------------------------------------------------------------------
+
+    @rule(target=MachineBase.intents, orders=_of("_some_orders"), after=_AFTER)
     @precondition(_may_command)
-    def submits(self, order: SubmitOrder) -> str:
-        """The host submits."""
-        return self.submit(order)
+    def submits(self, orders: list[SubmitOrder], after: Step | None) -> MultipleResults[str]:
+        """The host submits an order, or a few at once."""
+        return self._submit_all(orders, after)
 
-    @rule(intent=intents)
+    @rule(intent=MachineBase.intents)
     @precondition(_may_command)
     def submits_again(self, intent: str) -> None:
         """The host is not sure that an intent was taken, and submits it again."""
         self.do(Submits(self.submitted[intent]))
 
-    @rule(intent=intents)
+    @rule(intent=MachineBase.intents, after=_AFTER, lots=_LOTS)
     @precondition(_may_command)
-    def cancels(self, intent: str) -> None:
-        """The host asks for a cancel, whatever has become of the order."""
+    def cancels(self, intent: str, after: Step | None, lots: int) -> None:
+        """The host asks for a cancel, whatever has become of the order; others may trade with it
+        meanwhile.
+        """
         self.cancel(intent)
+        self._follow(after)
+        self._meet(intent, lots)
 
-    @rule(intent=intents, data=st.data())
+    @rule(intent=MachineBase.intents, data=st.data(), after=_AFTER, lots=_LOTS)
     @precondition(_may_command)
-    def amends(self, intent: str, data: st.DataObject) -> None:
-        """The host asks for new terms."""
+    def amends(self, intent: str, data: st.DataObject, after: Step | None, lots: int) -> None:
+        """The host asks for new terms; others may trade with the order meanwhile."""
         order = self.submitted[intent]
-        market = next(m for m in self.scenario.instruments if m.symbol == order.instrument)
+        market = self._market_of(order)
         self.do(data.draw(amends(intent, order, market, self.mids[market.symbol])))
+        self._follow(after)
+        self._meet(intent, lots)
+
+    def _some_orders(self) -> st.SearchStrategy[list[SubmitOrder]]:
+        return st.lists(self.orders(), min_size=1, max_size=3)
+
+    def _submit_all(
+        self, orders: Sequence[SubmitOrder], after: Step | None
+    ) -> MultipleResults[str]:
+        names = [self.submit(order) for order in orders]
+        self._follow(after)
+        return multiple(*names)
+
+    def _follow(self, after: Step | None) -> None:
+        if after is not None:
+            self.do(after)
+
+    def _market_of(self, order: SubmitOrder) -> Instrument:
+        return next(m for m in self.scenario.instruments if m.symbol == order.instrument)
+
+    # --- people and other channels ----------------------------------------------------------------
+
+    @rule(intent=MachineBase.intents)
+    @precondition(_has_doubts)
+    def settles(self, intent: str) -> None:
+        """A person states what became of an order, if it is in doubt."""
+        self.do(Settles(intent))
+
+    @rule(shift=_of("_shifts"))
+    @precondition(_may_shift)
+    def shifts(self, shift: Shifts) -> None:
+        """A holding changes without an order, as a baseline or a correction says."""
+        self.do(shift)
+
+    @rule(count=st.integers(1, 4))
+    @precondition(_has_traded)
+    def copies(self, count: int) -> None:
+        """A drop copy tells what has been executed, before the stream or after it."""
+        self.do(Copies(count))
+
+    def _shifts(self) -> st.SearchStrategy[Shifts]:
+        return self._markets().flatmap(lambda one: shifts(one, self.mids[one.symbol]))
+
+    # --- market, time, trouble --------------------------------------------------------------------
 
     @rule(step=_of("market_steps"))
     def moves(self, step: Step) -> None:
@@ -291,7 +254,23 @@ class ExecutionMachine(RuleBasedStateMachine):
             self.mids[one.symbol] = next_mid(step, one, self.mids[one.symbol])
         self.do(step)
 
-    @rule(count=st.integers(1, 6))
+    @rule(intent=MachineBase.intents, lots=st.integers(1, 30))
+    def meets(self, intent: str, lots: int) -> None:
+        """Others trade through the price of an order."""
+        self._meet(intent, lots)
+
+    def _meet(self, intent: str, lots: int) -> None:
+        if not lots:
+            return
+        order = self.submitted[intent]
+        market = self._market_of(order)
+        at = self.mids[market.symbol] if order.price is None else order.price
+        is_buy = order.side is Side.BUY
+        px = at - market.tick_size if is_buy else at + market.tick_size
+        seller = Side.SELL if is_buy else Side.BUY
+        self.do(Trades(market.symbol, max(px, market.tick_size), lots * market.lot_size, seller))
+
+    @rule(count=st.sampled_from((1, 2, 3, 5, 8, 20, 60)))
     @precondition(_lives)
     def turns(self, count: int) -> None:
         """The system does a little of what it could do now."""
@@ -303,20 +282,15 @@ class ExecutionMachine(RuleBasedStateMachine):
         self.do(Waits(ns))
 
     @rule(fault=_of("faults"))
+    @precondition(_may_fail)
     def fails(self, fault: Fault) -> None:
         """One more thing goes wrong at the venue."""
         self.do(Injects(fault))
 
-    @rule(count=st.integers(1, 3))
+    @rule(crash=crashes() | stops() | st.builds(JournalFails, st.integers(1, 3)))
     @precondition(_may_crash)
-    def fails_to_write(self, count: int) -> None:
-        """The disk is full for a while."""
-        self.do(JournalFails(count))
-
-    @rule(crash=crashes())
-    @precondition(_may_crash)
-    def crashes(self, crash: Crashes) -> None:
-        """The process dies, or is about to."""
+    def crashes(self, crash: Crashes | Stops | JournalFails) -> None:
+        """The process dies, or is about to; its host stops it in order; the disk is full."""
         self.do(crash)
 
     @rule()
@@ -325,74 +299,3 @@ class ExecutionMachine(RuleBasedStateMachine):
         """A new process takes the journal up."""
         self.do(Restarts())
         self.restarted()
-
-    # --- judging ----------------------------------------------------------------------------------
-
-    @invariant()
-    def holds(self) -> None:
-        """What has to hold at any time holds; then the strategy hears what became true."""
-        self._judge([*self.system.check(), *self.promises()])
-        self._measure()
-        events = self.system.heard[self._heard :]
-        if events and self.system.alive:
-            self._heard += len(events)
-            self.on_events(events)
-            self._judge([*self.system.check(), *self.promises()])
-
-    def teardown(self) -> None:
-        """Heal, let everything come to rest, and judge."""
-        begun = hasattr(self, "system")
-        try:
-            if begun and not self._failed and sys.exception() is None:
-                self._last_waits()
-                target(float(self._in_flight), label="calls in flight")
-                target(float(self._race), label="depth of a race")
-                self._judge([*self.system.settle(self.settle_ns), *self.promises_at_rest()])
-        finally:
-            if begun:
-                self.system.close()
-
-    def _last_waits(self) -> None:
-        for ns in self.last_waits_ns:
-            if not self.system.alive:
-                self.do(Restarts())
-                self.restarted()
-            self.do(Waits(ns))
-            self.holds()
-
-    def _judge(self, found: Sequence[Violation]) -> None:
-        if found:
-            self._failed = True
-            raise PromiseBroken(found, self._keep(found[0].invariant))
-
-    def _keep(self, invariant: str) -> str:
-        """Write the scenario down; gives the line that says how it is played again."""
-        scenario = msgspec.structs.replace(self.scenario, steps=tuple(self._steps))
-        text = scenario_to_json(scenario)
-        if self.scenario_dir is None:
-            return f"scenario: {text.decode()}"
-        path = self.scenario_dir / f"{type(self).__name__}-{invariant}.json"
-        try:
-            self.scenario_dir.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text)
-        except OSError as error:
-            return f"scenario (it could not be written: {error}): {text.decode()}"
-        return f"replay: orderwright simulate --scenario {path}"
-
-    def _measure(self) -> None:
-        """How much is under way: what the search is led to."""
-        broker = self.system.system.brokers.get((VENUE, ACCOUNT)) if self.system.alive else None
-        if broker is None:
-            return
-        self._in_flight = max(self._in_flight, broker.session.in_flight)
-        for actor in broker.orders.values():
-            self._race = max(self._race, _under_way(actor.order))
-
-    def _markets(self) -> st.SearchStrategy[Instrument]:
-        return st.sampled_from(self.scenario.instruments)
-
-
-def _under_way(order: Order) -> int:
-    """How many answers about an order are outstanding: its placement's, and its requests'."""
-    unplaced = order.life in (Life.PENDING, Life.SUBMITTED, Life.IN_DOUBT)
-    return len(order.requests) + unplaced

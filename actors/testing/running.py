@@ -18,24 +18,31 @@ from engine.testing.scenario import (
     START_NS,
     Amends,
     Cancels,
+    Copies,
     Crashes,
+    Happens,
     Injects,
     JournalFails,
+    Lapses,
     Marks,
     Quotes,
     Restarts,
     Scenario,
+    Settles,
+    Shifts,
     Step,
+    Stops,
     Submits,
     Trades,
     Turns,
     Waits,
 )
 
+from .people import tell
 from .simulated_system import SimulatedSystem
 from .truth import Violation
 
-__all__ = ["Result", "play", "run", "run_seed", "simulated", "take"]
+__all__ = ["Result", "failed", "play", "run", "run_seed", "simulated", "take"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -75,10 +82,12 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
         instruments=scenario.instruments,
         balances=scenario.balances,
         limits=scenario.limits,
+        loose=scenario.loose,
         queue_deliveries=scenario.queue_deliveries,
         turn_messages=scenario.turn_messages,
         call_timeout=scenario.call_timeout_ns / _SECOND,
         ack_timeout=scenario.ack_timeout_ns / _SECOND,
+        checkpoint_facts=scenario.checkpoint_facts,
         listens=scenario.listens,
     )
 
@@ -92,12 +101,14 @@ def _listed(choices: tuple[int, ...]) -> Callable[[int], int]:
 def take(system: SimulatedSystem, step: Step) -> bool:
     """Take one step. False: it asked for something that was refused, and changed nothing.
 
-    What a host does is left out while no system runs.
+    What a host does, and what people tell, is left out while no system runs.
     """
-    if isinstance(step, Submits | Cancels | Amends):
+    if isinstance(step, Submits | Cancels | Amends | Settles | Shifts | Copies):
         if not system.alive:
             return False
         try:
+            if isinstance(step, Settles | Shifts | Copies):
+                return tell(system, step)
             _command(system, step)
         except (UserError, MailboxFull, JournalError):
             return False
@@ -124,18 +135,29 @@ def _happen(system: SimulatedSystem, step: Step) -> None:
         system.trade(step.instrument, step.px, step.qty, step.aggressor)
     elif isinstance(step, Marks):
         system.mark(step.instrument, step.px)
-    elif isinstance(step, Waits):
-        system.run(step.ns)
-    elif isinstance(step, Turns):
-        system.turns(step.count)
+    elif isinstance(step, Waits | Turns | Lapses):
+        _go_on(system, step)
     elif isinstance(step, Injects):
         system.inject(step.fault)
+    elif isinstance(step, Happens):
+        system.happen(step.fault)
     elif isinstance(step, Crashes):
         system.crash_at(step.at, step.nth)
+    elif isinstance(step, Stops):
+        system.stop(cancel=step.cancels)
     elif isinstance(step, Restarts):
         system.restart()
     elif isinstance(step, JournalFails):
         system.fail_journal(step.count)
+
+
+def _go_on(system: SimulatedSystem, step: Waits | Turns | Lapses) -> None:
+    if isinstance(step, Waits):
+        system.run(step.ns)
+    elif isinstance(step, Turns):
+        system.turns(step.count)
+    else:
+        system.lapse()
 
 
 def run(scenario: Scenario, limit_ns: int = 1_800 * _SECOND) -> Result:
@@ -163,7 +185,7 @@ def play(system: SimulatedSystem, scenario: Scenario, limit_ns: int = 1_800 * _S
     except (
         Exception
     ) as error:  # the system itself has ended, or the kit has a bug: told, with where
-        bad = [*system.judge.new(), Violation("nothing_failed", _where(error))]
+        bad = [*system.judge.new(), failed(error)]
     books = system.judge.books
     return Result(
         name=scenario.name,
@@ -180,11 +202,11 @@ def play(system: SimulatedSystem, scenario: Scenario, limit_ns: int = 1_800 * _S
     )
 
 
-def _where(error: Exception) -> str:
+def failed(error: Exception) -> Violation:
     """An exception in a line: what, and the three innermost places it came through."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = ", ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames)
-    return f"{type(error).__name__}: {error} (at {places})"
+    return Violation("nothing_failed", f"{type(error).__name__}: {error} (at {places})")
 
 
 def run_seed(seed: int, profile: str = "rough") -> Result:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from engine.simulator import Exchange
 
+from ..checkpoints import Pace
 from ..journal import FactRow
 from ..runtime import SimulatedDispatcher
 from ..system import ExecutionSystem
@@ -66,7 +67,23 @@ class WatchedSystem(ExecutionSystem):
     """The real system; its judge sees every commit before anything leaves."""
 
     on_commit: Callable[[list[FactRow]], object]
+    checkpoint_facts: int
+
+    def launch(self) -> None:
+        """Start, without waiting until the venues are connected: all of it is still to run."""
+        self._prepare()
+        self._spawn(self._connect_all())
 
     def _compose(self) -> None:
         super()._compose()
-        self.turn.committed = self.on_commit
+        follow, look = self.turn.committed, self.on_commit
+        assert follow is not None  # the checkpoints
+
+        def committed(facts: list[FactRow]) -> None:
+            follow(facts)
+            look(facts)
+
+        self.turn.committed = committed
+        few = self.checkpoint_facts
+        if few < Pace().facts:  # in small pieces too, so that a crash finds one half written
+            self._checkpoints.pace = Pace(few, least=1, per_fact=1, most=4)

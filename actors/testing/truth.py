@@ -16,6 +16,7 @@ import msgspec
 from engine.fold import Books
 from engine.messages import Filled, OrderSnapshot, VenueStatus
 from engine.order import Order, has_questions, is_open
+from engine.order_links import is_held
 from engine.order_tables import Life
 from engine.simulator import Exchange
 from engine.values import ZERO, OrderType, PositionSlot
@@ -144,6 +145,8 @@ def _orders(truth: Truth, ours: dict[str, Order]) -> Iterator[Violation]:
                 text = f"{what} is {mine} with us, {theirs} at the venue"
                 yield Violation("orders_agree", text, cid)
     for cid, order in ours.items():
+        if is_held(order):
+            continue  # its group has not let it go
         if cid not in at_venue and (order.life not in _NEVER_THERE or order.cum_qty):
             text = f"{order.life.name}, filled {order.cum_qty}; the venue never had it"
             yield Violation("no_order_invented", text, cid)
@@ -226,7 +229,7 @@ def _positions(truth: Truth, books: Books, venue: str, account: str) -> Iterator
 
 def _unsettled(ours: dict[str, Order]) -> Iterator[Violation]:
     for cid, order in ours.items():
-        if not is_at_rest(order):
+        if not is_at_rest(order) and not is_held(order):
             asked = ", ".join(out.req_id for out in order.requests) or "none"
             text = f"{order.life.name}, outstanding requests: {asked}, claim {order.claim_qty}"
             yield Violation("nothing_unsettled", text, cid)

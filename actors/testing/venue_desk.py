@@ -30,6 +30,7 @@ from engine.values import (
     Instrument,
     InstrumentKind,
     OrderType,
+    PositionSlot,
     Side,
     round_price,
     to_base36,
@@ -119,7 +120,8 @@ class Desk:
 
     Attributes:
         heard: the stream, in order. told: every report, of the stream or of an answer, in order.
-        instrument: what is traded. begun_ns: when the desk was opened, by its clock.
+        instrument: what is traded. begun_ns: when the desk was opened, by its clock. before: client
+            ids of orders that were open then, of whoever.
     """
 
     def __init__(
@@ -139,6 +141,8 @@ class Desk:
         if len(found) != 1:
             raise VenueSilent(f"instruments() shows {symbol!r} {len(found)} times, once is right")
         self.instrument: Instrument = found[0]
+        listed = self.ask(venue.open_orders()).items
+        self.before = {one.client_order_id: None for one in listed}
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -258,6 +262,16 @@ class Desk:
         known = [getattr(one, "venue_order_id", None) for one in self.reports(order)]
         return next((one for one in reversed(known) if one), None)
 
+    def held(self) -> Decimal:
+        """The net position, signed."""
+        slots = self.ask(self.venue.positions()).items
+        mine = [s.qty for s in slots if (s.instrument, s.slot) == (self._symbol, PositionSlot.NET)]
+        return sum(mine, Decimal(0))
+
+    def totals(self) -> dict[str, Decimal]:
+        """What the account has, by currency."""
+        return {one.currency: one.total for one in self.ask(self.venue.balances()).items}
+
     # --- waiting ----------------------------------------------------------------------------------
 
     def wait_for(self, what: str, is_so: Callable[[], bool]) -> None:
@@ -314,6 +328,13 @@ class Desk:
 
     def buy(self, price: Decimal, qty: Decimal | None = None) -> SubmitOrder:
         """A limit order with an id of its own; not placed yet."""
+        return self._limit(Side.BUY, price, qty)
+
+    def sell(self, price: Decimal, qty: Decimal) -> SubmitOrder:
+        """As :meth:`buy`."""
+        return self._limit(Side.SELL, price, qty)
+
+    def _limit(self, side: Side, price: Decimal, qty: Decimal | None) -> SubmitOrder:
         self._made += 1
         cid = f"CF{to_base36(self.begun_ns // 1_000, 11)}{to_base36(self._made, 3)}"
         return SubmitOrder(
@@ -321,7 +342,7 @@ class Desk:
             self.venue.name,
             self.venue.account,
             self._symbol,
-            Side.BUY,
+            side,
             OrderType.LIMIT,
             self.least(price) if qty is None else qty,
             self.runner.clock.time_ns(),

@@ -245,7 +245,7 @@ class PaperVenue:
         return ticket.answer
 
     async def _batch(self, requests: Sequence[Place] | Sequence[Cancel]) -> Sequence[Outcome]:
-        if not self._has_latency or self._clock is None:
+        if not self._has_latency or self._clock is None or self._sink is None:
             return [
                 await (self.place(item) if isinstance(item, Place) else self.cancel(item))
                 for item in requests

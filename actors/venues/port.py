@@ -29,6 +29,7 @@ from engine.messages import (
     Cancel,
     Filled,
     LinkDown,
+    LinkSilent,
     LinkUp,
     OrderReport,
     OrderSnapshot,
@@ -124,8 +125,9 @@ class BookTop(msgspec.Struct, frozen=True, gc=False):
     ask_qty: Decimal | None
 
 
-#: What a venue pushes: order reports, snapshots, and the state of its own session.
-StreamReport: TypeAlias = OrderReport | LinkUp | LinkDown
+#: What a venue pushes: order reports, snapshots, and the state of its own session (a missed
+#: heartbeat is a LinkSilent).
+StreamReport: TypeAlias = OrderReport | LinkUp | LinkDown | LinkSilent
 Sink: TypeAlias = Callable[[StreamReport], None]
 
 
@@ -163,10 +165,16 @@ class Venue(Protocol):
     async def amend(self, request: Amend) -> Outcome: ...
 
     async def place_batch(self, requests: Sequence[Place]) -> Sequence[Outcome]:
-        """One outcome per request, in order; an item missing in the venue's answer is Unknown."""
+        """One outcome per request, in order; an item missing in the venue's answer is Unknown.
+
+        Called with 2 to ``capabilities.place_batch`` requests, each for another order. Another
+        number of outcomes is unknown for all of them: nobody could tell whose is whose.
+        """
         ...
 
-    async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]: ...
+    async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]:
+        """As :meth:`place_batch`, up to ``capabilities.cancel_batch``."""
+        ...
 
     async def query_order(self, request: QueryOrder) -> Answer[OrderSnapshot]:
         """Zero or one item; an empty complete answer is "not found", which proves nothing by

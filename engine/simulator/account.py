@@ -107,6 +107,7 @@ class Account:
         "executions_dropped_ts",
         "is_tracked",
         "locked",
+        "moved",
         "name",
         "open",
         "slots",
@@ -126,6 +127,7 @@ class Account:
         self.executions: list[Execution] = []
         self.executions_dropped_ts: int | None = None
         self.voided: list[OrderReport] = []  # busts and corrections
+        self.moved: dict[SlotKey, Decimal] = {}  # by what was no trade
 
     def slot(self, instrument: Instrument, slot: PositionSlot) -> Slot:
         """The position of ``slot``, made flat when it was never touched."""
@@ -168,6 +170,18 @@ class Account:
             self.balances[currency] = self.balances.get(currency, ZERO) - fee
             if instrument.kind is InstrumentKind.CASH and currency == asset_of(instrument):
                 slot.qty -= fee
+
+    def move(self, slot: Slot, qty: Decimal, px: Decimal | None) -> None:
+        """Change a holding by ``qty`` (signed) without a trade, at ``px`` or at its average."""
+        instrument = slot.instrument
+        key = (instrument.symbol, slot.slot)
+        self.moved[key] = self.moved.get(key, ZERO) + qty
+        at = slot.avg_px if px is None else px
+        value = ZERO if at is None else instrument.notional(abs(qty), at)
+        slot.book(Side.BUY if qty > ZERO else Side.SELL, abs(qty), value)
+        if instrument.kind is InstrumentKind.CASH:
+            asset = asset_of(instrument)
+            self.balances[asset] = self.balances.get(asset, ZERO) + qty
 
     def free(self, currency: str, leverage: Decimal) -> Decimal:
         """What new orders may use: total, less locks, less the margin of open contracts."""

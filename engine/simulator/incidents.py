@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from ..errors import InvalidValue
 from ..messages import OrderReport, VenueStatus
-from ..values import ZERO, Liquidity, exact
+from ..values import ZERO, Liquidity, PositionSlot, exact
 from .book import Book
 from .matching import settle
 from .placing import find
@@ -101,6 +101,31 @@ class Incidents(Truth):
             sides = self._floor.correct(symbol, exec_id, px, qty)
             self._publish()
         return sides
+
+    def move(
+        self,
+        account: str,
+        symbol: str,
+        slot: PositionSlot,
+        qty: Decimal,
+        px: Decimal | None,
+        now_ns: int,
+    ) -> None:
+        """A holding changes by ``qty`` (signed) without a trade: a transfer, an expiry, a
+        liquidation. Orders that may only reduce it are cut to what is left.
+
+        Raises:
+            InvalidValue: there is no such instrument or account, or ``qty`` is no number.
+        """
+        book, owner = self._book(symbol), self._account(account)
+        if not qty.is_finite():
+            raise InvalidValue(f"{symbol}: a holding cannot change by {qty}")
+        with exact():
+            self._reach(now_ns)
+            held = owner.slot(book.instrument, slot)
+            owner.move(held, qty, px)
+            self._floor.shrink_reducers(held, book)
+            self._publish()
 
     def voided(self, account: str) -> tuple[OrderReport, ...]:
         """Every bust and correction so far: what a venue tells again when a session begins."""

@@ -118,6 +118,10 @@ class Truth:
             if slot.qty or slot.realized
         )
 
+    def moved(self, account: str) -> dict[tuple[str, PositionSlot], Decimal]:
+        """By how much each slot was changed without a trade, in all."""
+        return dict(self._account(account).moved)
+
     def balances(self, account: str) -> tuple[BalanceView, ...]:
         """Every currency the account ever touched."""
         owner = self._account(account)

@@ -18,7 +18,7 @@ from ..messages import SubmitOrder
 from ..simulator import IntegerDraw
 from ..values import Instrument, InstrumentKind, OrderType, PositionSlot, Side, TimeInForce, exact
 from .drawing_venue import DESK, drawn_config, drawn_limits
-from .faults import PROFILES, FaultPlan
+from .faults import PROFILES, FaultKind, FaultPlan
 from .scenario import (
     START_NS,
     Amends,
@@ -31,6 +31,7 @@ from .scenario import (
     Restarts,
     Scenario,
     Step,
+    Stops,
     Submits,
     Trades,
     Turns,
@@ -46,10 +47,15 @@ T = TypeVar("T")
 _MS: Final = 1_000_000
 _STEPS_MIN: Final = 20
 _STEPS_MORE: Final = 90
-_WAITS: Final = tuple(ms * _MS for ms in (1, 5, 20, 60, 200, 700, 2_000, 8_000))
+_WAITS: Final = tuple(ms * _MS for ms in (1, 5, 20, 60, 200, 700, 2_000, 8_000, 30_000))
 _ROOT: Final = 0x2545F4914F6CDD1D  # keeps neighbouring seeds apart
-#: Per mille of the steps: crashes, failures of the journal.
-_TROUBLE: Final = {"calm": (0, 0), "rough": (14, 5), "hell": (30, 12)}
+#: Per mille of the steps: crashes, orderly stops, failures of the journal.
+_TROUBLE: Final = {"calm": (0, 5, 0), "rough": (14, 5, 5), "hell": (30, 6, 12)}
+#: One of so many venues leaves trigger orders out of lists of open orders: so many per mille.
+_OMITS_ONE_OF: Final = 6
+_OMITTING: Final = 400
+#: How often somebody looks whether the process lives, after its death was arranged.
+_WATCHED: Final = 4
 _KINDS: Final = (
     (60, "submit"),
     (6, "again"),
@@ -125,7 +131,7 @@ class _Drawer:
         self.profile = profile
         self.plan = plan
         self.draw = draws(seed)
-        self.crashes, self.failures = _TROUBLE[profile]
+        self.crashes, self.stops, self.failures = _TROUBLE[profile]
         self.config = drawn_config(self.draw, profile)
         count = 1 + self.draw(len(DESK))
         first = self.draw(len(DESK))
@@ -136,6 +142,7 @@ class _Drawer:
         self.steps: list[Step] = []
         self.now_ns = START_NS
         self.dead_for = -1  # steps until the restart; -1: it lives
+        self.watched = 0  # a death at a later commit may come at any time: more restarts follow
 
     def drawn(self) -> Scenario:
         draw = self.draw
@@ -152,17 +159,25 @@ class _Drawer:
             seed=self.seed,
             instruments=tuple(market.instrument for market in self.markets),
             config=self.config,
-            plan=self.plan,
+            plan=self._plan(),
             balances=balances,
             limits=drawn_limits(draw),
             call_timeout_ns=(2_000, 5_000, 10_000)[draw(3)] * _MS,
             ack_timeout_ns=(1_000, 5_000)[draw(2)] * _MS,
             queue_deliveries=draw(3) == 0,
             turn_messages=(1, 3, 8, 32)[draw(4)],
+            checkpoint_facts=(4, 16, 50_000)[draw(3)],
             listens=draw(2) == 1,
             steps=tuple(self.steps),
             name=f"{self.profile}-{self.seed}",
         )
+
+    def _plan(self) -> FaultPlan:
+        """The profile's; in hell some venues leave trigger orders out of lists, and say so."""
+        if self.profile != "hell" or self.seed % _OMITS_ONE_OF:
+            return self.plan
+        rates = (*self.plan.rates, (FaultKind.LIST_OMITS_TRIGGERS, _OMITTING))
+        return msgspec.structs.replace(self.plan, rates=rates)
 
     # --- steps ------------------------------------------------------------------------------------
 
@@ -171,13 +186,22 @@ class _Drawer:
         if self.dead_for >= 0:
             self._while_dead()
             return
+        if self.watched and draw(6) == 0:
+            self.watched -= 1
+            self.steps.append(Restarts())
+            return
         roll = draw(1000)
         if roll < self.crashes:
             at = (Moment.NOW, Moment.BEFORE_WRITE, Moment.AFTER_WRITE)[draw(3)]
             self.steps.append(Crashes(at, 1 + draw(6) if at is not Moment.NOW else 1))
             self.dead_for = draw(4)
+            self.watched = 0 if at is Moment.NOW else _WATCHED
             return
-        if roll < self.crashes + self.failures:
+        if roll < self.crashes + self.stops:
+            self.steps.append(Stops(draw(3) == 0))
+            self.dead_for = draw(3)
+            return
+        if roll < self.crashes + self.stops + self.failures:
             self.steps.append(JournalFails(1 + draw(3)))
             return
         kind = self._one_of(_KINDS)

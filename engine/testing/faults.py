@@ -21,6 +21,7 @@ from ..errors import InvalidValue
 from ..values import Word
 
 __all__ = [
+    "BY_THEMSELVES",
     "CALLS",
     "LISTS",
     "PROFILES",
@@ -126,6 +127,9 @@ _PLACES: Final[dict[FaultKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     _K.MALFORMED: ((*CALLS, *LISTS, REPORT), (*CALLS, *LISTS, REPORT)),
     _K.LONG_DIGITS: ((*CALLS, *LISTS, REPORT), (*CALLS, *LISTS, REPORT)),
 }
+
+#: Kinds that need no call or report to happen at.
+BY_THEMSELVES: Final = tuple(kind for kind, (verbs, _) in _PLACES.items() if verbs == _ANY)
 
 
 class When(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -323,9 +327,11 @@ PROFILES: Final[dict[str, FaultPlan]] = {
             (_K.THROTTLED, 12),
             (_K.HANG, 8),
             (_K.ANSWER_LATE, 16),
+            (_K.BATCH_PARTIAL, 60),
             (_K.DISCONNECT, 12),
             (_K.DUPLICATED, 25),
             (_K.DELAYED, 25),
+            (_K.STREAM_SILENT, 4),
             (_K.FILL_FIRST, 20),
             (_K.FILL_AFTER_CANCEL, 60),
             (_K.CANCELLED_UNASKED, 10),
@@ -349,6 +355,7 @@ PROFILES: Final[dict[str, FaultPlan]] = {
             (_K.DISCONNECT, 30),
             (_K.DUPLICATED, 200),
             (_K.DELAYED, 200),
+            (_K.STREAM_SILENT, 12),
             (_K.FILL_FIRST, 150),
             (_K.FILL_AFTER_CANCEL, 180),
             (_K.CANCELLED_UNASKED, 60),

@@ -19,8 +19,8 @@ from ..budget import SessionLimits
 from ..errors import EngineError, InvalidValue
 from ..messages import SubmitOrder
 from ..simulator.config import ExchangeConfig
-from ..values import Instrument, Side, Word, exact
-from .faults import Fault, FaultPlan
+from ..values import CorrectionKind, Instrument, Side, Word, exact
+from .faults import BY_THEMSELVES, Fault, FaultPlan
 
 __all__ = [
     "ACCOUNT",
@@ -28,15 +28,21 @@ __all__ = [
     "VENUE",
     "Amends",
     "Cancels",
+    "Copies",
     "Crashes",
+    "Happens",
     "Injects",
     "JournalFails",
+    "Lapses",
     "Marks",
     "Moment",
     "Quotes",
     "Restarts",
     "Scenario",
+    "Settles",
+    "Shifts",
     "Step",
+    "Stops",
     "Submits",
     "Trades",
     "Turns",
@@ -84,6 +90,34 @@ class Amends(_Step, frozen=True):
     stop_px: Decimal | None = None
 
 
+class Settles(_Step, frozen=True):
+    """A person looks at the venue and states what became of an order in doubt.
+
+    Nothing happens where there is no doubt, or where the venue may still change its mind.
+    """
+
+    intent: str
+
+
+class Shifts(_Step, frozen=True):
+    """A holding changes by ``qty`` (signed) without an order of ours, and a person states it: as a
+    correction, or (without a ``kind``) as what was held before the first trade.
+
+    At the venue it is so from the moment at which it is written; what is refused never happens.
+    """
+
+    instrument: str
+    qty: Decimal
+    px: Decimal | None = None
+    kind: CorrectionKind | None = None
+
+
+class Copies(_Step, frozen=True):
+    """A drop copy tells the newest ``count`` executions, whatever the stream has told of them."""
+
+    count: int = 1
+
+
 class Quotes(_Step, frozen=True):
     """The market shows its best prices; a side without a price is empty."""
 
@@ -122,8 +156,20 @@ class Turns(_Step, frozen=True):
     count: int
 
 
+class Lapses(_Step, frozen=True):
+    """The next timer rings, whatever else could run: the system was slow."""
+
+
 class Injects(_Step, frozen=True):
     """One more thing goes wrong at the venue, from now on."""
+
+    fault: Fault
+
+
+class Happens(_Step, frozen=True):
+    """Something goes wrong at the venue now, at no call of ours: an execution is busted, the link
+    drops. What cannot happen (there is no execution) does not.
+    """
 
     fault: Fault
 
@@ -143,6 +189,12 @@ class Crashes(_Step, frozen=True):
     nth: int = 1
 
 
+class Stops(_Step, frozen=True):
+    """The host stops the system in order; ``cancels``: with its open orders, as far as it can."""
+
+    cancels: bool = False
+
+
 class Restarts(_Step, frozen=True):
     """A new process takes the journal up; nothing happens while one is running."""
 
@@ -157,13 +209,19 @@ Step: TypeAlias = (
     Submits
     | Cancels
     | Amends
+    | Settles
+    | Shifts
+    | Copies
     | Quotes
     | Trades
     | Marks
     | Waits
     | Turns
+    | Lapses
     | Injects
+    | Happens
     | Crashes
+    | Stops
     | Restarts
     | JournalFails
 )
@@ -183,8 +241,11 @@ class Scenario(
         balances: what the account can pay with; None: nothing is refused for lack of funds.
         limits: what the session keeps to; None: the defaults.
         call_timeout_ns, ack_timeout_ns: as of the system.
+        loose: what is under way between us and the venue arrives when the schedule says so, see
+            :mod:`actors.testing.loose_venue`.
         queue_deliveries: every message between actors is queued, and may be overtaken.
         turn_messages: the longest turn.
+        checkpoint_facts: how many facts lie between two checkpoints.
         listens: somebody subscribes to every event.
         steps: in order. name: for reports.
     """
@@ -198,8 +259,10 @@ class Scenario(
     limits: SessionLimits | None = None
     call_timeout_ns: int = 10_000_000_000
     ack_timeout_ns: int = 5_000_000_000
+    loose: bool = False
     queue_deliveries: bool = False
     turn_messages: int = 8
+    checkpoint_facts: int = 50_000
     listens: bool = False
     steps: tuple[Step, ...] = ()
     name: str = ""
@@ -213,8 +276,9 @@ class Scenario(
                     f"instruments of a scenario are at the venue {VENUE!r};"
                     f" {one.symbol!r} is at {one.venue!r}"
                 )
-        if self.turn_messages < 1 or min(self.call_timeout_ns, self.ack_timeout_ns) < 1:
-            raise InvalidValue("turn_messages and timeouts must be above 0")
+        counts = (self.turn_messages, self.checkpoint_facts)
+        if min(*counts, self.call_timeout_ns, self.ack_timeout_ns) < 1:
+            raise InvalidValue("turn_messages, checkpoint_facts and timeouts must be above 0")
         if self.choices and min(self.choices) < 0:
             raise InvalidValue(f"choices are >= 0; one is {min(self.choices)}")
         symbols = {one.symbol: None for one in self.instruments}
@@ -223,10 +287,12 @@ class Scenario(
 
 
 def _check(step: Step, symbols: dict[str, None]) -> None:
-    if isinstance(step, Quotes | Trades | Marks) and step.instrument not in symbols:
+    if isinstance(step, Quotes | Trades | Marks | Shifts) and step.instrument not in symbols:
         raise InvalidValue(f"{step}: no such instrument; known are {', '.join(symbols)}")
     if isinstance(step, Submits) and not step.order.intent_id:
         raise InvalidValue(f"{step}: an order of a scenario has an intent_id to call it by")
+    if isinstance(step, Happens) and step.fault.kind not in BY_THEMSELVES:
+        raise InvalidValue(f"{step.fault.kind.value} happens at a call or report: use Injects")
     for name in ("ns", "count", "nth"):
         value = getattr(step, name, 1)
         if value < (0 if name == "ns" else 1):

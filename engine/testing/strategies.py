@@ -35,12 +35,14 @@ from .faults import FaultPlan
 from .scenario import (
     START_NS,
     Cancels,
+    Copies,
     Injects,
     JournalFails,
     Marks,
     Quotes,
     Restarts,
     Scenario,
+    Settles,
     Step,
     Submits,
     Trades,
@@ -54,6 +56,7 @@ from .strategies_faults import (
     durations,
     fault_plans,
     faults,
+    stops,
 )
 from .strategies_orders import (
     MID_TICKS,
@@ -63,6 +66,7 @@ from .strategies_orders import (
     orders,
     prices,
     quantities,
+    shifts,
 )
 
 __all__ = [
@@ -87,6 +91,8 @@ __all__ = [
     "quantities",
     "quotes",
     "scenarios",
+    "shifts",
+    "stops",
     "trades",
 ]
 
@@ -234,6 +240,7 @@ def beginnings(
         ack_timeout_ns=draw(st.sampled_from((5 * _SECOND, _SECOND))),
         queue_deliveries=draw(st.booleans()),
         turn_messages=draw(st.sampled_from((8, 1, 3, 32))),
+        checkpoint_facts=draw(st.sampled_from((50_000, 4, 16))),
     )
 
 
@@ -274,31 +281,40 @@ class _Steps:
     def one_more(self) -> None:
         draw = self.draw
         market = self.markets[draw(st.sampled_from(list(self.markets)))]
-        kind = draw(st.integers(0, 23))
+        kind = draw(st.integers(0, 27))
         if self.is_dead and kind % 3 == 0:
             self.is_dead = False
             self.steps.append(Restarts())
         elif kind < 6:
             self._submit(market)
-        elif kind < 11 and self.submitted:
+        elif kind < 12 and self.submitted:
             self._ask(draw(st.sampled_from(list(self.submitted))), kind)
-        elif kind < 14:
+        elif kind < 15:
             self.steps.append(Turns(draw(st.integers(1, 6))))
-        elif kind < 17:
+        elif kind < 18:
             self.now_ns += (ns := draw(durations()))
             self.steps.append(Waits(ns))
-        elif kind < 21 or not self.may_crash:
+        elif kind < 22 or not self.may_crash:
             mid = self.mids[market.symbol]
             step = draw(market_steps(market, mid))
             self.mids[market.symbol] = next_mid(step, market, mid)
             self.steps.append(step)
-        elif kind == 21:
-            self.steps.append(Injects(draw(faults())))
-        elif kind == 22:
-            self.steps.append(JournalFails(draw(st.integers(1, 3))))
         else:
-            self.is_dead = True
-            self.steps.append(draw(crashes()))
+            self.steps.append(self._odd(kind, market))
+
+    def _odd(self, kind: int, market: Instrument) -> Step:
+        """What happens now and then."""
+        draw = self.draw
+        if kind == 22:
+            return Injects(draw(faults()))
+        if kind == 23:
+            return draw(shifts(market, self.mids[market.symbol]))
+        if kind == 24:
+            return Copies(draw(st.integers(1, 4)))
+        if kind == 25:
+            return JournalFails(draw(st.integers(1, 3)))
+        self.is_dead = True
+        return draw(crashes()) if kind == 26 else draw(stops())
 
     def _submit(self, market: Instrument) -> None:
         intent = f"i{len(self.submitted) + 1}"
@@ -316,5 +332,7 @@ class _Steps:
             market = self.markets[order.instrument]
             mid = self.mids[market.symbol]
             self.steps.append(self.draw(amends(intent, order, market, mid)))
-        else:
+        elif kind == 10:
             self.steps.append(Submits(order))
+        else:
+            self.steps.append(Settles(intent))

@@ -11,9 +11,9 @@ from typing import Final
 from hypothesis import strategies as st
 
 from .faults import Fault, FaultKind, FaultPlan, When
-from .scenario import Crashes, Moment
+from .scenario import Crashes, Moment, Stops
 
-__all__ = ["DURATIONS_NS", "SURVIVABLE", "crashes", "durations", "fault_plans", "faults"]
+__all__ = ["DURATIONS_NS", "SURVIVABLE", "crashes", "durations", "fault_plans", "faults", "stops"]
 
 _MS: Final = 1_000_000
 
@@ -69,3 +69,8 @@ def crashes(draw: st.DrawFn, commits_max: int = 6) -> Crashes:
     """The process dies: now, or around one of the next ``commits_max`` commits."""
     at = draw(st.sampled_from(Moment))
     return Crashes(at, 1 if at is Moment.NOW else draw(st.integers(1, commits_max)))
+
+
+def stops() -> st.SearchStrategy[Stops]:
+    """The host stops the system in order: leaves its open orders, or has them cancelled."""
+    return st.builds(Stops, st.booleans())

@@ -17,6 +17,7 @@ from ..simulator.config import FULL_CAPABILITIES
 from ..values import (
     CONTEXT,
     ONE,
+    CorrectionKind,
     Instrument,
     InstrumentKind,
     OrderType,
@@ -24,7 +25,7 @@ from ..values import (
     Side,
     TimeInForce,
 )
-from .scenario import START_NS, VENUE, Amends
+from .scenario import START_NS, VENUE, Amends, Shifts
 from .strategies_faults import durations
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "orders",
     "prices",
     "quantities",
+    "shifts",
 ]
 
 _SECOND: Final = 1_000_000_000
@@ -209,3 +211,24 @@ def amends(
     if order.stop_px is not None and price is not None:
         return Amends(intent, order_qty=qty, stop_px=price)
     return Amends(intent, order_qty=qty, price=price)
+
+
+#: Why a holding may change by a quantity; None: it was held before the first trade.
+_REASONS: Final = (
+    None,
+    CorrectionKind.OPERATOR,
+    CorrectionKind.LIQUIDATION,
+    CorrectionKind.ADL,
+    CorrectionKind.SETTLEMENT,
+    CorrectionKind.EXPIRY,
+    CorrectionKind.ASSIGNMENT,
+)
+
+
+@st.composite
+def shifts(draw: st.DrawFn, instrument: Instrument, mid: Decimal | None = None) -> Shifts:
+    """A holding changes without an order, by up to twenty lots either way, with a price or none."""
+    lots = draw(st.integers(1, 20)) * draw(st.sampled_from((1, -1)))
+    qty = CONTEXT.multiply(_D(lots), instrument.lot_size)
+    px = draw(st.none() | prices(instrument, mid))
+    return Shifts(instrument.symbol, qty, px, draw(st.sampled_from(_REASONS)))

@@ -11,7 +11,7 @@ It does not know combos, inferred fills and splits (:attr:`Twin.unmodelled` coun
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple, TypeAlias
 
@@ -19,16 +19,21 @@ from ..ledger import Ledger
 from ..messages import (
     AdoptOrder,
     Cancelled,
+    CancelOrder,
+    CorrectPosition,
     Denied,
     DoneForDay,
     Expired,
     Feeds,
     Filled,
+    LinkOrder,
+    LinkTrigger,
     Message,
     NeverArrived,
     OrderSnapshot,
     Rejected,
     Restated,
+    SetBaseline,
     SettleOrder,
     SubmitOrder,
     TradeBusted,
@@ -56,18 +61,20 @@ class Trade(NamedTuple):
     px: Decimal
     fee: Decimal | None
     fee_currency: str
+    fee_assumed: bool = False  # that of the trade a correction replaced
 
 
 class TwinOrder:
     """What is known of one order: its terms, its trades by execution id, and how it ended."""
 
-    __slots__ = ("ends", "qty", "terms", "trades", "void")
+    __slots__ = ("ends", "held", "qty", "terms", "trades", "void")
 
     def __init__(self, terms: SubmitOrder) -> None:
         self.terms = terms
         self.qty = terms.order_qty
         self.trades: dict[str, Trade] = {}
         self.void: dict[str, None] = {}
+        self.held = terms.held  # its group has not let it go: a cancel ends it
         self.ends: dict[str, None] = {}  # every word for an end that was said
 
     @property
@@ -108,6 +115,7 @@ class Twin:
         self.orders: dict[str, TwinOrder] = {}
         self.owners: dict[TradeKey, str] = {}
         self.doubled: list[str] = []  # executions that were told to two orders, in words
+        self.moved: dict[Slot, Decimal] = {}  # what was held before, and corrections
         self.unmodelled = 0
         self._waiting: dict[str, list[Message]] = {}
 
@@ -117,9 +125,13 @@ class Twin:
         instruments: Iterable[Instrument],
         orders: Iterable[tuple[SubmitOrder, OrderSnapshot]],
         executions: Iterable[Filled],
+        moved: Mapping[Slot, Decimal],
     ) -> Twin:
-        """What a venue really did: every order with its end, every execution that stands."""
+        """What a venue really did: orders with their ends, executions that stand, and by how much
+        holdings were ``moved`` without one.
+        """
         twin = cls(instruments)
+        twin.moved.update(moved)
         for terms, seen in orders:
             order = twin.orders[terms.client_order_id] = TwinOrder(terms)
             order.qty = seen.order_qty
@@ -132,7 +144,12 @@ class Twin:
     # --- facts -----------------------------------------------------------------------------------
 
     def take(self, entity: str, fact: Message) -> None:
-        """Note one fact about an order; facts about anything else are none of its business."""
+        """Note one fact about an order or a holding; all else is none of its business."""
+        if isinstance(fact, SetBaseline | CorrectPosition):
+            slot = (fact.instrument, fact.slot)
+            self.moved[slot] = self.moved.get(slot, ZERO) + fact.qty
+            self.unmodelled += isinstance(fact, CorrectPosition) and fact.ratio is not None
+            return
         if isinstance(fact, SubmitOrder | AdoptOrder):
             terms = fact.terms if isinstance(fact, AdoptOrder) else fact
             self.orders[entity] = TwinOrder(terms)
@@ -148,12 +165,12 @@ class Twin:
             self._void(order, fact.exec_id)
         elif isinstance(fact, TradeCorrected):
             self._corrected(entity, order, fact)
+        elif isinstance(fact, LinkOrder):
+            order.held = order.held and fact.trigger is not LinkTrigger.ARM
         elif isinstance(fact, Restated):
             self.unmodelled += fact.ratio is not None
-        else:
-            word = _end_of(fact)
-            if word:
-                order.ends[word] = None
+        elif word := "CANCELLED" if order.held and type(fact) is CancelOrder else _end_of(fact):
+            order.ends[word] = None
 
     def _filled(self, entity: str, fact: Filled) -> None:
         order = self.orders.get(entity)
@@ -166,8 +183,10 @@ class Twin:
             self._void(order, fact.revises)
         known = order.trades.get(fact.exec_id)
         if known is not None:
-            if known.fee is None and fact.fee is not None:
-                told = known._replace(fee=fact.fee, fee_currency=fact.fee_currency)
+            if (known.fee is None or known.fee_assumed) and fact.fee is not None:
+                told = known._replace(
+                    fee=fact.fee, fee_currency=fact.fee_currency, fee_assumed=False
+                )
                 order.trades[fact.exec_id] = told
             return
         if fact.exec_id in order.void or not _is_possible(fact.last_qty, fact.last_px, fact.fee):
@@ -196,22 +215,24 @@ class Twin:
             del order.void[fact.exec_id]
         again = order.trades.get(fact.new_exec_id)
         if again is not None and fact.fee is not None and old is None:  # now it says the fee, too
-            told = again._replace(fee=fact.fee, fee_currency=fact.fee_currency)
+            told = again._replace(fee=fact.fee, fee_currency=fact.fee_currency, fee_assumed=False)
             order.trades[fact.new_exec_id] = told
         if fact.new_exec_id in order.void or again is not None:
             return
         terms = order.terms
-        fee, currency = fact.fee, fact.fee_currency
+        fee, currency, assumed = fact.fee, fact.fee_currency, False
         if old is not None and fee is None:
-            fee, currency = old.fee, old.fee_currency
-        trade = Trade(terms.instrument, terms.side, fact.last_qty, fact.last_px, fee, currency)
+            fee, currency, assumed = old.fee, old.fee_currency, old.fee is not None
+        trade = Trade(
+            terms.instrument, terms.side, fact.last_qty, fact.last_px, fee, currency, assumed
+        )
         self._book(entity, order, fact.new_exec_id, trade)
 
     # --- predictions -----------------------------------------------------------------------------
 
     def positions(self) -> dict[Slot, Decimal]:
-        """What is held, signed: trades, minus fees taken in the traded coin itself."""
-        held: dict[Slot, Decimal] = {}
+        """What is held, signed: trades and what was stated, minus fees taken in the traded coin."""
+        held: dict[Slot, Decimal] = dict(self.moved)
         for order in self.orders.values():
             for trade in order.trades.values():
                 key = (trade.instrument, order.terms.slot)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
-from engine.testing import FaultKind, FaultPlan
-from engine.testing.drawing import scenario
-from engine.testing.scenario import scenario_to_json
+from actors.testing import SPOT
+from engine import limit
+from engine.simulator import ExchangeConfig
+from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing.drawing import scenario as drawn
+from engine.testing.scenario import Quotes, Scenario, Submits, Waits, scenario_to_json
 
 from .replay_kit import run
 
@@ -55,7 +58,7 @@ def test_one_run_can_be_kept_and_played_again(
     told = run(capsys, "simulate", "--seeds", "7:8", "--json", "--save", kept, "--journal", journal)
     again = run(capsys, "simulate", "--scenario", kept, "--json")
     assert told.json | {"seconds": 0} == again.json | {"seconds": 0}
-    assert kept.read_bytes() == scenario_to_json(scenario(7, "rough")) + b"\n"
+    assert kept.read_bytes() == scenario_to_json(drawn(7, "rough")) + b"\n"
     assert 0 == run(capsys, "verify", journal).code
     assert "SubmitOrder" in run(capsys, "explain", "i1", "--journal", journal).out
     refused = run(capsys, "simulate", "--seeds", "7:8", "--journal", journal)
@@ -65,11 +68,21 @@ def test_one_run_can_be_kept_and_played_again(
 def test_a_violation_is_told_with_the_line_that_shows_it_again(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Exit code 1; a venue whose stream falls silent without a word is not to be survived."""
-    silent = FaultPlan(rates=((FaultKind.STREAM_SILENT, 400),))
-    path = tmp_path / "silent.json"
-    path.write_bytes(scenario_to_json(replace(scenario(3, "calm"), plan=silent)))
-    repro = f"orderwright simulate --scenario {path}"
+    """Exit code 1; a venue that gives an execution id twice is not to be survived."""
+    buys = [Submits(limit(SPOT.symbol, "BUY", 1, 101, intent_id=one)) for one in ("one", "two")]
+    scenario = Scenario(
+        seed=3,
+        instruments=(SPOT,),
+        config=ExchangeConfig(restart_reuses_exec_ids=True),
+        plan=FaultPlan(faults=(Fault(FaultKind.VENUE_RESTART, When("place", 1)),)),
+        steps=(
+            Quotes(SPOT.symbol, Decimal(100), Decimal(5), Decimal(101), Decimal(5)),
+            *(step for buy in buys for step in (buy, Waits(60_000_000_000))),
+        ),
+    )
+    path = tmp_path / "execution twice.json"
+    path.write_bytes(scenario_to_json(scenario))
+    repro = f"orderwright simulate --scenario '{path}'"
     told = run(capsys, "simulate", "--scenario", path, "--json")
     assert 1 == told.code
     bad = told.json["violations"]
@@ -93,6 +106,7 @@ def test_a_violation_is_told_with_the_line_that_shows_it_again(
         (("--scenario", "nowhere.json"), "cannot be read"),
         (("--scenario", __file__), "not a scenario"),
         (("--scenario", "x.json", "--seeds", "0:2"), "has its own seed"),
+        (("--scenario", "x.json", "--profile", "calm"), "leave --seeds and --profile out"),
         (("--seeds", "0:2", "--journal", "j.db"), "for one run"),
         (("--seeds", "0:1", "--save", "/nowhere/at/all.json"), "cannot be written"),
     ],

@@ -9,7 +9,15 @@ from actors.recovery import recover
 from actors.venues.port import Answer, Done, Unknown
 from engine.budget import BudgetRule, SessionLimits
 from engine.fold import tombstone
-from engine.messages import Accepted, Filled, OrderSnapshot, QueryOrder, TradeBusted
+from engine.messages import (
+    Accepted,
+    Alarm,
+    Filled,
+    LinkDown,
+    OrderSnapshot,
+    QueryOrder,
+    TradeBusted,
+)
 from engine.values import OrderState
 
 from .test_restart import fold_digest
@@ -212,4 +220,25 @@ def test_a_call_that_a_timer_lets_leave_in_a_discarded_turn_leaves_after_it() ->
     journal.unavailable = ""
     system.sim.run_for(5 * SECOND)
     assert [3, 0] == [venue.count("place"), system.brokers["v", "main"].session.in_flight]
+    system.stop()
+
+
+def test_what_a_failed_step_had_staged_is_taken_back_whole() -> None:
+    """Its facts, sends and events leave no trace; what the turn did before it stands."""
+    system = simulated()
+    turn = system.turn
+    left: list[str] = []
+    written = system.journal.last_seq
+
+    def work() -> None:
+        turn.effects.append((lambda what, _: left.append(what), "kept", None))
+        mark = turn.mark()
+        turn.record(turn.time_ns(), "session:v:main", LinkDown(turn.time_ns(), "made up"))
+        turn.effects.append((lambda what, _: left.append(what), "sent", None))
+        turn.tell(Alarm(turn.time_ns(), "made_up", ""))
+        turn.rollback(mark)
+
+    system.in_turn(work)
+    system.sim.run_for(SECOND // 10)
+    assert (["kept"], written, []) == (left, system.journal.last_seq, system.alarms("made_up"))
     system.stop()

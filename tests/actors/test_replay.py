@@ -26,6 +26,8 @@ ORDERS = ("data", "orders")
 KUCOIN = "hummingbot_kucoin_EDG-BTC_events.jsonl.gz"
 EXPORTS = tuple(f"hummingbot_kucoin_EDG-BTC_trades_conf_pure_mm_{n}.csv.gz" for n in (3, 4))
 
+#: Another form of a recording that is played anyway, or another sample of its venue.
+NIGHTLY = (pytest.mark.slow, pytest.mark.nightly)
 #: Every recording of the shared set: its files, messages, orders and fills.
 RECORDINGS = [
     pytest.param(FILLS, (KUCOIN, *EXPORTS), 57_752, 16_693, 11_585, id="kucoin"),
@@ -43,11 +45,11 @@ RECORDINGS = [
     ),
     pytest.param(
         ORDERS, ("LOBSTER_SampleFile_GOOG_2012-06-21_10.zip",), 218_073, 74_468, 7_765,
-        id="goog-10", marks=pytest.mark.slow,
+        id="goog-10", marks=NIGHTLY,
     ),
     pytest.param(
         ORDERS, ("LOBSTER_SampleFile_AAPL_2012-06-21_1.zip",), 167_915, 67_398, 23_658,
-        id="aapl-1", marks=pytest.mark.slow,
+        id="aapl-1", marks=NIGHTLY,
     ),
     pytest.param(
         ORDERS, ("bitstamp_btcusd_2015-05-01_00-16h.orders.csv.gz",), 251_619, 83_091, 5_519,
@@ -55,11 +57,11 @@ RECORDINGS = [
     ),
     pytest.param(
         ORDERS, ("bitstamp_btcusd_2015-05-01_00-16h.log.gz",), 251_619, 83_091, 5_519,
-        id="bitstamp-log", marks=pytest.mark.slow,
+        id="bitstamp-log", marks=NIGHTLY,
     ),
     pytest.param(
         ORDERS, ("esh4-glbx-mdp3-20231225.mbo.csv.gz",), 80_093, 29_216, 6_364,
-        id="cme-csv", marks=pytest.mark.slow,
+        id="cme-csv", marks=NIGHTLY,
     ),
     pytest.param(
         ORDERS, ("esh4-glbx-mdp3-20231225.mbo.dbn.zst",), 80_093, 29_216, 6_364,
@@ -67,7 +69,7 @@ RECORDINGS = [
     ),
     pytest.param(
         ORDERS, ("AX_sbe_sse_600519.zip",), 114_060, 44_278, 37_370,
-        id="shanghai-log", marks=pytest.mark.slow,
+        id="shanghai-log", marks=NIGHTLY,
     ),
     pytest.param(
         ORDERS, ("AX_sbe_sse_600519.events.csv.gz",), 114_060, 44_278, 37_370,

@@ -19,6 +19,7 @@ from actors.journal import Journal, MemoryJournal, SqliteJournal
 from engine.errors import DuplicateIntent, InvalidValue, JournalLocked
 from engine.fold import Books, digest, tombstone
 from engine.journal import decode_record
+from engine.messages import Filled
 from engine.values import OrderState, Side, exact
 
 from .venues import EPOCH_NS, HANG, SECOND, ScriptedVenue, System, btc, order, simulated
@@ -49,7 +50,7 @@ def fold_digest(journal: Journal) -> str:
     """The digest of the full fold."""
     books = folded(journal)
     stones = [(cid, tombstone(one, books.ledgers.get(cid))) for cid, one in books.orders.items()]
-    return digest(stones, books.positions.values())
+    return digest(stones, books.positions.values(), books.groups.values())
 
 
 def busy(system: System, venue: ScriptedVenue) -> dict[str, str]:
@@ -226,6 +227,29 @@ def test_a_late_fill_after_a_restart_finds_its_tombstone(tmp_path: Path) -> None
     third.sim.run_for(SECOND)
     assert (before, D("3.5")) == (third.state_digest().get(timeout=1), third.qty())
     third.stop()
+
+
+def test_a_late_fill_that_names_only_the_venues_id_finds_its_closed_order() -> None:
+    """Not every venue repeats our id: what closed is found by either, in this life and the next."""
+    venue, journal = ScriptedVenue(), MemoryJournal()
+    system = simulated(venue, journal=journal)
+    ticket = system.submit(order(qty="2"))
+    system.sim.run_for(SECOND)
+    cid = ticket.client_order_id
+    venue_id = venue.orders[cid].venue_order_id
+    system.cancel(ticket)
+    system.sim.run_for(SECOND)
+    assert () == system.orders().get(timeout=1)
+    venue.push(Filled("", venue.now(), "x1", D("0.5"), D(100), venue_order_id=venue_id))
+    system.sim.run_for(SECOND)
+    assert (D("0.5"), D("0.5")) == (system.order(cid).get(timeout=1).cum_qty, system.qty())
+    system.stop()
+    journal.unavailable = ""
+    again = simulated(venue, journal=journal, start_ns=system.sim.time_ns() + SECOND)
+    venue.push(Filled("", venue.now(), "x2", D("0.5"), D(100), venue_order_id=venue_id))
+    again.sim.run_for(SECOND)
+    assert (D(1), D(1)) == (again.order(cid).get(timeout=1).cum_qty, again.qty())
+    again.stop()
 
 
 def test_checkpoint_and_tail_are_the_full_fold(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def test_the_venues_word_ends_it_when_no_quantity_was_ever_told() -> None:
 
     check_step(order, out)
     check_order(out.order)
+    assert out.changed  # so it is written down
     assert OrderState.FILLED is out.order.state
     assert Decimal(0) == out.order.cum_qty
     assert is_settled(out.order)

@@ -10,7 +10,10 @@ from engine.messages import (
     Event,
     Message,
     NeverArrived,
+    OrderAccepted,
     OrderEvent,
+    OrderPartiallyFilled,
+    OrderReplaced,
     OutcomeUnknown,
     Rejected,
     Replaced,
@@ -19,6 +22,7 @@ from engine.messages import (
     VenueStatus,
     Withdrawn,
 )
+from engine.order import leaves_qty
 from engine.order_events import events_of, head, submitted
 from engine.values import OrderState, OrderType
 from tests.order_kit import CID, D, Held, at_venue, bust, fill, seen, terms
@@ -28,7 +32,9 @@ def told(held: Held, message: Message) -> list[Event]:
     """The events of one more message."""
     before = held.order
     held.take(message)
-    return events_of(before, held.last, message)
+    events = events_of(before, held.last, message)
+    assert all(isinstance(one, OrderEvent) and one.ts == held.order.ts for one in events)
+    return events
 
 
 def words(events: list[Event]) -> list[str]:
@@ -52,8 +58,13 @@ def test_the_head_of_an_order_is_pending_and_then_submitted() -> None:
 def test_a_life_is_told_step_by_step() -> None:
     """Every event shows the order as it stands after the step."""
     held = Held()
-    assert ["OrderAccepted"] == words(told(held, Accepted(CID, 2, "v1")))
-    assert ["OrderPartiallyFilled"] == words(told(held, fill("E1")))
+    (accepted,) = told(held, Accepted(CID, 2, "v1"))
+    assert isinstance(accepted, OrderAccepted)
+    assert (D(0), D(10)) == (accepted.cum_qty, accepted.leaves_qty)
+    (filled,) = told(held, fill("E1"))
+    assert isinstance(filled, OrderPartiallyFilled)
+    assert (D(4), D(6)) == (filled.cum_qty, filled.leaves_qty)
+    assert D("0.25") == leaves_qty(at_venue(None, fill("E1", "9.75")).order)
     assert ["OrderCancelPending"] == words(told(held, CancelOrder(CID, "c1", 11)))
     refused = told(held, CancelRefused(CID, 12, "c1", "too late"))
     assert ["OrderRequestRefused"] == words(refused)
@@ -69,6 +80,23 @@ def test_a_fill_before_the_ack_is_told_as_a_fill_and_a_stops_election_with_it() 
     assert ["OrderPartiallyFilled"] == words(told(Held(), fill("E1")))
     stop = Held(terms(kind=OrderType.STOP, price=None, stop_px="90"))
     assert ["OrderPartiallyFilled", "OrderTriggered"] == words(told(stop, fill("E1")))
+
+
+def test_new_terms_are_told_as_they_stand() -> None:
+    """All of them, also those that the amend did not name."""
+    held = at_venue(terms(kind=OrderType.STOP_LIMIT, price="100", stop_px="90"))
+    held.take(AmendOrder(CID, "a1", 11, None, None, D(91)))
+    (replaced,) = told(held, Replaced(CID, 12, "a1", None, None, D(91)))
+    assert isinstance(replaced, OrderReplaced)
+    assert (D(100), D(91), D(10)) == (replaced.price, replaced.stop_px, replaced.order_qty)
+
+
+def test_terms_said_again_are_no_news() -> None:
+    """An equal number is the same number, whoever made it."""
+    held = at_venue(terms(kind=OrderType.STOP_LIMIT, price="100", stop_px="90"))
+    again = seen(VenueStatus.WORKING, 20, qty="10.0", price="100.0", stop_px="90.0", venue_id="v2")
+    assert "OrderReplaced" not in words(told(held, again))
+    assert ("v1", "v2") == held.order.venue_order_ids
 
 
 def test_an_order_completed_by_its_terms_is_told_as_filled() -> None:

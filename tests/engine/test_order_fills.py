@@ -141,6 +141,7 @@ def test_a_fee_that_is_no_number_loses_no_fill_of_the_turn() -> None:
     """It would fail in the position; it is quarantined before."""
     held = at_venue(None, fill("E1", fee="NaN"))
     assert ("malformed_fill", D(0)) == (held.last.anomaly, held.order.cum_qty)
+    assert held.last.changed  # it is written down: somebody will ask what came
 
 
 def test_a_repetition_may_bring_a_total_or_an_id() -> None:
@@ -285,6 +286,13 @@ def test_a_correction_in_place_changes_the_execution_and_never_undoes_a_bust() -
     ):
         gone = at_venue(None, *story)
         assert D(0) == gone.order.cum_qty
+
+
+def test_a_corrected_price_is_no_late_fill() -> None:
+    """The order stays filled, of as much as before."""
+    held = at_venue(None, fill("T1", "10"), correct("T1", "T2", "10", "101"))
+    assert (OrderState.FILLED, D(1010)) == (held.state(), held.order.cum_cost)
+    assert (Verdict.STAY, "") == (held.last.verdict, held.last.anomaly)
 
 
 def test_a_correction_keeps_what_it_does_not_say() -> None:

@@ -5,13 +5,22 @@ Each of these stood still for ever, or stayed wrong, after a crash.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
-from engine.messages import AmendOrder, Cancelled, OutcomeUnknown, VenueStatus
+from engine.messages import (
+    Accepted,
+    AmendOrder,
+    Cancelled,
+    OutcomeUnknown,
+    Report,
+    VenueStatus,
+)
 from engine.order import has_questions, is_settled
 from engine.values import OrderState, OrderType, PositionSlot, Side, Source
-from tests.order_kit import CID, D, Held, at_venue, fill, seen, terms
+from tests.order_kit import CID, D, Held, at_venue, bust, fill, seen, terms
 
 S = VenueStatus
 
@@ -35,6 +44,15 @@ def test_an_order_that_its_venue_shrank_is_still_this_order(submit: object) -> N
     assert (OrderState.ACCEPTED, D(3)) == (held.state(), held.order.order_qty)
     held.take(seen(S.WORKING, 20, qty="3", price="100"))
     assert not has_questions(held.order)
+
+
+def test_an_amend_that_its_venue_shrank_does_not_make_it_another_order() -> None:
+    """Placed in silence, raised in silence, and taken for less than the amend asked: it is ours."""
+    held = Held(replace(terms(), reduce_only=True))
+    held.take(OutcomeUnknown(CID, 5), AmendOrder(CID, "A1", 6, D(30)), OutcomeUnknown(CID, 7, "A1"))
+    held.take(seen(S.WORKING, 9, qty="20", price="100", venue_id="v1"))
+    assert D(20) == held.order.order_qty
+    assert "" == held.last.anomaly
 
 
 def test_a_purchase_for_a_long_slot_may_not_be_smaller() -> None:
@@ -98,3 +116,40 @@ def test_a_term_that_an_order_cannot_have_is_not_asked_for() -> None:
     limit.take(AmendOrder(CID, "a2", 5, D(11), D(99)))
     stop.take(AmendOrder(CID, "a2", 5, D(11), None, D(106)))
     assert ["a2", "a2"] == [held.order.requests[0].req_id for held in (limit, stop)]
+
+
+@pytest.mark.parametrize("told", [(fill("E1"),), (Accepted(CID, 3, "v1"), bust("E1", 4))])
+def test_a_lost_answer_may_have_said_more_than_the_stream(told: tuple[Report, ...]) -> None:
+    """The stream shows that an order exists; its lost answer may hold its end as well, so the venue
+    is asked. Nothing is asked about an order that has ended, or twice.
+    """
+    held = Held(terms(kind=OrderType.MARKET, price=None))
+    held.take(*told, OutcomeUnknown(CID, 20))
+    assert has_questions(held.order)
+    held.take(OutcomeUnknown(CID, 21))
+    assert not held.last.changed
+    ended = at_venue(None, Cancelled(CID, 10), OutcomeUnknown(CID, 20))
+    assert not ended.last.changed
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "stop_px"),
+    [
+        (OrderType.LIMIT, D(99), None),
+        (OrderType.STOP, None, D(98)),
+        (OrderType.STOP_LIMIT, D(99), D(98)),
+        (OrderType.MARKET, None, None),
+    ],
+)
+def test_an_order_known_from_its_execution_learns_its_terms(
+    kind: OrderType, price: Decimal | None, stop_px: Decimal | None
+) -> None:
+    """An execution says no type and no price: the answer to a question does; one of a market order
+    never is the price of ours.
+    """
+    held = Held(terms(None, kind=OrderType.MARKET, price=None))
+    shown = replace(
+        seen(S.WORKING, 9, qty="10", cum="0", price="99", stop_px="98"), order_type=kind
+    )
+    held.take(shown)
+    assert (price, stop_px, D(10)) == (held.order.price, held.order.stop_px, held.order.order_qty)

@@ -12,6 +12,7 @@ from engine.position import (
     CorrectionKind,
     Exposure,
     Position,
+    PositionLife,
     avg_px,
     book,
     correct,
@@ -21,6 +22,7 @@ from engine.position import (
     late_fee,
     new_position,
     realized_pnl,
+    set_baseline,
     total_pnl,
     unpriced_qty,
     unrealized_pnl,
@@ -138,6 +140,16 @@ def test_a_late_base_fee_on_a_flat_slot_is_booked() -> None:
     assert D("99.9") == total_pnl(held, SPOT, D(100))
 
 
+def test_a_late_fee_in_money_takes_no_quantity() -> None:
+    """Only a fee in the coin itself does, and only where coins are what is held."""
+    bought = after(SPOT, (BUY, "10", "100"))
+    for currency in ("USDT", "BNB", ""):
+        held = late_fee(bought, SPOT, D("0.5"), currency, 2)
+        assert (D(10), bought.basis, ((currency, D("0.5")),)) == (held.qty, held.basis, held.fees)
+    held = late_fee(after(COIN, (BUY, "100", "10000")), COIN, D("0.001"), "XBT", 2)
+    assert (D(100), (("XBT", D("0.001")),)) == (held.qty, held.fees)
+
+
 def test_a_fee_larger_than_the_execution_is_booked() -> None:
     """An absurd base fee keeps the identity: nothing is refused, nothing is lost."""
     held = book(empty(SPOT), SPOT, BUY, D(1), D(100), D(3), "BTC", 1)
@@ -201,13 +213,13 @@ def test_a_bust_of_an_opening_does_not_hide_an_earlier_close() -> None:
 
 def test_a_liquidation_moves_quantity_at_its_price() -> None:
     """Liquidation, ADL, settlement, expiry and assignment realise at the price they happened at."""
-    held = after(LOTS, (BUY, "2", "100"))
+    held = book(after(LOTS, (BUY, "1", "100")), LOTS, BUY, D(1), D(100), D("0.5"), "USD", 2)
     for kind in (
         CorrectionKind.LIQUIDATION, CorrectionKind.ADL, CorrectionKind.SETTLEMENT,
         CorrectionKind.EXPIRY, CorrectionKind.ASSIGNMENT, CorrectionKind.OPERATOR,
     ):  # fmt: skip
         gone = correct(held, LOTS, kind, 5, qty=D(-2), px=D(0))
-        assert (D(0), D(-3000)) == (gone.qty, realized_pnl(gone))
+        assert (D(0), D(-3000), held.fees) == (gone.qty, realized_pnl(gone), gone.fees)
 
 
 def test_a_correction_without_price_changes_no_realised_pnl() -> None:
@@ -227,6 +239,29 @@ def test_a_split_rescales_and_leaves_cost() -> None:
     held = after(SPOT, (BUY, "4", "90"), (SELL, "1", "120"))
     split = correct(held, SPOT, CorrectionKind.SPLIT, 2, ratio=D(3))
     assert (D(9), D(30), D(30)) == (split.qty, avg_px(split, SPOT), realized_pnl(split))
+
+
+def test_a_split_rescales_what_is_unpriced_alike() -> None:
+    """Else a bust after it would return old units to new ones."""
+    held = set_baseline(empty(SPOT), SPOT, D(4), None, 1)
+    held = book(
+        book(held, SPOT, BUY, D(2), D(100), None, "", 2), SPOT, SELL, D(5), D(110), None, "", 3
+    )
+    split = correct(held, SPOT, CorrectionKind.SPLIT, 4, ratio=D(3))
+    before, now = held.unpriced, split.unpriced
+    assert before is not None
+    assert now is not None
+    assert (D(4), D(1)) == (before.closed, before.later)
+    assert (D(12), D(3), before.cash) == (now.closed, now.later, now.cash)
+    assert D(3) == split.qty
+
+
+def test_a_liquidation_to_dust_leaves_the_slot_flat() -> None:
+    """What is left is worth less than any order may be, at the price it happened at."""
+    held = after(SPOT, (BUY, "1", "1000"))
+    for px, life in (("100", PositionLife.FLAT), ("1000", PositionLife.OPEN)):
+        gone = correct(held, SPOT, CorrectionKind.LIQUIDATION, 5, qty=D("-0.95"), px=D(px))
+        assert (D("0.05"), life) == (gone.qty, gone.life)
 
 
 def test_funding_is_cash_per_currency() -> None:
@@ -327,3 +362,6 @@ def test_a_hedge_slot_on_the_wrong_side_is_booked_and_visible() -> None:
     assert (D(-1), True) == (held.qty, is_contrary(held))
     short = book(empty(SPOT, PositionSlot.SHORT), SPOT, SELL, D(1), D(1), None, "", 1)
     assert not is_contrary(short)
+    assert is_contrary(book(empty(SPOT, PositionSlot.SHORT), SPOT, BUY, D(1), D(1), None, "", 1))
+    for slot in (PositionSlot.LONG, PositionSlot.NET):
+        assert not is_contrary(book(empty(SPOT, slot), SPOT, BUY, D(1), D(1), None, "", 1))

@@ -11,19 +11,23 @@ from engine.messages import (
     CancelOrder,
     CancelRefused,
     OrderNotFound,
+    OrderSnapshot,
     OutcomeUnknown,
     Replaced,
     ReplaceRefused,
     VenueStatus,
 )
-from engine.order import Order
+from engine.order import Ledger, Order
 from engine.reconcile import (
     ASK_AGAIN_NS,
     ESCALATE_AFTER,
     MISSES_NEEDED,
     Inquiry,
     absence_proven,
+    contradicts,
+    may_lag,
     requests_settled,
+    should_be_listed,
 )
 from engine.values import Source
 from tests.order_kit import CID, D, Held, at_venue, fill, seen
@@ -165,3 +169,68 @@ def test_a_request_that_is_merely_unanswered_is_left_alone() -> None:
     """Its answer is on the way; only silence noticed as such is settled by a look."""
     held = at_venue(None, CancelOrder(CID, "c1", 900))
     assert [] == requests_settled(held.order, CAN, seen(S.WORKING, 9999), 9999, 9999)
+
+
+# --- what a list shows ----------------------------------------------------------------------------
+
+
+def listed(status: VenueStatus, sent_ts: int, **more: str) -> OrderSnapshot:
+    """The order as a list shows it that was asked for at ``sent_ts``."""
+    return seen(status, sent_ts, source=Source.LIST, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shown", "differs"),
+    [
+        (listed(S.WORKING, 900, cum="0"), False),
+        (listed(S.WORKING, 0, cum="1"), True),  # a total counts however old the list is
+        (listed(S.WORKING, 900, qty="3"), True),
+        (listed(S.TRIGGERED, 900), True),
+        (listed(S.SUSPENDED, 900), True),
+    ],
+)
+def test_a_list_contradicts_what_we_were_told(shown: OrderSnapshot, differs: bool) -> None:
+    """A larger total, another status or other terms; not what says the same."""
+    order = at_venue().order
+    assert differs is contradicts(order, Ledger(), shown, 10)
+
+
+def test_a_list_as_old_as_our_last_fact_contradicts_nothing_but_totals() -> None:
+    """It may show what was before; what comes later may not."""
+    order = at_venue().order
+    found = [
+        contradicts(order, Ledger(), listed(S.SUSPENDED, order.ts + age), 10) for age in (10, 11)
+    ]
+    assert [False, True] == found
+
+
+@pytest.mark.parametrize("command", [CancelOrder(CID, "C1", 50), AmendOrder(CID, "A1", 50, D(3))])
+def test_what_is_under_way_explains_every_difference(command: CancelOrder | AmendOrder) -> None:
+    """An order with a request out is asked about by other means."""
+    held = at_venue()
+    held.take(command)
+    assert not contradicts(held.order, Ledger(), listed(S.SUSPENDED, 900), 10)
+    assert not should_be_listed(held.order, 900, 10)
+
+
+def test_an_order_is_missed_in_a_list_when_it_has_worked_for_long_enough() -> None:
+    """Not before the list must show it, and not when it has ended."""
+    order = at_venue().order
+    found = [should_be_listed(order, order.ts + age, 10) for age in (10, 11)]
+    assert [False, True] == found
+    assert not should_be_listed(doubted(), PAST, 10)
+
+
+def test_a_look_within_the_lag_contradicts_nothing() -> None:
+    """Asked for right after a change it may show what was before: the larger quantity stays, and
+    counts as exposure; asked for when the lag has passed it is believed.
+    """
+    held = at_venue(None, AmendOrder(CID, "a1", 5, D(30)), OutcomeUnknown(CID, 6, "a1"))
+    held.take(Replaced(CID, 8, "a1", D(30)))
+    for asked, qty in ((9, D(30)), (18, D(30)), (19, D(10))):
+        look = may_lag(seen(S.WORKING, asked, qty="10", cum="0", price="100"), held.order, CAN)
+        held.take(look)
+        assert qty == held.order.order_qty
+    look = seen(S.WORKING, 19, qty="10")
+    prompt = replace(CAN, visibility_lag_ns=0)
+    assert look is may_lag(look, None, CAN) is may_lag(look, held.order, prompt)

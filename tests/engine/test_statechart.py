@@ -173,6 +173,11 @@ def replaced(index: int, row: R) -> tuple[R, ...]:
             id="leaves a terminal state",
         ),
         pytest.param(
+            replaced(1, R(Door.OPEN, Push.OPEN, None, Alien.OPEN)),  # type: ignore[arg-type]
+            "Alien.OPEN.* is not a verdict of Verdict",
+            id="foreign verdict",
+        ),
+        pytest.param(
             replaced(0, R(Door.OPEN, (), Door.SHUT, Verdict.MOVE)),
             "names no source or no trigger",
             id="empty row",

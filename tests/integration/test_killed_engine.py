@@ -6,10 +6,16 @@ More rounds: ``python -m tests.integration.kill_rounds --rounds 200``.
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ..mutants.mutant import Mutant
+from ..mutants.workshop import Bench
 from .engine_process import Death
 from .kill_kit import Killing, kinds
 from .wire import KillPoint
@@ -48,10 +54,62 @@ def test_killed_while_it_recovers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_many_times(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(6, marks=pytest.mark.nightly)])
+def test_killed_many_times(tmp_path: Path, rounds: int) -> None:
     """Many lives on one journal, each ended at a moment nobody chose."""
     with Killing(tmp_path, seed=3) as killing:
-        for _ in range(6):
+        for _ in range(rounds):
             for kind in kinds():
                 killing.round(kind)
         assert_unharmed(killing)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "broken"),
+    [
+        (
+            Mutant(
+                "gap-executions-ignored",
+                "What was executed while the process was down is never booked.",
+                "actors/broker_link.py",
+                "for fill in self.admitted(gap.executions.items):",
+                "for fill in ():",
+                (),
+            ),
+            "no_fill_lost",
+        ),
+        (
+            Mutant(
+                "closed-intent-sent-again",
+                "An intent handed in again after its order has closed is traded again.",
+                "actors/intents.py",
+                "if known is None and intent in self._closed:",
+                "if False:",
+                (),
+            ),
+            "nothing_placed_twice",
+        ),
+    ],
+    ids=["lost", "doubled"],
+)
+def test_the_rounds_notice_a_broken_engine(
+    fault: Mutant, broken: str, tmp_path: Path, repository: Path
+) -> None:
+    """A copy of the engine that loses fills, or that trades an intent twice, does not pass."""
+    copy = tmp_path / "copy"
+    Bench.copied(repository, copy)
+    file = copy / fault.file
+    file.write_text(fault.applied_to(file.read_text("utf-8")), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.integration.kill_rounds", "--rounds", "3", "--seed", "4"],
+        capture_output=True,
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy), "TMPDIR": str(tmp_path)},
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert 1 == done.returncode, done.stderr
+    found = [one["invariant"] for one in json.loads(done.stdout)["violations"]]
+    assert broken in found

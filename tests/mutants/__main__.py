@@ -1,5 +1,7 @@
 """``python -m tests.mutants [NAME...]``: put faults into a copy of the project, one at a time.
 
+``--operators N --seed S`` tries small faults that are drawn at random (:mod:`.operators`) instead.
+
 Exit code 0: each was caught by the tests that are named for it. 1: some were not, and are named.
 2: it could not be tried (an unknown name, an entry that does not fit the code, tests that fail
 without any fault).
@@ -23,6 +25,7 @@ from rich.table import Table
 
 from .catalogue import MUTANTS
 from .mutant import Mutant, Result, Stale, Verdict
+from .operators import drawn
 from .workshop import Bench, broken_without, run_all
 
 _ROOT = Path(__file__).parents[2]
@@ -33,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options().parse_args(arguments)
     out, err = Console(), Console(stderr=True)
     try:
-        mutants = _chosen(options.names)
-        for mutant in mutants:
-            mutant.check(_ROOT)
+        if options.operators:
+            mutants = drawn(_ROOT, options.operators, options.seed)
+        else:
+            mutants = _chosen(options.names)
+            for mutant in mutants:
+                mutant.check(_ROOT)
     except Stale as error:
         err.print(escape(str(error)), style="red")
         return 2
@@ -62,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "caught": len(results) - len(survivors),
             "survivors": survivors,
             "seconds": round(seconds, 1),
+            "seed": options.seed if options.operators else None,
         }
         sys.stdout.write(json.dumps(report, indent=1) + "\n")
     else:
@@ -80,17 +87,25 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="show the faults and try none")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument(
-        "--jobs", type=_jobs, default=max((os.cpu_count() or 2) // 2, 1), metavar="N",
+        "--jobs", type=_count, default=os.cpu_count() or 1, metavar="N",
         help="faults at a time, each in a copy of its own (default %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--operators", type=_count, metavar="N",
+        help="instead of the list: N operators, constants or statements of the deciding files,"
+        " drawn at random and turned round",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=1, help="what --operators draws from (default %(default)s)"
+    )
     return parser
 
 
-def _jobs(text: str) -> int:
-    jobs = int(text)
-    if jobs < 1:
-        raise argparse.ArgumentTypeError(f"at least 1, was {jobs}")
-    return jobs
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a number, at least 1, was {text!r}")
+    return count
 
 
 def _chosen(names: Sequence[str]) -> list[Mutant]:
@@ -140,7 +155,11 @@ def _show_results(
         )
     console.print(table)
     caught = len(results) - len(survivors)
-    console.print(f"\n{caught} of {len(results)} faults caught in {seconds:.0f} s", style="bold")
+    share = 100 * caught / len(results)
+    console.print(
+        f"\n{caught} of {len(results)} faults caught ({share:.1f} %) in {seconds:.0f} s",
+        style="bold",
+    )
     for name in survivors:
         mutant = next(one.mutant for one in results if one.mutant.name == name)
         console.print(f"not caught: {name}. {escape(mutant.loss)}", style="red")

@@ -1,5 +1,5 @@
-"""All faults, in the order of a trade's life: the order, its doubts, what is sent, the money, what
-is written, what a restart finds, and the venue that all of it is tried against.
+"""All faults, in the order of a trade's life: the order, its doubts and gaps, what is sent and how
+fast, the money, what is written, what a restart finds, and the venue that all is tried against.
 """
 
 from __future__ import annotations
@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Final
 
 from .doubt import DOUBT
+from .gaps import GAPS
+from .limits import LIMITS
 from .money import MONEY
 from .mutant import Mutant
 from .orders import ORDERS
@@ -20,7 +22,9 @@ __all__ = ["MUTANTS"]
 MUTANTS: Final[tuple[Mutant, ...]] = (
     *ORDERS,
     *DOUBT,
+    *GAPS,
     *SENDING,
+    *LIMITS,
     *MONEY,
     *WRITING,
     *RESTARTING,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -51,7 +52,7 @@ class Mutant(NamedTuple):
             tree = ast.parse(mutated, self.file)
         except SyntaxError as error:
             raise Stale(f"{self.name}: {self.file} does not compile with it: {error}") from None
-        if ast.dump(tree) == ast.dump(ast.parse(text, self.file)):
+        if ast.dump(tree) == _shape(text):
             raise Stale(f"{self.name}: {self.new!r} means the same as {self.old!r}")
         return mutated
 
@@ -78,12 +79,22 @@ class Mutant(NamedTuple):
             raise Stale(f"{self.name}: there is no test {node}: {file} is not there")
         if not parts:
             return
-        named: list[ast.stmt] = ast.parse(path.read_text("utf-8"), file).body
+        named: list[ast.stmt] = _parsed(path.read_text("utf-8")).body
         for part in parts:
             found = [one for one in named if part in _names(one)]
             if not found:
                 raise Stale(f"{self.name}: there is no test {node}")
             named = found[0].body if isinstance(found[0], ast.ClassDef) else []
+
+
+@lru_cache(maxsize=64)  # many faults are of one file, and of one test file
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+@lru_cache(maxsize=64)
+def _shape(text: str) -> str:
+    return ast.dump(ast.parse(text))
 
 
 def _names(statement: ast.stmt) -> list[str]:

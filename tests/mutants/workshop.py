@@ -78,9 +78,11 @@ class Bench:
 
         All tests in one run, so that it takes no longer than it must.
         """
-        tests = [one for one in catchers if not one.startswith(SIMULATE)]
+        named = dict.fromkeys(catchers)
+        tests = [each for one in named if not one.startswith(SIMULATE) for each in one.split()]
         found: list[str] = []
-        for command in _commands(tests, [one for one in catchers if one.startswith(SIMULATE)]):
+        simulations = [one for one in named if one.startswith(SIMULATE)]
+        for command in _commands(list(dict.fromkeys(tests)), simulations):
             ran = self._run(command, BASELINE_SECONDS)
             if ran.code is None:
                 found.append(f"no end within {BASELINE_SECONDS} s: {' '.join(command)}")
@@ -93,7 +95,8 @@ class Bench:
         until = time.monotonic() + mutant.seconds
         for one in mutant.caught_by:
             simulated = one.startswith(SIMULATE)
-            (command,) = _commands(() if simulated else ("-x", one), (one,) if simulated else ())
+            tests = () if simulated else ("-x", *one.split())
+            (command,) = _commands(tests, (one,) if simulated else ())
             ran = self._run(command, max(until - time.monotonic(), 1.0))
             if ran.code is None:
                 if mutant.hangs:
@@ -158,7 +161,7 @@ def _commands(tests: Sequence[str], simulations: Sequence[str]) -> list[tuple[st
 
 def broken_without(bench: Bench, mutants: Iterable[Mutant]) -> list[str]:
     """What is named for these faults and fails without any: then its failing proves nothing."""
-    return bench.failing(dict.fromkeys(one for mutant in mutants for one in mutant.caught_by))
+    return bench.failing(one for mutant in mutants for one in mutant.caught_by)
 
 
 def run_all(

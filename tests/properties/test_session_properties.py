@@ -129,6 +129,8 @@ class SessionMachine(RuleBasedStateMachine):
             return
         call = answer.call
         assert call.call_id not in {**self.unsent, **self.flying, **self.finished}
+        of = request.order if isinstance(request, Place) else request
+        assert (of.client_order_id, of.instrument) == (call.client_order_id, call.instrument)
         self.unsent[call.call_id] = call
         self.settle(answer)
 

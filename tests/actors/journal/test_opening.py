@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors.journal import MemoryJournal, SqliteJournal, open_journal
-from actors.journal.schema import APPLICATION_ID
+from actors.journal.schema import APPLICATION_ID, Durability
 from engine.errors import (
     InvalidValue,
     JournalCorrupt,
@@ -100,6 +100,18 @@ def test_an_unknown_durability_is_refused(path: Path) -> None:
     with pytest.raises(InvalidValue, match="'disk'"):
         SqliteJournal(path, "disk")  # type: ignore[arg-type]
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("durability", "level"), [("process", 1), ("power", 2)])
+def test_durability_is_what_sqlite_was_told(path: Path, durability: Durability, level: int) -> None:
+    """To outlive a power cut each commit has to reach the disk itself; also after retention, which
+    may be lost.
+    """
+    with SqliteJournal(path, durability) as journal:
+        for _ in range(2):
+            assert journal._writer is not None
+            assert (level,) == journal._writer.execute("PRAGMA synchronous").fetchone()
+            journal.prune(0, 0)
 
 
 # --- ownership ------------------------------------------------------------------------------------

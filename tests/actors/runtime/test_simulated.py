@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.runtime import Actor, Future, SimulatedDispatcher, SimulationStuck
+from actors.runtime import Actor, Future, ReplyTimeout, SimulatedDispatcher, SimulationStuck
 from engine.errors import BlockingCallError, InvalidValue
 
 from .fakes import Doing, FailingTurn, Recorder
@@ -179,6 +179,23 @@ def test_run_ready_lets_no_time_pass() -> None:
     assert ([1, 2], 5) == (actor.log, dispatcher.monotonic_ns())
 
 
+def test_a_timer_may_ring_before_what_could_run() -> None:
+    """Time that passes while there is work; a watch alone is nothing to wait for."""
+    dispatcher = SimulatedDispatcher(seed=0)
+    log: list[Any] = []
+    assert (False, None, False) == (
+        dispatcher.has_work(), dispatcher.next_timer_ns(), dispatcher.lapse(),
+    )  # fmt: skip
+    dispatcher.call_later(7, partial(log.append, "timer"))
+    dispatcher.call_soon(lambda: log.append(dispatcher.monotonic_ns()))
+    assert (True, 7) == (dispatcher.has_work(), dispatcher.next_timer_ns())
+    assert dispatcher.lapse()
+    assert (7, []) == (dispatcher.monotonic_ns(), log)
+    dispatcher.run_ready()
+    assert [7, "timer"] == log
+    assert (False, None) == (dispatcher.has_work(), dispatcher.next_timer_ns())
+
+
 def test_coroutines_end_fail_and_are_cancelled() -> None:
     """A task has its coroutine's value or exception; cancel() throws where it waits."""
     dispatcher = SimulatedDispatcher()
@@ -295,3 +312,30 @@ def test_a_simulation_is_not_run_from_inside() -> None:
 
     with pytest.raises(BlockingCallError, match="outside"):
         Doing.start(dispatcher=dispatcher).ask(lambda _: dispatcher.run_until_idle())
+
+
+def test_a_timer_that_keeps_watch_is_no_work() -> None:
+    """It rings in its time where time passes, and nobody runs on or waits for it alone."""
+    dispatcher = SimulatedDispatcher()
+    rung: list[int] = []
+
+    def ring() -> None:
+        rung.append(dispatcher.monotonic_ns())
+        dispatcher.watch_later(10, ring)
+
+    ring()
+    dispatcher.call_later(25, lambda: None)
+    dispatcher.run_until_idle()
+    assert [0, 10, 20] == rung
+    assert None is dispatcher.next_timer_ns()
+    assert not dispatcher.step()
+    with pytest.raises(SimulationStuck):
+        dispatcher.wait(Future(), None)
+    with pytest.raises(ReplyTimeout):
+        dispatcher.wait(Future(), 12e-9)
+    assert [0, 10, 20, 30] == rung
+    dispatcher.run_for(10)
+    assert [0, 10, 20, 30, 40] == rung
+    dispatcher.watch_later(1, lambda: rung.append(-1)).cancel()
+    dispatcher.run_for(5)
+    assert -1 not in rung

@@ -8,11 +8,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from actors.testing import FaultyVenue
 from actors.testing.crash import CrashScenario
 from actors.testing.crash_stage import Stage, Step
+from actors.venues.paper import PaperMarket, PaperVenue
 from engine.errors import InvalidOrder
 from engine.messages import SubmitOrder
 from engine.simulator import FULL_CAPABILITIES, ExchangeConfig
+from engine.testing import PROFILES
+from engine.testing.drawing import draws
 from engine.values import Instrument, OrderType, Side, TimeInForce
 
 D = Decimal
@@ -198,3 +202,17 @@ def _drawn_order(draw: random.Random, intent: str, account: str) -> Step:
             return submit(intent, side, qty, price, reduce_only=True, **terms)
         case _:
             return submit(intent, side, qty, price, **terms)
+
+
+def at_a_faulty_venue(scenario: CrashScenario, profile: str, seed: int) -> CrashScenario:
+    """The same at a venue where more goes wrong than crashes; it is healed before all is judged."""
+
+    def faulty(market: PaperMarket, account: str) -> FaultyVenue:
+        return FaultyVenue(PaperVenue("SIM", account, market), PROFILES[profile], draws(seed))
+
+    def heal(stage: Stage) -> None:
+        for venue in stage.venues.values():
+            assert isinstance(venue, FaultyVenue)
+            venue.heal()
+
+    return replace(scenario, config=FAR, venue=faulty, at_the_end=(heal,))

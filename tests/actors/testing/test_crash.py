@@ -26,7 +26,7 @@ from engine.errors import InvalidValue
 from engine.messages import Filled, Place
 from engine.simulator import ExchangeConfig
 
-from .crash_kit import BUY, FAR, drawn, quote, run, story, submit
+from .crash_kit import BUY, FAR, at_a_faulty_venue, drawn, quote, run, story, submit
 
 
 def assert_unharmed(report: CrashReport) -> None:
@@ -60,8 +60,19 @@ def test_drawn_scenarios_survive_too(seed: int) -> None:
     assert report.cuts > 10
 
 
+@pytest.mark.parametrize(("profile", "seed"), [("rough", 0), ("hell", 3)])
+def test_crashes_and_a_faulty_venue_are_survived_together(profile: str, seed: int) -> None:
+    """The process dies at any moment while answers are lost, late and wrong anyway."""
+    report = cut_everywhere(at_a_faulty_venue(drawn(seed), profile, seed), every=4)
+    assert_unharmed(report)
+    assert report.cuts > 10
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize(
+    "seed",
+    [*range(100, 106), *(pytest.param(n, marks=pytest.mark.nightly) for n in range(106, 140))],
+)
 def test_many_drawn_scenarios_survive(seed: int) -> None:
     """As above, at every commit and call."""
     assert_unharmed(cut_everywhere(drawn(seed), again=1))
@@ -77,6 +88,7 @@ def test_a_torn_commit_vanishes_whole() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_every_commit_may_be_torn() -> None:
     """As above, in every commit, near and far."""
     for config in (ExchangeConfig(), FAR):

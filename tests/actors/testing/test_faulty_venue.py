@@ -105,16 +105,17 @@ class Stage:
     def quote(self, bid: str = "100", ask: str = "101") -> None:
         self.market.on_quote("BTC", D(bid), D(500), D(ask), D(500))
 
-    def place(self, cid: str, qty: str = "1", price: str = "100", **more: Any) -> Any:
-        return self.venue.place(
-            Place(
-                SubmitOrder(
-                    cid, "p", "a", "BTC", Side.BUY,
-                    more.pop("order_type", OrderType.LIMIT), D(qty), client_order_id=cid,
-                    price=D(price) if price else None, **more,
-                )
+    def request(self, cid: str, qty: str = "1", price: str = "100", **more: Any) -> Place:
+        return Place(
+            SubmitOrder(
+                cid, "p", "a", "BTC", Side.BUY,
+                more.pop("order_type", OrderType.LIMIT), D(qty), client_order_id=cid,
+                price=D(price) if price else None, **more,
             )
         )  # fmt: skip
+
+    def place(self, cid: str, qty: str = "1", price: str = "100", **more: Any) -> Any:
+        return self.venue.place(self.request(cid, qty, price, **more))
 
     def cancel(self, cid: str) -> Any:
         return self.venue.cancel(Cancel(cid, "c1", "BTC"))
@@ -281,6 +282,20 @@ def test_an_item_of_a_batch_is_missing(choice: int, acted: bool) -> None:
     outcomes = stage.call(stage.venue.place_batch(requests))
     assert [Done, Unknown, Done] == [type(one) for one in outcomes]
     assert acted is (stage.status("y") is not None)
+
+
+def test_an_item_that_hangs_holds_up_no_other_request() -> None:
+    """A batch is one call: all of it is at the venue before anybody waits for an answer."""
+    stage = Stage(Fault(K.NEVER_ARRIVED, When("place", 1)), Fault(K.RAISED_AFTER, When("place", 2)))
+    requests = [stage.request(cid) for cid in ("x", "y", "z")]
+    call = stage.start(stage.venue.place_batch(requests))
+    assert not call.done()
+    assert [None, VenueStatus.WORKING, VenueStatus.WORKING] == [stage.status(c) for c in "xyz"]
+    stage.venue.heal()
+    stage.sim.run_for(SECOND)
+    answers = call.get()
+    assert isinstance(answers, list)
+    assert [Unknown, Unknown, Done] == [type(one) for one in answers]
 
 
 def test_an_outage_swallows_what_is_told_in_it() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from actors.testing.faulty_venue import FaultyVenue
 from actors.testing.simulated_parts import TimedMarket
 from actors.testing.venue_conformance import VenueConformance
@@ -12,8 +14,15 @@ from actors.testing.venue_desk import Desk, Runner, SimulatedRunner
 from actors.venues.paper import PaperVenue
 from actors.venues.port import Venue
 from engine.messages import SubmitOrder
-from engine.simulator import Exchange, ExchangeConfig
-from engine.values import Instrument, Side
+from engine.simulator import (
+    FULL_CAPABILITIES,
+    Exchange,
+    ExchangeConfig,
+    FeeCurrency,
+    FeePlan,
+)
+from engine.testing.faults import Fault, FaultKind, When
+from engine.values import Instrument, InstrumentKind
 
 D = Decimal
 BTC = Instrument(
@@ -26,16 +35,18 @@ BTC = Instrument(
     min_notional=D(5),
 )
 _MS = 1_000_000
+ABLE = replace(FULL_CAPABILITIES, place_batch=5, cancel_batch=5)
 
 
 class Paper(VenueConformance):
     """How the suite works at a paper venue: prices are told, and others trade on demand."""
 
     symbol = "BTC/USDT"
-    config: ClassVar[ExchangeConfig] = ExchangeConfig()
+    config: ClassVar[ExchangeConfig] = ExchangeConfig(capabilities=ABLE)
+    instrument: ClassVar[Instrument] = BTC
 
     def make_venue(self) -> Venue:
-        self.market = TimedMarket(Exchange(self.config, [BTC]))
+        self.market = TimedMarket(Exchange(self.config, [self.instrument]))
         return PaperVenue("paper", "main", self.market)
 
     def make_runner(self) -> Runner:
@@ -46,11 +57,9 @@ class Paper(VenueConformance):
     def open_market(self, desk: Desk) -> None:
         self.market.on_quote("BTC/USDT", D(1000), D(5), D(1001), D(5))
 
-    def trade_with(self, desk: Desk, order: SubmitOrder) -> bool:
-        assert order.price is not None
-        px = order.price - BTC.tick_size
-        now_ns = desk.runner.clock.time_ns()
-        self.market.on_trade("BTC/USDT", px, D(9), Side.SELL, now_ns)
+    def trade_with(self, desk: Desk, order: SubmitOrder, qty: Decimal) -> bool:
+        self.market.exchange.execute("main", order.client_order_id, qty, self.market.time_ns())
+        self.market.advance()
         return True
 
 
@@ -59,9 +68,35 @@ class TestPaper(Paper):
 
 
 class TestPaperFarAway(Paper):
-    """With latency both ways."""
+    """With latency both ways, and fees."""
 
-    config = ExchangeConfig(latency_out_ns=30 * _MS, latency_in_ns=20 * _MS)
+    config = ExchangeConfig(
+        capabilities=ABLE,
+        latency_out_ns=30 * _MS,
+        latency_in_ns=20 * _MS,
+        fees=FeePlan(taker=D("0.001")),
+    )
+
+
+class TestPaperThatPays(Paper):
+    """With rebates for who takes."""
+
+    config = ExchangeConfig(capabilities=ABLE, fees=FeePlan(taker=D("-0.001")))
+
+
+class TestPaperWithFeesInKind(Paper):
+    """A fee is taken out of what was bought."""
+
+    config = ExchangeConfig(
+        capabilities=ABLE, fees=FeePlan(taker=D("0.001"), currency=FeeCurrency.RECEIVED)
+    )
+
+
+class TestPaperFutures(Paper):
+    """A contract: no coin changes hands, and the position may be short."""
+
+    instrument = replace(BTC, kind=InstrumentKind.LINEAR, settle="USDT", min_notional=None)
+    config = ExchangeConfig(capabilities=ABLE, fees=FeePlan(taker=D("0.001")))
 
 
 class TestPaperOnALoop(Paper):
@@ -76,4 +111,10 @@ class TestFaultyVenueWithoutFaults(Paper):
 
     def make_venue(self) -> Venue:
         super().make_venue()
-        return FaultyVenue(PaperVenue("paper", "main", self.market))
+        self.venue = FaultyVenue(PaperVenue("paper", "main", self.market))
+        return self.venue
+
+    def lose_next_answer(self, desk: Desk) -> bool:
+        for verb in ("place", "cancel"):
+            self.venue.inject(Fault(FaultKind.UNKNOWN_AFTER, When(verb=verb, nth=1)))
+        return True

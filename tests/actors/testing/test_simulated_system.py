@@ -8,7 +8,9 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from actors.runtime import Future
 from actors.testing import SPOT, SimulatedSystem
+from actors.testing.kept_journal import KeptJournal
 from actors.testing.running import run_seed
 from engine.errors import InvalidValue, SystemStopped
 from engine.messages import Filled, SubmitOrder
@@ -109,6 +111,45 @@ def test_a_crash_at_any_moment_is_survived(moment: Moment, nth: int) -> None:
         assert len(system.exchange.placed("main")) == (moment is not Moment.AFTER_WRITE or nth > 1)
 
 
+@pytest.mark.parametrize("cancels", [False, True])
+def test_an_orderly_stop_leaves_what_was_asked_for(cancels: bool) -> None:
+    """Open orders are left or cancelled, every command is answered, and the next life goes on."""
+    with traded() as system:
+        asked = system.amend(system.id_of("offered"), price=D(102))
+        system.stop(cancel=cancels)
+        assert (False, 0, True) == (system.alive, system.crashes, asked.done())
+        assert [] == system.check()
+        assert cancels is not bool(system.exchange.open_orders("main", system.now_ns()))
+        hit(system)
+        system.stop()  # nothing runs: nothing happens
+        system.restart()
+        assert [] == names(system)
+        held = sum(one.qty for one in system.judge.books.positions.values())
+        assert held == (D(2) if cancels else D(1))
+
+
+def test_a_process_may_die_while_it_stops() -> None:
+    """A stop that was cut short is a crash like any other."""
+    with traded() as system:
+        system.crash_at(Moment.BEFORE_WRITE)
+        system.stop(cancel=True)
+        assert (False, 1) == (system.alive, system.crashes)
+        assert [] == names(system)
+
+
+@pytest.mark.parametrize("every", [4, 16])
+def test_checkpoints_are_written_every_so_many_facts(every: int) -> None:
+    """In small pieces, and a restart begins with the last whole one."""
+    with traded(checkpoint_facts=every) as system:
+        for price in range(20):
+            system.amend(system.id_of("offered"), price=D(103 + price))
+            system.run(SECOND)
+        assert isinstance(system.journal, KeptJournal)
+        assert sum(bool(batch.checkpoints) for batch in system.journal.batches) > 20 // every
+        system.crash()
+        assert [] == names(system)
+
+
 def test_a_journal_that_fails_for_a_while_delays_and_loses_nothing() -> None:
     """Refused commits are made again."""
     with traded() as system:
@@ -119,14 +160,21 @@ def test_a_journal_that_fails_for_a_while_delays_and_loses_nothing() -> None:
         assert D(1) == sum(held.qty for held in system.judge.books.positions.values())
 
 
-def test_a_cut_journal_is_taken_up_and_the_venue_fills_the_gap() -> None:
-    """A disk that lost the last commits: orders and fills are read from the venue again."""
+def test_a_journal_may_be_cut_at_every_record() -> None:
+    """However much a disk lost of it: orders, fills and positions are read from the venue again."""
     with traded() as system:
-        system.crash(at_seq=2)
-        assert 2 >= system.journal.last_seq
-        system.restart()
-        assert [] == names(system)
-        assert 2 == len(system.judge.books.orders)
+        hit(system, "0.5")
+        system.run(SECOND)
+        last = system.journal.last_seq
+    for seq in range(last + 1):
+        with traded() as system:
+            hit(system, "0.5")
+            system.run(SECOND)
+            system.crash(at_seq=seq)
+            assert seq >= system.journal.last_seq
+            system.restart()
+            assert [] == names(system), seq
+            assert 2 == len(system.judge.books.orders)
 
 
 def test_only_the_kits_own_journal_can_be_cut() -> None:
@@ -156,8 +204,9 @@ def test_a_system_that_crashed_can_settle() -> None:
 
 
 def test_a_lost_fill_is_found() -> None:
-    """The stream loses a fill and nothing says so (no venue may do that)."""
+    """The stream loses a fill and nothing says so and nobody looks."""
     with traded() as system:
+        system.system.brokers["SIM", "main"].watch.stop()
         system.inject(Fault(K.STREAM_SILENT, When("cancel", 1), delay_ns=SECOND))
         system.submit(order("far", price="90"))
         system.run(SECOND)
@@ -228,23 +277,19 @@ def _more(held: Order) -> Order:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "invariant"),
+    "spoil",
     [
-        (lambda actor: setattr(actor, "order", _more(actor.order)), "live_is_the_fold"),
-        (lambda actor: setattr(actor, "frozen", True), "live_is_the_fold"),
+        lambda actor: setattr(actor, "order", _more(actor.order)),
+        lambda actor: setattr(actor, "frozen", True),
     ],
     ids=["order", "frozen"],
 )
-def test_state_that_is_not_the_fold_is_found(
-    spoil: Callable[[object], None], invariant: str
-) -> None:
-    """An order that somebody changed outside of the journal, at its next fact."""
+def test_state_that_is_not_the_fold_is_found(spoil: Callable[[object], None]) -> None:
+    """An order that somebody changed outside of the journal."""
     with traded() as system:
         cid = system.id_of("offered")
         spoil(system.system.brokers["SIM", "main"].orders[cid])
-        hit(system, "0.5")
-        system.run(SECOND)
-        assert invariant in [bad.invariant for bad in system.check()]
+        assert ["live_is_the_fold"] == [bad.invariant for bad in system.check()]
 
 
 def test_a_position_that_is_not_the_fold_is_found() -> None:
@@ -265,6 +310,14 @@ def test_an_answer_that_never_comes_is_found() -> None:
         system.dispatcher._runnable.remove(waiting)
         system.dispatcher._waiting -= len(waiting.items)
         assert (["commands_are_answered"], False) == (names(system), asked.done())
+
+
+def test_a_command_without_an_answer_at_a_stop_is_found() -> None:
+    """Who stops in order leaves nobody waiting."""
+    with traded() as system:
+        system.asked.append(Future())
+        system.stop()
+        assert ["commands_are_answered"] == [bad.invariant for bad in system.check()]
 
 
 def test_a_failure_of_ours_is_found() -> None:

@@ -96,6 +96,16 @@ def test_a_stop_limit_rests_beyond_a_gap() -> None:
     assert [("1", "97.5")] == fills(desk.take())
 
 
+def test_an_elected_order_that_may_only_make_is_cancelled_when_it_would_take() -> None:
+    """Its fees would be those of a taker, and it was to pay none."""
+    desk = Desk()
+    desk.book("99x5 95x5", "101x5")
+    desk.trade("100", "1", SELL)
+    stop(desk, SELL, OrderType.STOP_LIMIT, "98", price=D("90"), post_only=True)
+    desk.trade("98", "1", SELL)
+    assert ["Triggered", "Cancelled"] == names(desk.take())
+
+
 @pytest.mark.parametrize("source", list(TriggerSource))
 def test_only_the_chosen_price_elects(source: TriggerSource) -> None:
     """A trigger looks at its own source and at no other price."""

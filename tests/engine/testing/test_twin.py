@@ -157,7 +157,7 @@ def test_what_a_venue_did_is_read_from_its_orders_and_executions() -> None:
         fill("E1", instrument="A/B", side=Side.BUY),
         fill("E2", "1", cid="x", instrument="A/B", side=Side.SELL),
     ]
-    twin = Twin.of_venue([COIN], [(terms(), seen)], listed)
+    twin = Twin.of_venue([COIN], [(terms(), seen)], listed, {})
     assert (["CANCELLED"], D(4), False) == (
         list(twin.orders["c1"].ends), twin.orders["c1"].cum_qty, twin.orders["c1"].is_complete,
     )  # fmt: skip

@@ -1,0 +1,145 @@
+"""What every part of the facade checks before it accepts something, and its groups.
+
+Users meet :class:`~actors.system.ExecutionSystem`, which is all of this in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TypeVar
+
+from engine.errors import (
+    InvalidValue,
+    JournalUnavailable,
+    MailboxFull,
+    SystemStopped,
+    UnknownOrder,
+)
+from engine.group import legs_of
+from engine.messages import CancelGroup, GroupState, GroupTerms
+from engine.views import OrderView
+
+from .broker import BrokerActor
+from .broker_words import Ask
+from .lifecycle import Lifecycle
+from .runtime import Future
+from .stamping import only_one
+from .submitting import GroupTicket, check_legs, new_group
+from .tickets import Ticket, Until
+
+__all__ = ["Facade"]
+
+T = TypeVar("T")
+
+
+class Facade(Lifecycle):
+    """Groups, and what all commands share. Everything public may be called from any thread."""
+
+    def submit_group(
+        self,
+        root: GroupTerms,
+        *,
+        intent_id: str = "",
+        venue: str = "",
+        account: str = "",
+        protect_within: float = 5.0,
+        tags: Mapping[str, str] | None = None,
+    ) -> GroupTicket:
+        """Submit contingent orders: a bracket, an OCO, any tree of :mod:`engine.contingent`.
+
+        Journalled whole before any of them leaves. What its entries fill is protected by its stops
+        for as much as they filled; without a confirmed stop for ``protect_within`` seconds it is
+        closed at market. With an ``intent_id`` the same group again sends nothing.
+
+        Raises:
+            InvalidValue: ``protect_within`` is no time.
+            InvalidOrder: it, or a leg of it, cannot be submitted as asked; nothing has happened.
+            DuplicateIntent: the intent id was used before with other terms; nothing was sent.
+            JournalUnavailable, MailboxFull, SystemStopped: not accepted.
+        """
+        self._check_running()
+        if not self.dispatcher.has_room():
+            self._refuse_more()
+        broker = only_one(self.brokers, venue, account)
+        check_legs(root, broker)
+        within = round(protect_within * 1e9)
+        if within <= 0:
+            raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
+        ts = self.dispatcher.time_ns()
+        named = tuple((tags or {}).items())
+        new, is_new = new_group(root, broker, self._intents, intent_id, within, named, ts)
+        if is_new:
+            self.dispatcher.post(broker, new)
+        group_id = new.command.group_id
+        tickets = {
+            leg.name: Ticket(leg.order.client_order_id, leg.order.intent_id, self.watch)
+            for leg in legs_of(new.command.root)
+        }
+        return GroupTicket(group_id, tickets, self.group_state)
+
+    def cancel_group(
+        self, group: GroupTicket | str, *, close: bool = False, reason: str = ""
+    ) -> Future[GroupState]:
+        """Call a group off: entries and targets go. What is held keeps its stop until it is closed,
+        at market and at once with ``close``.
+        """
+        self._check_running()
+        group_id = group if isinstance(group, str) else group.group_id
+        future: Future[GroupState] = Future(self.dispatcher)
+        command = CancelGroup(group_id, self.dispatcher.time_ns(), close, reason)
+        for broker in self.brokers.values():
+            if group_id in broker.groups.groups or len(self.brokers) == 1:
+                self.dispatcher.post(broker, Ask(command, future))
+                return future
+        raise UnknownOrder(f"no group {group_id!a} in this system that is not over")
+
+    def group_state(self, group_id: str) -> Future[GroupState]:
+        """How a group stands; UnknownOrder in the future when there is none."""
+
+        def look() -> GroupState:
+            for broker in self.brokers.values():
+                actor = broker.groups.groups.get(group_id)
+                group = broker.groups.read_back(group_id) if actor is None else actor.group
+                if group is not None:
+                    return group.state
+            raise UnknownOrder(f"no group {group_id!a} in this system")
+
+        return self._asked(look)
+
+    def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
+        """A future of an order, set when ``until`` is reached."""
+        raise NotImplementedError
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise SystemStopped("the system is not running; start it with `with` or start()")
+        if self._journal_error is not None:
+            raise JournalUnavailable(
+                f"entries halt until the journal works again: {self._journal_error}"
+            )
+
+    def _refuse_more(self) -> NoReturn:
+        """Say why there is no room; before a number is drawn, so that each stands behind a fact."""
+        dispatcher = self.dispatcher
+        if not dispatcher.is_accepting():
+            raise SystemStopped("the system has ended; stop() says why")
+        raise MailboxFull(
+            f"{dispatcher.queued()} messages are waiting and the bound is {dispatcher.capacity};"
+            " the order was not accepted: slow down and submit it again"
+        )
+
+    def _check_accepting(self) -> None:
+        """Refuse what would wait for ever: nobody handles messages before the start or after the
+        end.
+        """
+        if not self.brokers or not self.dispatcher.is_accepting():
+            raise SystemStopped("the system is not running; start it with `with` or start()")
+
+    def _asked(self, fn: Callable[[], T]) -> Future[T]:
+        self._check_accepting()
+        return self.in_turn(fn)
+
+    def _broker(self, venue: str, account: str) -> BrokerActor:
+        return self.brokers.get((venue, account)) or only_one(self.brokers, venue, account)

@@ -1,0 +1,371 @@
+"""The group actor: one group of contingent orders. It looks, and does what is missing.
+
+What is missing is decided in :mod:`engine.group_steps`. Here commands become messages to order
+actors and placements for the lane, all in the turn in which the orders changed, so a fill and the
+stop for it are one commit.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from engine.capabilities import ReduceOnlyRule
+from engine.errors import EngineError
+from engine.fold import revive
+from engine.group import Group, Slice, legs_of, moved_fact, moved_group, slice_of
+from engine.group_actions import (
+    Action,
+    Add,
+    Close,
+    Release,
+    Relink,
+    Remove,
+    Resize,
+    VenueRules,
+)
+from engine.group_steps import Plan, failures, plan
+from engine.group_tables import GROUP
+from engine.group_wants import Facts
+from engine.messages import (
+    AmendOrder,
+    CancelGroup,
+    CancelOrder,
+    Denied,
+    GroupChanged,
+    Leg,
+    LegRole,
+    LinkOrder,
+    LinkTrigger,
+    Place,
+    ReviveGroup,
+    SubmitOrder,
+)
+from engine.order import Ledger, Order
+from engine.session_chart import SessionState
+from engine.values import (
+    ZERO,
+    Instrument,
+    InstrumentKind,
+    OrderType,
+    TimeInForce,
+)
+
+from .group_words import Look, ProtectionDue, SlotSide, pause_ns, slot_side
+from .roles import BrokerRole, GroupsRole
+from .runtime import Actor, Timer
+
+__all__ = ["GroupActor"]
+
+_RESIZES_MAX: Final = 3  # the same amend refused: then another order is placed beside it
+_ROUNDS_MAX: Final = 50  # more than any group can need: then it is a bug, and a person is told
+
+
+class GroupActor(Actor):
+    """One group, supervised by its broker."""
+
+    __slots__ = (
+        "_again",
+        "_asked",
+        "_both_told",
+        "_closed",
+        "_due",
+        "_pauses",
+        "broker",
+        "desk",
+        "group",
+        "holds",
+        "legs",
+        "rules",
+        "was_over",
+    )
+
+    def __init__(self, desk: GroupsRole, broker: BrokerRole, group: Group) -> None:
+        self.desk = desk
+        self.broker = broker
+        self.group = group
+        self.was_over = False  # and its first fact has to say so
+        self.legs: dict[str, Leg] = {leg.name: leg for leg in legs_of(group.terms.root)}
+        able = broker.capabilities
+        self.rules = VenueRules(able.amend, able.reduce_only is not ReduceOnlyRule.UNSUPPORTED)
+        self._closed: dict[str, Slice] = {}  # orders that have left memory, as they were then
+        self._due: dict[str, Timer] = {}
+        self._both_told: dict[str, Decimal] = {}
+        #: By slot and side: what it holds there, by its last look.
+        self.holds: dict[SlotSide, Decimal] = {}
+        #: By leg, and by order: how often it had failed at the last look, and until when it rests.
+        self._pauses: dict[str, tuple[int, int]] = {}
+        #: By order: what was asked of it last (a total; None: its end), and how often in a row.
+        self._asked: dict[str, tuple[Decimal | None, int]] = {}
+        self._again: Timer | None = None
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """The group, as a name."""
+        return f"group:{self.group.group_id}"
+
+    def on_receive(self, message: Any) -> None:
+        """Look at the orders, after what the message says."""
+        before = self.group
+        if isinstance(message, CancelGroup):
+            closing = before.closing or message.close
+            self._become(replace(before, called_off=True, closing=closing))
+        elif isinstance(message, ProtectionDue):
+            naked = dict(self._look().exposed).get(message.emergency)
+            if naked is None or self.broker.session.state is not SessionState.READY:
+                self._settle(before)  # while the venue cannot be reached its clock begins anew
+                return
+            self._become(replace(before, late=(*before.late, message.emergency)))
+            self.broker.alarm(
+                "unprotected",
+                f"{naked} had no confirmed stop in time: it is being closed at market",
+                self.actor_urn,
+            )
+        self._settle(before)
+
+    def restore(self, before: Group, extra: None) -> None:
+        """Take back a look whose turn was discarded."""
+        del extra
+        self.group = before
+
+    def forget(self, cid: str) -> None:
+        """An order of it has changed: what was kept of it is old."""
+        self._closed.pop(cid, None)
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def _look(self) -> Plan:
+        slices = {name: tuple(map(self._slice, cids)) for name, cids in self.group.slices}
+        now = self.broker.dispatcher.monotonic_ns()
+        for name, orders in slices.items():
+            failed = failures(self.group, orders)
+            if failed > self._pauses.get(name, (0, 0))[0]:
+                self._pauses[name] = failed, now + pause_ns(failed)
+        pausing = [name for name, (_, due_ns) in self._pauses.items() if due_ns > now]
+        stubborn = [
+            cid for cid, (qty, count) in self._asked.items() if qty and count >= _RESIZES_MAX
+        ]
+        available = {
+            name: self.desk.available(self, one.order) + self._claimed(slices[name])
+            for name, one in self.legs.items()
+            if one.role is LegRole.ENTRY
+        }
+        facts = Facts(slices, self.broker.instruments, available, pausing, stubborn)
+        found = plan(self.group, facts, self.rules)
+        self.holds = {}
+        for one in found.holdings:
+            if one.entry is not None:
+                key = slot_side(one.entry.order)
+                self.holds[key] = self.holds.get(key, ZERO) + one.left_qty
+        return found
+
+    def _claimed(self, slices: tuple[Slice, ...]) -> Decimal:
+        """What the venue says has filled and is not booked yet."""
+        return sum((one.claim_qty - one.cum_qty for one in slices), ZERO)
+
+    def _slice(self, cid: str) -> Slice:
+        actor = self.broker.orders.get(cid)
+        if actor is not None:
+            return slice_of(actor.order, self._base_fee(actor.order, actor.ledger))
+        known = self._closed.get(cid)
+        if known is None:
+            body = self.broker.journal.closed_order(cid)
+            if body is None:
+                raise EngineError(f"{self.actor_urn} has an order {cid!r} that is nowhere")
+            order, ledger = revive(body)
+            known = self._closed[cid] = slice_of(order, self._base_fee(order, ledger))
+        return known
+
+    def _base_fee(self, order: Order, ledger: Ledger | None) -> Decimal:
+        """What fees took of the traded asset; a contract's never do."""
+        instrument: Instrument = self.broker.instruments[order.terms.instrument]
+        if ledger is None or instrument.kind is not InstrumentKind.CASH:
+            return ZERO
+        return sum(
+            (f.fee for f in ledger.live() if f.fee and f.fee_currency == instrument.base), ZERO
+        )
+
+    def _settle(self, before: Group) -> None:
+        """Look and do until nothing is missing, then write down where the group stands."""
+        found = self._look()
+        rounds = 0
+        while found.actions:
+            self._become(found.group)
+            for action in found.actions:
+                self._do(action)
+            rounds += 1
+            if rounds == _ROUNDS_MAX:
+                missing = f"still missing: {found.actions!r:.300}"
+                self.broker.alarm("group_restless", missing, self.actor_urn)
+                break
+            found = self._look()
+        self._become(found.group)
+        if self.group != before:
+            self._write(before)
+        self.broker.turn.effects.append((self._watch, found, None))
+
+    def _become(self, group: Group) -> None:
+        if group is not self.group:
+            self.broker.turn.undo.append((self, self.group, None))
+            self.group = group
+
+    def _write(self, before: Group) -> None:
+        turn, terms = self.broker.turn, self.group.terms
+        ts = turn.time_ns()
+        if self.was_over:
+            turn.record(ts, self.actor_urn, ReviveGroup(terms, ts))
+            turn.effects.append((self._is_up, None, None))
+        fact = moved_fact(self.group, ts)
+        turn.record(ts, self.actor_urn, fact)
+        self._become(moved_group(self.group, fact))
+        if self.group.state is before.state:
+            return
+        if GroupChanged in turn.hub.wanted:
+            turn.events.append(
+                GroupChanged(
+                    terms.group_id, terms.intent_id, terms.venue, terms.account, ts,
+                    self.group.state, terms.tags,
+                )
+            )  # fmt: skip
+        if self.group.state in GROUP.terminal:
+            turn.effects.append((self.desk.retire, self, None))
+
+    def _watch(self, found: Plan, _: None) -> None:
+        """After the commit: keep the clocks of what is without a stop, tell of what was closed
+        twice.
+        """
+        exposed = dict(found.exposed)
+        now = self.broker.dispatcher.monotonic_ns()
+        for emergency in list(self._due):
+            if emergency not in exposed or self._due[emergency].due_ns <= now:
+                self._due.pop(emergency).cancel()
+        for emergency in exposed:
+            if emergency not in self._due and emergency not in self.group.late:
+                self._due[emergency] = self.desk.remind(
+                    self.group.terms.protect_within_ns,
+                    ProtectionDue(self.group.group_id, emergency),
+                )
+        pause = max((due_ns for _, due_ns in self._pauses.values()), default=0)
+        if pause > now and (self._again is None or self._again.due_ns < pause):
+            self._again = self.desk.remind(pause - now, Look(self.group.group_id))
+        for emergency, qty in found.both_filled:
+            if self._both_told.get(emergency, ZERO) < qty:
+                self._both_told[emergency] = qty
+                first = self.legs[emergency.removesuffix("~exit")].order.instrument
+                self.desk.both_filled(self.group, first, emergency, qty)
+
+    def trades(self, instrument: str) -> bool:
+        """Whether any leg of it does."""
+        return any(one.order.instrument == instrument for one in self.legs.values())
+
+    def _is_up(self, _: None, __: None) -> None:
+        """After the commit: that it was taken up again is written."""
+        self.was_over = False
+
+    def stop_watching(self) -> None:
+        """Its clocks stop."""
+        for timer in self._due.values():
+            timer.cancel()
+        self._due.clear()
+        if self._again is not None:
+            self._again.cancel()
+
+    # --- doing ------------------------------------------------------------------------------------
+
+    def _do(self, action: Action) -> None:
+        turn = self.broker.turn
+        ts = turn.time_ns()
+        if isinstance(action, Release):
+            self._release(action, ts)
+        elif isinstance(action, Resize):
+            cid = action.client_order_id
+            self._count(cid, action.order_qty)
+            self._tell(cid, AmendOrder(cid, self.desk.req_id(), ts, action.order_qty))
+        elif isinstance(action, Remove):
+            cid = action.client_order_id
+            self._count(cid, None)
+            self._tell(cid, CancelOrder(cid, self.desk.req_id(), ts, action.why))
+        elif isinstance(action, Relink):
+            cid = action.client_order_id
+            self._tell(cid, LinkOrder(cid, ts, action.trigger))
+        else:
+            self._place(action, ts)
+
+    def _tell(self, cid: str, message: Any) -> None:
+        actor = self.broker.orders.get(cid)
+        if actor is None:
+            raise EngineError(f"{self.actor_urn} wants {type(message).__name__} of {cid!r}: gone")
+        self.broker.deliver(actor, message)
+
+    def _count(self, cid: str, qty: Decimal | None) -> None:
+        """The same request again means that the last one was refused: the next one is not at
+        once.
+        """
+        last, count = self._asked.get(cid, (qty, 0))
+        count = count + 1 if last == qty else 1
+        self._asked[cid] = qty, count
+        if count > 1:
+            due_ns = self.broker.dispatcher.monotonic_ns() + pause_ns(count)
+            self._pauses[cid] = count, due_ns
+
+    def _release(self, action: Release, ts: int) -> None:
+        cid = action.client_order_id
+        actor = self.broker.orders[cid]
+        leg = next(self.legs[name] for name, cids in self.group.slices if cid in cids)
+        order = actor.order
+        asked = replace(
+            order.terms,
+            order_qty=action.order_qty,
+            price=order.price,
+            stop_px=order.stop_px,
+            held=False,
+        )
+        refusal = None if leg.role is not LegRole.ENTRY else self.broker.calls.refusal(asked)
+        if refusal is not None:
+            self._tell(cid, Denied(cid, ts, *refusal))
+            return
+        self._tell(cid, LinkOrder(cid, ts, LinkTrigger.ARM, action.order_qty))
+        effects = self.broker.turn.effects
+        effects.append((self.broker.lane.send, Place(asked), leg.role is not LegRole.ENTRY))
+
+    def _place(self, action: Add | Close, ts: int) -> None:
+        """One more order of a leg, or the engine's own to close what the leg cannot."""
+        if isinstance(action, Add):
+            like = self.legs[action.leg].order
+            price, stop_px = self._newest_prices(action.leg)
+            terms = replace(like, order_qty=action.order_qty, price=price, stop_px=stop_px)
+        else:
+            like = action.exits.order
+            terms = SubmitOrder(
+                "", like.venue, like.account, like.instrument,
+                like.side.opposite if action.back else like.side, OrderType.MARKET,
+                action.order_qty, time_in_force=TimeInForce.IOC,
+                reduce_only=like.reduce_only and not action.back, slot=like.slot, tags=like.tags,
+            )  # fmt: skip
+        fresh = replace(
+            terms, intent_id="", client_order_id="", ts=ts, held=False,
+            group_id=self.group.group_id,
+        )  # fmt: skip
+        written = self.desk.new_order(fresh)
+        slices = dict(self.group.slices)
+        slices[action.leg] = (*slices.get(action.leg, ()), written.client_order_id)
+        self._become(replace(self.group, slices=tuple(slices.items())))
+        self.desk.place(written, True)
+
+    def _newest_prices(self, leg: str) -> tuple[Decimal | None, Decimal | None]:
+        """Where the leg stands now: a person may have moved it since it was submitted."""
+        cid = dict(self.group.slices)[leg][-1]
+        order = self.broker.find_order(cid)
+        if order is None:
+            raise EngineError(f"{self.actor_urn} has an order {cid!r} that is nowhere")
+        return order.price, order.stop_px
+
+    def drop(self, cid: str) -> None:
+        """A person cancels an order of it: that leg is not placed again."""
+        leg = next((name for name, cids in self.group.slices if cid in cids), "")
+        if leg in self.legs and leg not in self.group.dropped:
+            before = self.group
+            self._become(replace(before, dropped=(*before.dropped, leg)))
+            self._settle(before)

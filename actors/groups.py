@@ -1,0 +1,213 @@
+"""The groups of one broker: they come, look when their orders change, and go when all is over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from engine.errors import UnknownOrder
+from engine.fold import Books
+from engine.group import Group, begin_group
+from engine.journal import decode_record
+from engine.messages import Alarm, BothFilled, CancelGroup, SubmitGroup, SubmitOrder
+from engine.order import Order
+from engine.values import ZERO, Side
+
+from .group import GroupActor
+from .group_words import Look, ProtectionDue, slot_side
+from .roles import BrokerRole
+from .runtime import Timer
+
+__all__ = ["BrokerGroups", "NewGroup"]
+
+logger = logging.getLogger("actors.broker")
+
+
+class NewGroup(NamedTuple):
+    """From the facade: a group and the orders of its legs, each with its ids."""
+
+    command: SubmitGroup
+    orders: tuple[SubmitOrder, ...]
+
+
+class _Looks:
+    """Undo of a queued look: with its turn the message is discarded too."""
+
+    def __init__(self, looking: dict[str, None]) -> None:
+        self._looking = looking
+
+    def restore(self, before: str, extra: None) -> None:
+        """Take it back."""
+        del extra
+        self._looking.pop(before, None)
+
+
+class BrokerGroups:
+    """Lives and dies with its broker, on the same thread.
+
+    A group looks at its orders once for all that changed in a burst: whatever touches one of them
+    queues one look, which is handled in the same turn.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerRole,
+        hold: Callable[[SubmitOrder], None],
+        submit: Callable[[SubmitOrder, bool], None],
+    ) -> None:
+        self.broker = broker
+        self._hold = hold
+        self.place = submit
+        self.groups: dict[str, GroupActor] = {}
+        self._looking: dict[str, None] = {}  # groups with a look in the queue
+        #: Given by the system: ids of requests, and of orders that the engine makes itself.
+        self.req_id: Callable[[], str]
+        self.new_order: Callable[[SubmitOrder], SubmitOrder]
+
+    def submit(self, new: NewGroup) -> None:
+        """Introduce a group: journalled whole, its legs held back, before any of them leaves."""
+        group_id = new.command.group_id
+        if group_id in self.groups:
+            return
+        actor = self.hold(begin_group(new.command))
+        self.broker.turn.undo.append((self, group_id, None))
+        self.broker.turn.record(new.command.ts, actor.actor_urn, new.command)
+        for order in new.orders:
+            self._hold(order)
+        self._guarded(actor, Look(group_id))
+
+    def hold(self, group: Group) -> GroupActor:
+        """Keep a group from now on."""
+        actor = self.groups[group.group_id] = GroupActor(self, self.broker, group)
+        self.broker.dispatcher.adopt(actor)
+        return actor
+
+    def restore(self, before: str, extra: None) -> None:
+        """Take back an introduction whose turn was discarded."""
+        del extra
+        actor = self.groups.pop(before, None)
+        if actor is not None:
+            self.broker.dispatcher.release(actor)
+
+    def touched(self, order: Order) -> None:
+        """An order of a group has changed."""
+        group_id = order.terms.group_id
+        actor = self.groups.get(group_id)
+        if actor is not None:
+            actor.forget(order.terms.client_order_id)
+        self._queue(group_id)
+
+    def _queue(self, group_id: str) -> None:
+        if group_id not in self._looking:
+            self._looking[group_id] = None
+            self.broker.turn.undo.append((_Looks(self._looking), group_id, None))
+            self.broker.dispatcher.post(self.broker, Look(group_id))
+
+    def traded(self, instrument: str) -> None:
+        """Something was booked there: what groups hold may have been closed by others."""
+        for actor in self.groups.values():
+            if actor.trades(instrument):
+                self._queue(actor.group.group_id)
+
+    def available(self, asking: GroupActor, entry: SubmitOrder) -> Decimal:
+        """What a slot holds on the side of an entry, beyond what older groups hold there."""
+        slot = self.broker.positions.get((entry.instrument, entry.slot))
+        qty = ZERO if slot is None else slot.position.qty
+        left = qty if entry.side is Side.BUY else -qty
+        key = slot_side(entry)
+        for actor in self.groups.values():
+            if actor is asking:
+                break
+            left -= actor.holds.get(key, ZERO)
+        return max(left, ZERO)
+
+    def look(self, message: Look) -> None:
+        """Have a group look; one that was over is taken up again."""
+        self._looking.pop(message.group_id, None)
+        actor = self.groups.get(message.group_id) or self._revived(message.group_id)
+        if actor is not None:
+            self._guarded(actor, message)
+
+    def look_all(self) -> None:
+        """After a restart: every group looks once."""
+        for actor in list(self.groups.values()):
+            self._guarded(actor, Look(actor.group.group_id))
+
+    def due(self, message: ProtectionDue) -> None:
+        """Something should have been protected by now."""
+        actor = self.groups.get(message.group_id)
+        if actor is not None:
+            self._guarded(actor, message)
+
+    def call_off(self, command: CancelGroup) -> Group:
+        """A person wants a group gone.
+
+        Raises:
+            UnknownOrder: there is no such group, or it is over.
+        """
+        actor = self.groups.get(command.group_id)
+        if actor is None:
+            at = f"{self.broker.name}/{self.broker.account}"
+            raise UnknownOrder(f"no group {command.group_id!r} at {at} that is not over")
+        self._guarded(actor, command)
+        return actor.group
+
+    def _guarded(self, actor: GroupActor, message: Any) -> None:
+        """A bug in a look leaves no trace of it, and a person is told; orders go on."""
+        turn = self.broker.turn
+        mark = turn.mark()
+        try:
+            actor.on_receive(message)
+        except Exception as error:
+            turn.rollback(mark)
+            logger.exception("a group failed", extra={"group": actor.actor_urn})
+            detail = f"{type(error).__name__}: {error}"
+            self.broker.alarm("group_failed", detail, actor.actor_urn)
+
+    def _revived(self, group_id: str) -> GroupActor | None:
+        """A late fact of an order whose group was over: the group is read back from its facts."""
+        group = self.read_back(group_id)
+        if group is None:
+            return None
+        actor = self.hold(group)
+        actor.was_over = True
+        self.broker.turn.undo.append((self, group_id, None))
+        return actor
+
+    def read_back(self, group_id: str) -> Group | None:
+        """A group as its facts in the journal say. Searches all of it: for what is rare."""
+        books = Books()
+        for record in self.broker.journal.records(entity=f"group:{group_id}"):
+            books.apply(record.entity, decode_record(record))
+        return books.groups.get(group_id)
+
+    def cancelled(self, order: Order) -> None:
+        """A person cancels an order of a group."""
+        actor = self.groups.get(order.terms.group_id)
+        if actor is not None:
+            actor.drop(order.terms.client_order_id)
+
+    # --- what groups ask for ----------------------------------------------------------------------
+
+    def retire(self, actor: GroupActor, _: None) -> None:
+        """After the commit of its end: it leaves memory."""
+        if self.groups.get(actor.group.group_id) is actor:
+            del self.groups[actor.group.group_id]
+            actor.stop_watching()
+            self.broker.dispatcher.release(actor)
+
+    def remind(self, delay_ns: int, message: ProtectionDue) -> Timer:
+        """Post the message later."""
+        dispatcher = self.broker.dispatcher
+        return dispatcher.call_later(delay_ns, lambda: dispatcher.post(self.broker, message))
+
+    def both_filled(self, group: Group, instrument: str, emergency: str, qty: Decimal) -> None:
+        """Tell that exits closed more than there was."""
+        turn, terms = self.broker.turn, group.terms
+        ts = turn.time_ns()
+        if BothFilled in turn.hub.wanted:
+            turn.tell(BothFilled(terms.group_id, instrument, ts, qty, terms.tags))
+        detail = f"exits closed {qty} {instrument} more than there was: it is being bought back"
+        turn.tell(Alarm(ts, "both_filled", detail, f"group:{terms.group_id}"))

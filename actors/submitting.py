@@ -1,0 +1,147 @@
+"""A group on its way in: checked whole, its legs given their ids, one claim for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from msgspec.structs import replace
+
+from engine.capabilities import ReduceOnlyRule
+from engine.errors import InvalidOrder, UserError
+from engine.group import check_group, is_exit, legs_of
+from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Tags
+from engine.policies.validation import Reason, check_order
+from engine.values import Instrument
+
+from .broker import BrokerActor
+from .door import check_types
+from .groups import NewGroup
+from .intents import Intents
+from .runtime import Future
+from .tickets import Ticket
+
+__all__ = ["GroupTicket", "check_legs", "new_group"]
+
+
+class GroupTicket:
+    """The receipt of a submitted group: its id, and a ticket for each leg by its name."""
+
+    __slots__ = ("_watch", "group_id", "legs")
+
+    def __init__(
+        self,
+        group_id: str,
+        legs: dict[str, Ticket],
+        watch: Callable[[str], Future[GroupState]],
+    ) -> None:
+        self.group_id = group_id
+        self.legs = legs
+        self._watch = watch
+
+    def __repr__(self) -> str:
+        return f"<GroupTicket {self.group_id} {', '.join(self.legs)}>"
+
+    def state(self) -> Future[GroupState]:
+        """How it stands; DONE once every order of it has ended and is settled."""
+        return self._watch(self.group_id)
+
+    def __await__(self) -> Generator[Any, Any, GroupState]:
+        return self.state().__await__()
+
+
+def check_legs(root: GroupTerms, broker: BrokerActor) -> None:
+    """Check every leg as if it were submitted by itself, and that all are of this account.
+
+    Raises:
+        InvalidOrder: naming the leg; nothing has happened.
+    """
+    check_group(root)
+    sized = next((one.order.order_qty for one in legs_of(root) if one.order.order_qty), None)
+    for one in legs_of(root):
+        order = one.order
+        instrument = broker.instruments.get(order.instrument)
+        try:
+            if instrument is None:
+                raise InvalidOrder(
+                    f"instrument {order.instrument[:64]!a} is not known at {broker.name}",
+                    Reason.UNKNOWN_INSTRUMENT.name,
+                )
+            _check_leg(one, order, instrument, broker, sized is not None)
+        except InvalidOrder as error:
+            raise InvalidOrder(f"leg {one.name!r}: {error}", error.reason) from None
+
+
+def _check_leg(
+    one: Leg, order: SubmitOrder, instrument: Instrument, broker: BrokerActor, is_sized: bool
+) -> None:
+    if order.venue not in ("", broker.name) or order.account not in ("", broker.account):
+        raise InvalidOrder(
+            f"it is for {order.venue}/{order.account}, the group for"
+            f" {broker.name}/{broker.account}: legs of a group are at one account",
+            Reason.UNKNOWN_VENUE.name,
+        )
+    if order.intent_id or order.client_order_id:
+        raise InvalidOrder(
+            "it has an id of its own: give the group an intent_id", Reason.BAD_TERMS.name
+        )
+    if order.order_qty is None and is_sized and is_exit(one):
+        smallest = instrument.min_qty or instrument.lot_size
+        order = replace(order, order_qty=smallest)  # its quantity will follow what has filled
+        instrument = replace(instrument, min_notional=None)
+    if broker.capabilities.reduce_only is ReduceOnlyRule.UNSUPPORTED:
+        order = replace(order, reduce_only=False)
+    check_types(order)
+    check_order(order, instrument, broker.capabilities)
+
+
+def new_group(
+    root: GroupTerms,
+    broker: BrokerActor,
+    intents: Intents,
+    intent_id: str,
+    protect_within_ns: int,
+    tags: Tags,
+    ts: int,
+) -> tuple[NewGroup, bool]:
+    """Give every leg its ids; and whether the group is new.
+
+    With an intent id the legs are ``ID/NAME``, so the same group submitted again finds its orders.
+
+    Raises:
+        DuplicateIntent: the intent id was used with other terms; nothing has happened.
+    """
+    group_id = intent_id or f"G{intents.number()}"
+    flags = broker.capabilities.reduce_only is not ReduceOnlyRule.UNSUPPORTED
+    orders: list[SubmitOrder] = []
+    named: dict[str, SubmitOrder] = {}
+    new: list[SubmitOrder] = []
+    is_new = True
+    for one in legs_of(root):
+        asked = replace(
+            one.order, intent_id=f"{group_id}/{one.name}", group_id=group_id, held=True,
+            reduce_only=one.order.reduce_only and flags,
+        )  # fmt: skip
+        try:
+            written, fresh = intents.claim(asked, broker, ts)
+        except UserError:
+            for claimed in new:
+                intents.give_up(claimed)
+            raise
+        new += [written] if fresh else []
+        is_new = is_new and fresh
+        orders.append(written)
+        named[one.name] = written
+    command = SubmitGroup(
+        group_id, intent_id or group_id, broker.name, broker.account, _with_ids(root, named), ts,
+        protect_within_ns, tags,
+    )  # fmt: skip
+    return NewGroup(command, tuple(orders)), is_new
+
+
+def _with_ids(node: GroupTerms, named: dict[str, SubmitOrder]) -> GroupTerms:
+    members = tuple(
+        replace(one, order=named[one.name]) if isinstance(one, Leg) else _with_ids(one, named)
+        for one in node.members
+    )
+    return GroupTerms(node.contingency, members)

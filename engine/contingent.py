@@ -1,0 +1,121 @@
+"""Builders for groups of contingent orders, made of the orders of :mod:`engine.intents`.
+
+``bracket(limit("BTC/USDT", "BUY", 1, 100), stop_px=90, targets=[(120, "0.5"), (140, "0.5")])`` is
+an entry, a stop for whatever it fills, and two targets of a half each. ``oco``, ``oto`` and
+``ouo`` take orders or groups, so that they nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from .errors import InvalidOrder
+from .intents import Number
+from .messages import Contingency, GroupTerms, Leg, LegRole, SubmitOrder
+from .values import OrderType, Side, decimal_from
+
+__all__ = ["bracket", "leg", "oco", "oto", "ouo"]
+
+
+def leg(
+    name: str, order: SubmitOrder, role: LegRole = LegRole.ENTRY, share: Number | None = None
+) -> Leg:
+    """A leg under a name of one's own."""
+    part = None if share is None else decimal_from(share, f"share of {name!r}")
+    return Leg(name, role, order, part)
+
+
+def oco(*members: SubmitOrder | Leg | GroupTerms) -> GroupTerms:
+    """One cancels the other: between entries the first fill wins, between exits (STOP and TARGET
+    legs) a fill shrinks the others.
+    """
+    return GroupTerms(Contingency.OCO, _named(members, "order"))
+
+
+def ouo(*members: SubmitOrder | Leg | GroupTerms, proportional: bool = False) -> GroupTerms:
+    """One updates the other: a fill of one takes as much (or the same fraction) from the others."""
+    kind = Contingency.OUO_PROPORTIONAL if proportional else Contingency.OUO
+    return GroupTerms(kind, _named(members, "order"))
+
+
+def oto(parent: SubmitOrder | Leg, *children: SubmitOrder | Leg | GroupTerms) -> GroupTerms:
+    """One triggers the others: the children wait until the parent fills, and leave for as much."""
+    first = parent if isinstance(parent, Leg) else Leg("entry", LegRole.ENTRY, parent)
+    return GroupTerms(Contingency.OTO, (first, *_named(children, "child")))
+
+
+def bracket(
+    entry: SubmitOrder,
+    *,
+    stop_px: Number,
+    target: Number | None = None,
+    targets: Iterable[tuple[Number, Number]] = (),
+    stop_limit_px: Number | None = None,
+) -> GroupTerms:
+    """An entry with a stop, and one ``target`` price or several ``targets`` of (price, share).
+
+    The exits are on the close side of the entry and for what it has filled; where the venue knows
+    reduce-only they are. ``stop_limit_px`` makes the stop a stop-limit order.
+
+    Raises:
+        InvalidOrder: a stop or a target on the wrong side of the entry's price or of each other.
+    """
+    stop = _exit(entry, OrderType.STOP if stop_limit_px is None else OrderType.STOP_LIMIT)
+    stop = replace(
+        stop,
+        stop_px=decimal_from(stop_px, "stop_px"),
+        price=None if stop_limit_px is None else decimal_from(stop_limit_px, "stop_limit_px"),
+    )
+    exits = [Leg("stop", LegRole.STOP, stop)]
+    wanted = [*targets] if target is None else [(target, None), *targets]
+    for number, (price, share) in enumerate(wanted, start=1):
+        name = "target" if len(wanted) == 1 else f"target-{number}"
+        order = replace(_exit(entry, OrderType.LIMIT), price=decimal_from(price, name))
+        exits.append(leg(name, order, LegRole.TARGET, share))
+    _check_sides(entry, exits)
+    inner = GroupTerms(Contingency.OUO, tuple(exits)) if len(exits) > 1 else exits[0]
+    return GroupTerms(Contingency.OTO, (Leg("entry", LegRole.ENTRY, entry), inner))
+
+
+def _exit(entry: SubmitOrder, kind: OrderType) -> SubmitOrder:
+    return SubmitOrder(
+        "", entry.venue, entry.account, entry.instrument, entry.side.opposite, kind, None,
+        trigger_source=entry.trigger_source, slot=entry.slot, tags=entry.tags, reduce_only=True,
+    )  # fmt: skip
+
+
+def _check_sides(entry: SubmitOrder, exits: list[Leg]) -> None:
+    """A stop of a long trade is below its entry and its targets above; of a short one mirrored."""
+    up = 1 if entry.side is Side.BUY else -1
+    stop_px = exits[0].order.stop_px
+    assert stop_px is not None
+    marks = [("the entry's price", entry.price)]
+    marks += [(f"the price of {one.name!r}", one.order.price) for one in exits[1:]]
+    for what, price in marks:
+        if price is not None and (price - stop_px) * up <= 0:
+            below = "below" if up > 0 else "above"
+            raise InvalidOrder(
+                f"the stop of a {entry.side.name} bracket must be {below} {what} ({price}),"
+                f" was {stop_px}",
+                "BAD_PRICE",
+            )
+    for one in exits[1:]:
+        if entry.price is not None and one.order.price is not None:
+            if (one.order.price - entry.price) * up <= 0:
+                above = "above" if up > 0 else "below"
+                raise InvalidOrder(
+                    f"{one.name!r} of a {entry.side.name} bracket must be {above} the entry's price"
+                    f" ({entry.price}), was {one.order.price}",
+                    "BAD_PRICE",
+                )
+
+
+def _named(
+    members: Iterable[SubmitOrder | Leg | GroupTerms], word: str
+) -> tuple[Leg | GroupTerms, ...]:
+    return tuple(
+        Leg(f"{word}-{number}", LegRole.ENTRY, one) if isinstance(one, SubmitOrder) else one
+        for number, one in enumerate(members, start=1)
+    )
