@@ -13,12 +13,14 @@ from .lazily import loader
 if TYPE_CHECKING:
     from .portfolio import Portfolio, PositionView, Snapshot
     from .retention import Retention
+    from .submitting import GroupTicket
     from .system import ExecutionSystem
     from .tickets import Ticket, Until
     from .venues.paper import PaperMarket, PaperVenue
 else:
     _HOMES: Final = {
         "ExecutionSystem": "system",
+        "GroupTicket": "submitting",
         "PaperMarket": "venues.paper",
         "PaperVenue": "venues.paper",
         "Portfolio": "portfolio",
@@ -32,6 +34,7 @@ else:
 
 __all__ = [
     "ExecutionSystem",
+    "GroupTicket",
     "PaperMarket",
     "PaperVenue",
     "Portfolio",

@@ -56,7 +56,7 @@ from .broker_words import (
 )
 from .executions import Executions
 from .group_words import Look, ProtectionDue
-from .groups import BrokerGroups, NewGroup
+from .groups import BrokerGroups, NewGroup, WatchGroup
 from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
@@ -131,6 +131,7 @@ class BrokerActor(BrokerRole):
             Ask: self.commands.asked,
             NewGroup: self.groups.submit,
             Look: self.groups.look,
+            WatchGroup: self.groups.watch,
             ProtectionDue: self.groups.due,
             SubmitOrder: self._submit,
             **self.commands.routes,

@@ -6,6 +6,7 @@ Users meet :class:`~actors.system.ExecutionSystem`, which is all of this in one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NoReturn, TypeVar
 
 from engine.errors import (
@@ -21,6 +22,7 @@ from engine.views import OrderView
 
 from .broker import BrokerActor
 from .broker_words import Ask
+from .groups import WatchGroup
 from .lifecycle import Lifecycle
 from .runtime import Future
 from .stamping import only_one
@@ -75,7 +77,8 @@ class Facade(Lifecycle):
             leg.name: Ticket(leg.order.client_order_id, leg.order.intent_id, self.watch)
             for leg in legs_of(new.command.root)
         }
-        return GroupTicket(group_id, tickets, self.group_state)
+        watch = partial(self.watch_group, venue=broker.name, account=broker.account)
+        return GroupTicket(group_id, tickets, self.group_state, watch)
 
     def cancel_group(
         self, group: GroupTicket | str, *, close: bool = False, reason: str = ""
@@ -92,6 +95,19 @@ class Facade(Lifecycle):
                 self.dispatcher.post(broker, Ask(command, future))
                 return future
         raise UnknownOrder(f"no group {group_id!a} in this system that is not over")
+
+    def watch_group(
+        self, group_id: str, *, venue: str = "", account: str = ""
+    ) -> Future[GroupState]:
+        """A future of a group, set when it is done; UnknownOrder in it when there is none.
+
+        Raises:
+            InvalidOrder: there are several accounts, and it was not said which.
+        """
+        self._check_accepting()
+        future: Future[GroupState] = Future(self.dispatcher)
+        self.dispatcher.post(self._broker(venue, account), WatchGroup(group_id, future))
+        return future
 
     def group_state(self, group_id: str) -> Future[GroupState]:
         """How a group stands; UnknownOrder in the future when there is none."""

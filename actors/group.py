@@ -204,7 +204,10 @@ class GroupActor(Actor):
         self._become(found.group)
         if self.group != before:
             self._write(before)
-        self.broker.turn.effects.append((self._watch, found, None))
+        effects = self.broker.turn.effects
+        effects.append((self._watch, found, None))
+        if self.group.state in GROUP.terminal:
+            effects.append((self.desk.retire, self, None))
 
     def _become(self, group: Group) -> None:
         if group is not self.group:
@@ -229,8 +232,6 @@ class GroupActor(Actor):
                     self.group.state, terms.tags,
                 )
             )  # fmt: skip
-        if self.group.state in GROUP.terminal:
-            turn.effects.append((self.desk.retire, self, None))
 
     def _watch(self, found: Plan, _: None) -> None:
         """After the commit: keep the clocks of what is without a stop, tell of what was closed

@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 from engine.errors import UnknownOrder
 from engine.fold import Books
 from engine.group import Group, begin_group
+from engine.group_tables import GROUP
 from engine.journal import decode_record
-from engine.messages import Alarm, BothFilled, CancelGroup, SubmitGroup, SubmitOrder
+from engine.messages import Alarm, BothFilled, CancelGroup, GroupState, SubmitGroup, SubmitOrder
 from engine.order import Order
 from engine.values import ZERO, Side
 
 from .group import GroupActor
 from .group_words import Look, ProtectionDue, slot_side
 from .roles import BrokerRole
-from .runtime import Timer
+from .runtime import Future, Timer
 
-__all__ = ["BrokerGroups", "NewGroup"]
+__all__ = ["BrokerGroups", "NewGroup", "WatchGroup"]
 
 logger = logging.getLogger("actors.broker")
 
@@ -30,6 +31,13 @@ class NewGroup(NamedTuple):
 
     command: SubmitGroup
     orders: tuple[SubmitOrder, ...]
+
+
+class WatchGroup(NamedTuple):
+    """Somebody waits until a group is done."""
+
+    group_id: str
+    future: Future[GroupState]
 
 
 class _Looks:
@@ -61,7 +69,9 @@ class BrokerGroups:
         self._hold = hold
         self.place = submit
         self.groups: dict[str, GroupActor] = {}
+        self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
+        self._waiting: dict[str, list[Future[GroupState]]] = {}  # until a group is done
         #: Given by the system: ids of requests, and of orders that the engine makes itself.
         self.req_id: Callable[[], str]
         self.new_order: Callable[[SubmitOrder], SubmitOrder]
@@ -97,7 +107,8 @@ class BrokerGroups:
         actor = self.groups.get(group_id)
         if actor is not None:
             actor.forget(order.terms.client_order_id)
-        self._queue(group_id)
+        if group_id != self._settling:  # what it does itself it looks at itself
+            self._queue(group_id)
 
     def _queue(self, group_id: str) -> None:
         if group_id not in self._looking:
@@ -135,6 +146,26 @@ class BrokerGroups:
         for actor in list(self.groups.values()):
             self._guarded(actor, Look(actor.group.group_id))
 
+    def watch(self, message: WatchGroup) -> None:
+        """Answer when the group is done, or that there is none."""
+        turn, group_id, future = self.broker.turn, message.group_id, message.future
+        if group_id in self.groups:
+            self._waiting.setdefault(group_id, []).append(future)
+            return
+        group = self.read_back(group_id)
+        if group is not None:
+            turn.reply(future, group.state)
+            return
+        at = f"{self.broker.name}/{self.broker.account}"
+        turn.reply_exception(future, UnknownOrder(f"no group {group_id!r} at {at}"))
+
+    def fail_all(self, error: BaseException) -> None:
+        """The system stops: nobody will be answered any more."""
+        for waiting in self._waiting.values():
+            for future in waiting:
+                future.set_exception(error)
+        self._waiting.clear()
+
     def due(self, message: ProtectionDue) -> None:
         """Something should have been protected by now."""
         actor = self.groups.get(message.group_id)
@@ -158,6 +189,7 @@ class BrokerGroups:
         """A bug in a look leaves no trace of it, and a person is told; orders go on."""
         turn = self.broker.turn
         mark = turn.mark()
+        self._settling = actor.group.group_id
         try:
             actor.on_receive(message)
         except Exception as error:
@@ -165,6 +197,8 @@ class BrokerGroups:
             logger.exception("a group failed", extra={"group": actor.actor_urn})
             detail = f"{type(error).__name__}: {error}"
             self.broker.alarm("group_failed", detail, actor.actor_urn)
+        finally:
+            self._settling = ""
 
     def _revived(self, group_id: str) -> GroupActor | None:
         """A late fact of an order whose group was over: the group is read back from its facts."""
@@ -192,10 +226,15 @@ class BrokerGroups:
     # --- what groups ask for ----------------------------------------------------------------------
 
     def retire(self, actor: GroupActor, _: None) -> None:
-        """After the commit of its end: it leaves memory."""
-        if self.groups.get(actor.group.group_id) is actor:
-            del self.groups[actor.group.group_id]
+        """After the commit of its end: it leaves memory, unless it is to look once more."""
+        group_id = actor.group.group_id
+        if actor.group.state not in GROUP.terminal or group_id in self._looking:
+            return
+        if self.groups.get(group_id) is actor:
+            del self.groups[group_id]
             actor.stop_watching()
+            for future in self._waiting.pop(group_id, ()):
+                future.set(actor.group.state)
             self.broker.dispatcher.release(actor)
 
     def remind(self, delay_ns: int, message: ProtectionDue) -> Timer:

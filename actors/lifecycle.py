@@ -315,6 +315,7 @@ class Lifecycle:
             stopped = SystemStopped("the system has stopped")
             for broker in self.brokers.values():
                 broker.waiters.fail_all(stopped)
+                broker.groups.fail_all(stopped)
             self.hub.close()
             self.journal.close()
             self._tuning.end()
@@ -337,7 +338,9 @@ class Lifecycle:
         """
         self._running = False
         for broker in self.brokers.values():
-            broker.waiters.fail_all(SystemStopped("the system has ended; stop() says why"))
+            ended = SystemStopped("the system has ended; stop() says why")
+            broker.waiters.fail_all(ended)
+            broker.groups.fail_all(ended)
 
     def req_id(self) -> str:
         """A name for one request of ours."""

@@ -25,29 +25,47 @@ __all__ = ["GroupTicket", "check_legs", "new_group"]
 
 
 class GroupTicket:
-    """The receipt of a submitted group: its id, and a ticket for each leg by its name."""
+    """The receipt of a submitted group: its id, and a ticket for each leg by its name.
 
-    __slots__ = ("_watch", "group_id", "legs")
+    Wait for it (``wait``), or ``await`` it (until it is done).
+    """
+
+    __slots__ = ("_look", "_watch", "group_id", "legs")
 
     def __init__(
         self,
         group_id: str,
         legs: dict[str, Ticket],
+        look: Callable[[str], Future[GroupState]],
         watch: Callable[[str], Future[GroupState]],
     ) -> None:
         self.group_id = group_id
         self.legs = legs
+        self._look = look
         self._watch = watch
 
     def __repr__(self) -> str:
         return f"<GroupTicket {self.group_id} {', '.join(self.legs)}>"
 
     def state(self) -> Future[GroupState]:
-        """How it stands; DONE once every order of it has ended and is settled."""
+        """How it stands now."""
+        return self._look(self.group_id)
+
+    def done(self) -> Future[GroupState]:
+        """A future that is set once every order of it has ended and is settled."""
         return self._watch(self.group_id)
 
+    def wait(self, timeout: float | None = None) -> GroupState:
+        """Block until it is done; ``timeout`` in seconds.
+
+        Raises:
+            AskTimeout: not in time; the group goes on as it was.
+            BlockingCallError: called on the system's own thread or loop; use ``await``.
+        """
+        return self.done().get(timeout=timeout)
+
     def __await__(self) -> Generator[Any, Any, GroupState]:
-        return self.state().__await__()
+        return self.done().__await__()
 
 
 def check_legs(root: GroupTerms, broker: BrokerActor) -> None:

@@ -9,6 +9,7 @@ system that runs all this is ``actors``.
 """
 
 from .capabilities import Capabilities, IdScope, ReduceOnlyRule
+from .contingent import bracket, leg, oco, oto, ouo
 from .errors import (
     AskTimeout,
     DuplicateIntent,
@@ -37,7 +38,7 @@ from .intents import (
     take_profit_limit,
     trailing_stop,
 )
-from .messages import SubmitOrder
+from .messages import GroupState, LegRole, SubmitOrder
 from .session import SessionLimits
 from .values import (
     Instrument,
@@ -56,6 +57,7 @@ __all__ = [
     "Capabilities",
     "DuplicateIntent",
     "EngineError",
+    "GroupState",
     "IdScope",
     "Instrument",
     "InstrumentKind",
@@ -67,6 +69,7 @@ __all__ = [
     "JournalLocked",
     "JournalSchemaError",
     "JournalUnavailable",
+    "LegRole",
     "MailboxFull",
     "OrderState",
     "OrderType",
@@ -83,8 +86,13 @@ __all__ = [
     "TriggerSource",
     "UnknownOrder",
     "UserError",
+    "bracket",
+    "leg",
     "limit",
     "market",
+    "oco",
+    "oto",
+    "ouo",
     "stop",
     "stop_limit",
     "take_profit",

@@ -1,10 +1,12 @@
-"""What docs/testing.md shows works as it is written there."""
+"""What the pages in docs/ show works as it is written there."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+
+import pytest
 
 from tests.test_examples import pytest_here
 
@@ -13,11 +15,14 @@ BLOCK = re.compile(
 )
 
 
-def test_every_block_of_the_page_runs(repository: Path, tmp_path: Path) -> None:
+PAGES = ("groups.md", "testing.md")
+
+
+def test_every_block_of_the_pages_runs(repository: Path, tmp_path: Path) -> None:
     """A reader who copies a block gets a test file that passes, without a warning."""
-    page = (repository / "docs" / "testing.md").read_text("utf-8")
-    blocks = dict(BLOCK.findall(page))
-    assert page.count("```python") == len(blocks) > 4
+    text = "".join((repository / "docs" / page).read_text("utf-8") for page in PAGES)
+    blocks = dict(BLOCK.findall(text))
+    assert text.count("```python") == len(blocks) > 5
     for name, code in blocks.items():
         (tmp_path / name).write_text(code, "utf-8")
 
@@ -40,9 +45,10 @@ def test_every_block_of_the_page_runs(repository: Path, tmp_path: Path) -> None:
     assert "skipped" not in ended.stdout.splitlines()[-1].replace("6 skipped", "")
 
 
-def test_links_of_the_page_lead_somewhere(repository: Path) -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_links_of_a_page_lead_somewhere(repository: Path, name: str) -> None:
     """Every file that the page points to exists."""
-    page = (repository / "docs" / "testing.md").read_text("utf-8")
+    page = (repository / "docs" / name).read_text("utf-8")
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page)
 
     assert [] == [link for link in links if not (repository / "docs" / link).exists()]

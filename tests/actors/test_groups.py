@@ -12,7 +12,7 @@ from actors.testing import SPOT, SimulatedSystem
 from engine import DuplicateIntent, InvalidOrder, limit
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.contingent import bracket, oco
-from engine.errors import UnknownOrder
+from engine.errors import SystemStopped, UnknownOrder
 from engine.messages import Alarm, BothFilled, GroupState, GroupTerms
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
@@ -274,6 +274,26 @@ def test_a_leg_that_a_person_cancels_is_not_placed_again() -> None:
     market(system, "178", "179")
     system.run(SECOND)
     assert (S.DONE, D(0)) == (state(system, ticket), held(system))
+
+
+def test_a_group_can_be_waited_for_until_it_is_done() -> None:
+    """By its ticket, before and after, and it is told when the system stops first."""
+    system = begun()
+    ticket = system.system.submit_group(one_way_out(220))
+    done = ticket.done()
+    market(system, "198", "199")
+    assert not done.done()
+    market(system, "220", "222")
+    system.run(SECOND)
+    assert [S.DONE] * 3 == [done.get(timeout=0), ticket.wait(timeout=1), state(system, ticket)]
+    other = system.system.submit_group(one_way_out(240)).done()
+    nobody = system.system.watch_group("nobody")
+    system.run(SECOND)
+    with pytest.raises(UnknownOrder, match="no group 'nobody'"):
+        nobody.get(timeout=0)
+    system.stop()
+    with pytest.raises(SystemStopped):
+        other.get(timeout=0)
 
 
 def test_what_is_wrong_with_a_group_is_said_of_the_leg() -> None:

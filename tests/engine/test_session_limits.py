@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.budget import BudgetRule, SessionLimits
@@ -143,9 +145,9 @@ def test_per_window_never_exceeds_the_limit() -> None:
 )
 def test_an_impossible_budget_is_refused(change: dict[str, int], names: str) -> None:
     """A rule under which a call could never leave is named when it is made."""
-    good = {"capacity": 10, "refill": 1, "refill_ns": 1, "reserved": 2}
+    asked: dict[str, Any] = {"capacity": 10, "refill": 1, "refill_ns": 1, "reserved": 2, **change}
     with pytest.raises(InvalidValue, match=names):
-        BudgetRule(name="r", **{**good, **change})
+        BudgetRule(name="r", **asked)
 
 
 def test_impossible_limits_are_refused() -> None:

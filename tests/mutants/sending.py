@@ -51,9 +51,7 @@ SENDING: Final = (
         "engine/outbox.py",
         "    if waiting is None:\n        unsent.change = call\n        return Ended(True)",
         "    if waiting is None:\n        return Ended(True)",
-        (
-            "tests/properties/test_session_properties.py::TestSession",
-        ),
+        ("tests/properties/test_session_properties.py::TestSession",),
     ),
     Mutant(
         "refused-entry-sent",
