@@ -174,10 +174,10 @@ class BrokerActor(BrokerRole):
         if OrderPending in self.turn.hub.wanted:
             self.turn.events.append(head(actor.order, order.ts))
 
-    def _submit(self, order: SubmitOrder, reduces: bool = False) -> None:
+    def _submit(self, order: SubmitOrder) -> None:
         """Introduce an order of ours: journalled, then sent.
 
-        Known already: nothing happens twice. ``reduces``: it closes, though it is not flagged.
+        Known already: nothing happens twice.
         """
         cid = order.client_order_id
         if cid in self.orders:
@@ -192,7 +192,7 @@ class BrokerActor(BrokerRole):
             self.intake.unpark(actor)
             if actor.order.life is not Life.PENDING:
                 return  # the venue spoke of it before: it has left, and never leaves twice
-        reduces = reduces or order.reduce_only
+        reduces = order.reduce_only or order.closes
         refusal = None if reduces else self.calls.refusal(order)
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
@@ -283,7 +283,8 @@ class BrokerActor(BrokerRole):
             if early and request.req_id in early:
                 self.turn.effects.append((early.pop, request.req_id, None))
             else:
-                self.turn.effects.append((self.lane.send, request, order.terms.reduce_only))
+                reduces = order.terms.reduce_only or order.terms.closes
+                self.turn.effects.append((self.lane.send, request, reduces))
         if order.venue_order_ids is not before.venue_order_ids:
             self.venue_ids.learn(order)
             if self.intake.parked:

@@ -172,7 +172,8 @@ def check_types(order: SubmitOrder) -> None:
         or order.cash_qty is not None
         or order.trail_offset is not None
         or order.trigger_source is not TriggerSource.LAST
-        or order.held  # only a group holds back, and nobody would let it go
+        or order.held  # only groups hold back, and say what closes
+        or order.closes
         or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check
         or type(order.reduce_only) is not bool
     ):
@@ -224,8 +225,10 @@ def _check_each(order: SubmitOrder) -> None:
             raise InvalidOrder(
                 f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS"
             )
-    if order.held:
-        raise InvalidOrder("held is for legs of a group: submit the group", "BAD_TERMS")
+    if order.held or order.closes:
+        raise InvalidOrder(
+            "held and closes are for legs of a group: submit the group", "BAD_TERMS"
+        )
     if not 1 <= order.attempt < 36**2:
         raise InvalidOrder(
             f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS"

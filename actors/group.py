@@ -329,7 +329,7 @@ class GroupActor(Actor):
             return
         self._tell(cid, LinkOrder(cid, ts, LinkTrigger.ARM, action.order_qty))
         effects = self.broker.turn.effects
-        effects.append((self.broker.lane.send, Place(asked), leg.role is not LegRole.ENTRY))
+        effects.append((self.broker.lane.send, Place(asked), asked.closes))
 
     def _place(self, action: Add | Close, ts: int) -> None:
         """One more order of a leg, or the engine's own to close what the leg cannot."""
@@ -344,6 +344,7 @@ class GroupActor(Actor):
                 like.side.opposite if action.back else like.side, OrderType.MARKET,
                 action.order_qty, time_in_force=TimeInForce.IOC,
                 reduce_only=like.reduce_only and not action.back, slot=like.slot, tags=like.tags,
+                closes=True,
             )  # fmt: skip
         fresh = replace(
             terms, intent_id="", client_order_id="", ts=ts, held=False,
@@ -353,7 +354,7 @@ class GroupActor(Actor):
         slices = dict(self.group.slices)
         slices[action.leg] = (*slices.get(action.leg, ()), written.client_order_id)
         self._become(replace(self.group, slices=tuple(slices.items())))
-        self.desk.place(written, True)
+        self.desk.place(written)
 
     def _newest_prices(self, leg: str) -> tuple[Decimal | None, Decimal | None]:
         """Where the leg stands now: a person may have moved it since it was submitted."""

@@ -63,7 +63,7 @@ class BrokerGroups:
         self,
         broker: BrokerRole,
         hold: Callable[[SubmitOrder], None],
-        submit: Callable[[SubmitOrder, bool], None],
+        submit: Callable[[SubmitOrder], None],
     ) -> None:
         self.broker = broker
         self._hold = hold

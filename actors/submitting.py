@@ -138,7 +138,7 @@ def new_group(
     for one in legs_of(root):
         asked = replace(
             one.order, intent_id=f"{group_id}/{one.name}", group_id=group_id, held=True,
-            reduce_only=one.order.reduce_only and flags,
+            reduce_only=one.order.reduce_only and flags, closes=is_exit(one),
         )  # fmt: skip
         try:
             written, fresh = intents.claim(asked, broker, ts)

@@ -86,6 +86,7 @@ class SubmitOrder(Command, frozen=True, gc=False, omit_defaults=True):
     tags: Tags = ()
     group_id: str = ""  # the group that owns it, if any
     held: bool = False  # it waits for its group to let it go
+    closes: bool = False  # an exit of a group, also where the venue cannot be told so
 
 
 class CancelOrder(Command, frozen=True, gc=False, omit_defaults=True):
