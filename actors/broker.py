@@ -26,6 +26,7 @@ from engine.messages import (
     OrderPending,
     OrderReport,
     Place,
+    ProtectionChanged,
     Report,
     SubmitOrder,
     Withdrawn,
@@ -35,6 +36,7 @@ from engine.order_events import events_of, head
 from engine.order_steps import begin
 from engine.order_tables import TERMINAL, Life
 from engine.position_state import Position, new_position
+from engine.protection import STOPS
 from engine.session import SessionLimits
 from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
@@ -61,6 +63,7 @@ from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
 from .position import PositionActor
+from .protection import Protections
 from .roles import BrokerRole, OrderRole
 from .tickets import Waiters
 from .venue_ids import VenueIds
@@ -84,6 +87,7 @@ class BrokerActor(BrokerRole):
     calls: BrokerCalls
     link: BrokerLink
     groups: BrokerGroups
+    protections: Protections
     watch: BrokerWatch
 
     def __init__(
@@ -98,6 +102,7 @@ class BrokerActor(BrokerRole):
         call_timeout_ns: int,
         ack_timeout_ns: int,
         cross_check_ns: int | None,
+        protect_within_ns: int | None = None,
         on_retired: Callable[[SubmitOrder], None],
         on_revived: Callable[[SubmitOrder], None],
         on_instruments: Callable[[Iterable[Instrument]], None],
@@ -126,6 +131,7 @@ class BrokerActor(BrokerRole):
         self._on_retired = on_retired
         self.on_revived = on_revived
         self.on_instruments = on_instruments
+        self.protections = Protections(self, protect_within_ns)
         self.groups = BrokerGroups(self, self._hold_back, self._submit)
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self.commands.asked,
@@ -296,10 +302,9 @@ class BrokerActor(BrokerRole):
             self.counters.quarantined += 1
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
-        if order.terms.group_id:
-            self.groups.touched(order)
-        if out.bookings and self.groups.groups:
-            self.groups.traded(order.terms.instrument)
+        terms = order.terms
+        if out.bookings or terms.group_id or terms.order_type in STOPS:
+            self._followed(order, out)
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
         if (
@@ -311,6 +316,15 @@ class BrokerActor(BrokerRole):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
             self.waiters.stepped(order, self.turn)
+
+    def _followed(self, order: Order, out: Step) -> None:
+        """What groups and the watch over protection have to look at again."""
+        if order.terms.group_id:
+            self.groups.touched(order)
+        if out.bookings and self.groups.groups:
+            self.groups.traded(order.terms.instrument)
+        if self.protections.active or ProtectionChanged in self.turn.hub.wanted:
+            self.protections.stepped(order, out.bookings)
 
     def sent(self, place: Place) -> None:
         """The lane hands a placement to the wire."""
@@ -329,6 +343,8 @@ class BrokerActor(BrokerRole):
         cid = order.terms.client_order_id
         self.orders[cid] = actor
         self.venue_ids.learn(order)
+        if order.terms.order_type in STOPS:
+            self.protections.introduced(order)
         self.turn.undo.append((self, cid, None))
         if not self.watch.armed:
             self.watch.arm()
@@ -340,6 +356,7 @@ class BrokerActor(BrokerRole):
         actor = self.orders.pop(before, None)
         if actor is not None:
             self.venue_ids.forget(actor.order)
+            self.protections.gone(actor.order)
             self.dispatcher.release(actor)
 
     def retire(self, actor: OrderRole) -> None:
@@ -349,6 +366,7 @@ class BrokerActor(BrokerRole):
             return
         del self.orders[cid]
         self.venue_ids.forget(actor.order)
+        self.protections.gone(actor.order)
         self.calls.forget(cid)
         self.dispatcher.release(actor)
         self._on_retired(actor.order.terms)

@@ -24,6 +24,7 @@ from .broker import BrokerActor
 from .broker_words import Ask
 from .groups import WatchGroup
 from .lifecycle import Lifecycle
+from .protection import ProtectionReport, report_of
 from .runtime import Future
 from .stamping import only_one
 from .submitting import GroupTicket, check_legs, new_group
@@ -95,6 +96,10 @@ class Facade(Lifecycle):
                 self.dispatcher.post(broker, Ask(command, future))
                 return future
         raise UnknownOrder(f"no group {group_id!a} in this system that is not over")
+
+    def protection(self) -> Future[ProtectionReport]:
+        """How long positions waited for their stops, and what is without one now."""
+        return self._asked(lambda: report_of(b.protections for b in self.brokers.values()))
 
     def watch_group(
         self, group_id: str, *, venue: str = "", account: str = ""

@@ -70,6 +70,7 @@ class Lifecycle:
         call_timeout: float = 10.0,
         ack_timeout: float = 5.0,
         cross_check: float | None = 60.0,
+        protect_within: float | None = None,
         retention: Retention | None = None,
         gc_policy: GcPolicy = "leave",
     ) -> None:
@@ -80,6 +81,8 @@ class Lifecycle:
             raise InvalidValue(f"a system needs venues, each (name, account) once, got {keys}")
         if cross_check is not None and not cross_check > 0:
             raise InvalidValue(f"cross_check must be above 0 seconds, or None; was {cross_check}")
+        if protect_within is not None and not protect_within > 0:
+            raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
         self._tuning = Tuning(gc_policy)
         self._retention = retention
         self._pruner: Pruner | None = None
@@ -92,6 +95,7 @@ class Lifecycle:
         self._given = tuple(instruments)
         self._limits = limits
         self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
+        self._protect_ns = None if protect_within is None else round(protect_within * _SECOND)
         self._cross_check_ns = None if cross_check is None else round(cross_check * _SECOND)
         self._running = False
         self._journal_error: JournalError | None = None
@@ -231,6 +235,7 @@ class Lifecycle:
                 call_timeout_ns=self._timeouts[0],
                 ack_timeout_ns=self._timeouts[1],
                 cross_check_ns=self._cross_check_ns,
+                protect_within_ns=self._protect_ns,
                 on_retired=self._retired,
                 on_revived=self._intents.revived,
                 on_instruments=self._definitions.define_all,
@@ -250,6 +255,7 @@ class Lifecycle:
             broker.report(report)
         for broker in self.brokers.values():
             broker.groups.look_all()
+            broker.protections.look_all()
         self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:

@@ -62,7 +62,9 @@ class ExecutionSystem(Facade):
         instruments: rules to trade by, beyond those the venues tell and the journal knows. limits:
         what each venue bears, for all or by (venue, account). call_timeout: seconds after which an
         unanswered call is of unknown outcome. ack_timeout: seconds after which a taken request
-        without a word of its effect is of unknown outcome. cross_check: seconds within which it is
+        without a word of its effect is of unknown outcome. protect_within: seconds after
+        which an alarm tells of what is held without a confirmed stop (``None``: none does; groups
+        have deadlines of their own, and act). cross_check: seconds within which it is
         found out that a stream kept a fill or an end to itself: while orders are open or positions
         held, open orders and executions are read and compared, behind all other calls; ``None``:
         never. retention: how long the journal keeps the facts of closed orders, a

@@ -867,6 +867,24 @@ class BothFilled(Event, frozen=True, gc=False, omit_defaults=True):
     tags: Tags = ()
 
 
+class ProtectionChanged(Event, frozen=True, gc=False, omit_defaults=True):
+    """What a slot holds is covered by stops in another way than before.
+
+    ``state`` is FLAT, UNPROTECTED, PROTECTING or PROTECTED; ``naked_ns`` how long something of it
+    had been without a confirmed stop until now.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    state: str
+    held_qty: Decimal
+    covered_qty: Decimal
+    naked_ns: int = 0
+
+
 class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
     """A venue session is up and reconciled."""
 

@@ -1,0 +1,214 @@
+"""Keeps watch over what is held without a stop: states, times, alarms. It sends nothing.
+
+A slot is looked at again whenever something was booked on it or a stop of it changed. Only stops
+are kept here, so a million other orders cost nothing. Whoever wants what is naked closed submits a
+group (:mod:`actors.group`), which does that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from engine.messages import ProtectionChanged
+from engine.order import Booking, Order
+from engine.protection import (
+    PROTECTION,
+    STOPS,
+    Cover,
+    ProtectionState,
+    ProtectionTrigger,
+    look,
+)
+from engine.values import ZERO, PositionSlot
+
+from .roles import BrokerRole
+from .runtime import Timer
+
+__all__ = ["Protection", "ProtectionReport", "Protections", "report_of"]
+
+SlotKey: TypeAlias = tuple[str, PositionSlot]
+
+#: Times to protection that are kept: the newest.
+_TIMES_MAX: Final = 10_000
+
+
+class Protection(msgspec.Struct, frozen=True):
+    """One slot: how far it is covered, and since when something of it has been naked.
+
+    Times are of the monotonic clock; ``opened_ns`` stands until it is covered for the first time.
+    """
+
+    state: ProtectionState
+    cover: Cover
+    naked_since_ns: int | None = None
+    opened_ns: int | None = None
+
+
+class ProtectionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Times from the first fill of a position to its protection, and what is naked now.
+
+    Times are nanoseconds, of the newest positions of this life; None while there is none.
+    ``naked``: (venue, account, instrument, slot), quantity, and for how long.
+    """
+
+    count: int
+    p50_ns: int | None
+    p99_ns: int | None
+    max_ns: int | None
+    naked: tuple[tuple[tuple[str, str, str, str], str, int], ...]
+
+
+_NOTHING: Final = Protection(ProtectionState.FLAT, Cover(ZERO, ZERO, ZERO, ProtectionTrigger.EMPTY))
+
+
+class Protections:
+    """The slots of one broker. Lives and dies with it, on the same thread.
+
+    Args:
+        within_ns: how long something may be naked before an alarm tells; ``None``: for ever.
+    """
+
+    def __init__(self, broker: BrokerRole, within_ns: int | None) -> None:
+        self.broker = broker
+        self.within_ns = within_ns
+        #: Whether there is anything to look at; without stops and deadlines fills cost nothing.
+        self.active = within_ns is not None
+        self.slots: dict[SlotKey, Protection] = {}
+        self.times_ns: deque[int] = deque(maxlen=_TIMES_MAX)
+        self._stops: dict[SlotKey, dict[str, None]] = {}
+        self._due: dict[SlotKey, Timer] = {}
+
+    # --- what may change it -----------------------------------------------------------------------
+
+    def introduced(self, order: Order) -> None:
+        """A stop is held from now on."""
+        self.active = True
+        key = order.terms.instrument, order.terms.slot
+        self._stops.setdefault(key, {})[order.terms.client_order_id] = None
+
+    def gone(self, order: Order) -> None:
+        """An order has left memory."""
+        stops = self._stops.get((order.terms.instrument, order.terms.slot))
+        if stops is not None:
+            stops.pop(order.terms.client_order_id, None)
+
+    def stepped(self, order: Order, bookings: tuple[Booking, ...]) -> None:
+        """An order has changed, perhaps by executions: its slots are looked at."""
+        terms = order.terms
+        symbols = {one.fill.instrument or terms.instrument: None for one in bookings}
+        if terms.order_type in STOPS:
+            symbols[terms.instrument] = None
+        for symbol in symbols:
+            self.look((symbol, terms.slot))
+
+    def look_all(self) -> None:
+        """After a restart: every slot is looked at once."""
+        for key in list(self.broker.positions) if self.active else ():
+            self.look(key)
+
+    def look(self, key: SlotKey) -> None:
+        """Look at one slot, and say if it is covered in another way than before."""
+        held = self.broker.positions.get(key)
+        if held is None:
+            return
+        orders = self.broker.orders
+        stops = [orders[cid].order for cid in self._stops.get(key, ()) if cid in orders]
+        cover = look(held.position, held.instrument, stops)
+        before = self.slots.get(key, _NOTHING)
+        if cover == before.cover:
+            return
+        state = PROTECTION.table[before.state, cover.trigger].target
+        now = self.broker.dispatcher.monotonic_ns()
+        since = before.naked_since_ns
+        opened = before.opened_ns
+        if before.state is ProtectionState.FLAT and state is not ProtectionState.FLAT:
+            opened = now
+        after = Protection(
+            state,
+            cover,
+            (since if since is not None else now) if cover.naked_qty else None,
+            opened if state not in _COVERED else None,
+        )
+        turn = self.broker.turn
+        turn.undo.append((self, key, before))
+        self.slots[key] = after
+        turn.effects.append((self._confirmed, key, before))
+        if ProtectionChanged in turn.hub.wanted and (
+            state is not before.state or cover.naked_qty != before.cover.naked_qty
+        ):
+            turn.events.append(
+                ProtectionChanged(
+                    self.broker.name, self.broker.account, key[0], key[1], turn.time_ns(),
+                    state.value, cover.held_qty, cover.covered_qty,
+                    0 if since is None else now - since,
+                )
+            )  # fmt: skip
+
+    def restore(self, before: SlotKey, extra: Protection) -> None:
+        """Take back a look whose turn was discarded."""
+        self.slots[before] = extra
+
+    def _confirmed(self, key: SlotKey, before: Protection) -> None:
+        """After the commit: the clocks."""
+        after = self.slots[key]
+        now = self.broker.dispatcher.monotonic_ns()
+        if after.state is ProtectionState.PROTECTED and before.opened_ns is not None:
+            self.times_ns.append(now - before.opened_ns)
+        if after.naked_since_ns is None:
+            if key in self._due:
+                self._due.pop(key).cancel()
+        elif key not in self._due and self.within_ns is not None:
+            self._due[key] = self.broker.dispatcher.call_later(
+                self.within_ns, lambda: self._too_late(key)
+            )
+
+    def _too_late(self, key: SlotKey) -> None:
+        """Something has been without a stop for too long: a person is told, once."""
+        held = self.slots[key]
+        if held.naked_since_ns is None:
+            return
+        naked_ns = self.broker.dispatcher.monotonic_ns() - held.naked_since_ns
+        detail = (
+            f"{held.cover.naked_qty} of {held.cover.held_qty} {key[0]} had no confirmed stop for"
+            f" {naked_ns / 1e9:g} s"
+        )
+        self.broker.alarm("unprotected", detail, f"{self.broker.name}/{self.broker.account}")
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def naked(self) -> list[tuple[tuple[str, str, str, str], str, int]]:
+        """What is naked now, and for how long (ns)."""
+        now = self.broker.dispatcher.monotonic_ns()
+        at = self.broker.name, self.broker.account
+        return [
+            ((*at, symbol, slot.value), str(one.cover.naked_qty), now - one.naked_since_ns)
+            for (symbol, slot), one in self.slots.items()
+            if one.naked_since_ns is not None
+        ]
+
+
+_COVERED: Final = (ProtectionState.PROTECTED, ProtectionState.FLAT)
+
+
+def report_of(parts: Iterable[Protections]) -> ProtectionReport:
+    """The times and the naked slots of several accounts as one."""
+    every = list(parts)
+    times = sorted(ns for one in every for ns in one.times_ns)
+    return ProtectionReport(
+        count=len(times),
+        p50_ns=_percentile(times, 50),
+        p99_ns=_percentile(times, 99),
+        max_ns=times[-1] if times else None,
+        naked=tuple(found for one in every for found in one.naked()),
+    )
+
+
+def _percentile(times: list[int], percent: int) -> int | None:
+    """The value that so many percent do not exceed."""
+    if not times:
+        return None
+    return times[min(-(-len(times) * percent // 100), len(times)) - 1]

@@ -1,0 +1,62 @@
+"""The watch over what is held without a stop: states, times, alarms, over restarts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from actors.testing import SPOT, SimulatedSystem
+from engine import bracket, limit, stop
+from engine.messages import Alarm, ProtectionChanged
+from engine.simulator import ExchangeConfig
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+D = Decimal
+BTC = SPOT.symbol
+
+
+def begun(latency_ms: int = 0) -> SimulatedSystem:
+    """A system at a market of 199 to 201, so many milliseconds away."""
+    latency = latency_ms * MS
+    config = ExchangeConfig(last_from_quotes=True, latency_out_ns=latency, latency_in_ns=latency)
+    system = SimulatedSystem(seed=1, config=config, listens=True)
+    system.quote(BTC, D(199), D(50), D(201), D(50))
+    system.run(SECOND)
+    return system
+
+
+def states(system: SimulatedSystem) -> list[str]:
+    """The states that were told of, in order, each once in a row."""
+    told = [event.state for event in system.heard if isinstance(event, ProtectionChanged)]
+    return [state for state, before in zip(told, ["", *told], strict=False) if state != before]
+
+
+def test_a_bracket_is_protected_and_how_long_that_took_is_known() -> None:
+    """From the first fill to the confirmation of its stop: out and back again."""
+    system = begun(latency_ms=10)
+    system.system.submit_group(bracket(limit(BTC, "BUY", "1", 201), stop_px=180, target=220))
+    system.run(SECOND)
+    assert ["UNPROTECTED", "PROTECTING", "PROTECTED"] == states(system)
+    told = system.system.protection().get(timeout=1)
+    assert (1, 20 * MS, 20 * MS, ()) == (told.count, told.p50_ns, told.p99_ns, told.naked)
+    system.quote(BTC, D(221), D(50), D(223), D(50))
+    system.run(SECOND)
+    assert "FLAT" == states(system)[-1]
+    assert not system.settle(60 * SECOND)
+
+
+def test_what_is_held_without_a_stop_is_told_after_the_deadline() -> None:
+    """Once, with quantity and time; and a stop of one's own ends it."""
+    system = begun()
+    system.system.brokers["SIM", "main"].protections.within_ns = 3 * SECOND
+    system.submit(limit(BTC, "BUY", "1", 201))
+    system.run(SECOND)
+    ((at, qty, naked_ns),) = system.system.protection().get(timeout=1).naked
+    assert (("SIM", "main", BTC, "NET"), "1", SECOND) == (at, qty, naked_ns)
+    system.run(4 * SECOND)
+    (alarm,) = [event for event in system.heard if isinstance(event, Alarm)]
+    assert ("unprotected", True) == (alarm.kind, "1 of 1 BTC/USDT" in alarm.detail)
+    system.submit(stop(BTC, "SELL", "1", 180))
+    system.run(SECOND)
+    naked = system.system.protection().get(timeout=1).naked
+    assert ("PROTECTED", ()) == (states(system)[-1], naked)
