@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[3]
 SECOND = 1_000_000_000
 SMALL = "replace-against-fill"
 #: Races of thousands of states.
+LARGEST = ("crash-around-submit", "submit-against-disconnect")
 LARGE = (
     "bust-against-cancel",
     "crash-around-submit",
@@ -31,6 +32,8 @@ LARGE = (
     "submit-against-disconnect",
     "submit-against-slowness",
 )
+#: A minute of one core in all; `orderwright explore all` covers them as well.
+_MARKS = {name: pytest.mark.nightly if name in LARGEST else pytest.mark.slow for name in LARGE}
 ENDS = {
     "cancel-against-fill": ("a CANCELLED 0", "a FILLED 0.02"),
     "replace-against-fill": ("a FILLED 0.02", "a PARTIAL 0.02"),
@@ -62,7 +65,7 @@ def _plainly(explored: Explored) -> Explored:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in RACES]
+    "name", [pytest.param(n, marks=_MARKS[n]) if n in _MARKS else n for n in RACES]
 )
 def test_every_schedule_keeps_every_promise(name: str) -> None:
     """All are covered, none violates anything, and the race is one: it ends in every way it can."""
