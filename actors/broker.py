@@ -322,7 +322,7 @@ class BrokerActor(BrokerRole):
         if order.terms.group_id:
             self.groups.touched(order)
         if out.bookings and self.groups.groups:
-            self.groups.traded(order.terms.instrument)
+            self.groups.traded(order.terms.instrument, order.terms.slot)
         if self.protections.active or ProtectionChanged in self.turn.hub.wanted:
             self.protections.stepped(order, out.bookings)
 

@@ -154,12 +154,19 @@ class GroupActor(Actor):
         }
         facts = Facts(slices, self.broker.instruments, available, pausing, stubborn)
         found = plan(self.group, facts, self.rules)
-        self.holds = {}
+        holds = dict.fromkeys(self.slot_sides(), ZERO)
         for one in found.holdings:
             if one.entry is not None:
-                key = slot_side(one.entry.order)
-                self.holds[key] = self.holds.get(key, ZERO) + one.left_qty
+                holds[slot_side(one.entry.order)] += one.left_qty
+        for key, qty in holds.items():
+            self.desk.holds(key, self.holds.get(key, ZERO), qty)
+        self.holds = holds
         return found
+
+    def slot_sides(self) -> tuple[SlotSide, ...]:
+        """The slots and sides that its entries open."""
+        entries = (one.order for one in self.legs.values() if one.role is LegRole.ENTRY)
+        return tuple(dict.fromkeys(map(slot_side, entries)))
 
     def _claimed(self, slices: tuple[Slice, ...]) -> Decimal:
         """What the venue says has filled and is not booked yet."""
@@ -256,10 +263,6 @@ class GroupActor(Actor):
                 self._both_told[emergency] = qty
                 first = self.legs[emergency.removesuffix("~exit")].order.instrument
                 self.desk.both_filled(self.group, first, emergency, qty)
-
-    def trades(self, instrument: str) -> bool:
-        """Whether any leg of it does."""
-        return any(one.order.instrument == instrument for one in self.legs.values())
 
     def _is_up(self, _: None, __: None) -> None:
         """After the commit: that it was taken up again is written."""

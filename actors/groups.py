@@ -14,10 +14,10 @@ from engine.group_tables import GROUP
 from engine.journal import decode_record
 from engine.messages import Alarm, BothFilled, CancelGroup, GroupState, SubmitGroup, SubmitOrder
 from engine.order import Order
-from engine.values import ZERO, Side
+from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
-from .group_words import Look, ProtectionDue, slot_side
+from .group_words import Look, ProtectionDue, SlotSide, slot_side
 from .roles import BrokerRole
 from .runtime import Future, Timer
 
@@ -69,6 +69,11 @@ class BrokerGroups:
         self._hold = hold
         self.place = submit
         self.groups: dict[str, GroupActor] = {}
+        #: By slot and side: the groups that may open there, the oldest first, what they hold there
+        #: together, and where that is more than there is.
+        self._members: dict[SlotSide, dict[str, None]] = {}
+        self._holds: dict[SlotSide, Decimal] = {}
+        self._short: dict[SlotSide, None] = {}
         self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
         self._waiting: dict[str, list[Future[GroupState]]] = {}  # until a group is done
@@ -92,14 +97,23 @@ class BrokerGroups:
         """Keep a group from now on."""
         actor = self.groups[group.group_id] = GroupActor(self, self.broker, group)
         self.broker.dispatcher.adopt(actor)
+        for key in actor.slot_sides():
+            self._members.setdefault(key, {})[group.group_id] = None
         return actor
+
+    def _forget(self, actor: GroupActor) -> None:
+        del self.groups[actor.group.group_id]
+        for key in actor.slot_sides():
+            self._members[key].pop(actor.group.group_id, None)
+            self.holds(key, actor.holds.get(key, ZERO), ZERO)
+        self.broker.dispatcher.release(actor)
 
     def restore(self, before: str, extra: None) -> None:
         """Take back an introduction whose turn was discarded."""
         del extra
-        actor = self.groups.pop(before, None)
+        actor = self.groups.get(before)
         if actor is not None:
-            self.broker.dispatcher.release(actor)
+            self._forget(actor)
 
     def touched(self, order: Order) -> None:
         """An order of a group has changed."""
@@ -116,23 +130,49 @@ class BrokerGroups:
             self.broker.turn.undo.append((_Looks(self._looking), group_id, None))
             self.broker.dispatcher.post(self.broker, Look(group_id))
 
-    def traded(self, instrument: str) -> None:
-        """Something was booked there: what groups hold may have been closed by others."""
-        for actor in self.groups.values():
-            if actor.trades(instrument):
-                self._queue(actor.group.group_id)
+    def traded(self, instrument: str, slot: PositionSlot) -> None:
+        """Something was booked there: what groups hold may have been closed by others.
+
+        They look again only while a slot holds less than they do together, so that a fill costs the
+        same beside any number of groups.
+        """
+        for side in Side:
+            key = instrument, slot, side
+            members = self._members.get(key)
+            if members and (key in self._short or self._held(key) < self._holds.get(key, ZERO)):
+                for group_id in members:
+                    self._queue(group_id)
+
+    def holds(self, key: SlotSide, before: Decimal, after: Decimal) -> None:
+        """A group has found that it holds more or less there than at its last look."""
+        self._holds[key] = self._holds.get(key, ZERO) + after - before
 
     def available(self, asking: GroupActor, entry: SubmitOrder) -> Decimal:
-        """What a slot holds on the side of an entry, beyond what older groups hold there."""
-        slot = self.broker.positions.get((entry.instrument, entry.slot))
-        qty = ZERO if slot is None else slot.position.qty
-        left = qty if entry.side is Side.BUY else -qty
+        """What a slot holds on the side of an entry, beyond what other groups hold there; while it
+        holds less than all of them do, the older ones come first.
+        """
         key = slot_side(entry)
-        for actor in self.groups.values():
+        left = self._held(key)
+        total = self._holds.get(key, ZERO)
+        if left >= total:
+            self._short.pop(key, None)
+            return left - total + asking.holds.get(key, ZERO)
+        self._short[key] = None
+        for group_id in self._members.get(key, ()):
+            actor = self.groups[group_id]
             if actor is asking:
                 break
             left -= actor.holds.get(key, ZERO)
         return max(left, ZERO)
+
+    def _held(self, key: SlotSide) -> Decimal:
+        """What a slot holds on a side; 0 when it holds the other one."""
+        symbol, slot, side = key
+        held = self.broker.positions.get((symbol, slot))
+        if held is None:
+            return ZERO
+        qty = held.position.qty
+        return max(qty if side is Side.BUY else -qty, ZERO)
 
     def look(self, message: Look) -> None:
         """Have a group look; one that was over is taken up again."""
@@ -231,11 +271,10 @@ class BrokerGroups:
         if actor.group.state not in GROUP.terminal or group_id in self._looking:
             return
         if self.groups.get(group_id) is actor:
-            del self.groups[group_id]
+            self._forget(actor)
             actor.stop_watching()
             for future in self._waiting.pop(group_id, ()):
                 future.set(actor.group.state)
-            self.broker.dispatcher.release(actor)
 
     def remind(self, delay_ns: int, message: ProtectionDue) -> Timer:
         """Post the message later."""

@@ -13,17 +13,20 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from engine.messages import ProtectionChanged
+from engine.messages import ProtectionChanged, SubmitOrder
 from engine.order import Booking, Order
 from engine.protection import (
     PROTECTION,
     STOPS,
     Cover,
+    Part,
     ProtectionState,
     ProtectionTrigger,
-    look,
+    close_side,
+    cover_of,
+    part_of,
 )
-from engine.values import ZERO, PositionSlot
+from engine.values import ZERO, PositionSlot, Side
 
 from .roles import BrokerRole
 from .runtime import Timer
@@ -62,6 +65,7 @@ class ProtectionReport(msgspec.Struct, frozen=True, kw_only=True):
     naked: tuple[tuple[tuple[str, str, str, str], str, int], ...]
 
 
+_NO_PART: Final[Part] = (ZERO, ZERO)
 _NOTHING: Final = Protection(ProtectionState.FLAT, Cover(ZERO, ZERO, ZERO, ProtectionTrigger.EMPTY))
 
 
@@ -79,7 +83,10 @@ class Protections:
         self.active = within_ns is not None
         self.slots: dict[SlotKey, Protection] = {}
         self.times_ns: deque[int] = deque(maxlen=_TIMES_MAX)
-        self._stops: dict[SlotKey, dict[str, None]] = {}
+        #: By stop, and by slot and side: what is covered, and what would be. Sums, so that a fill
+        #: costs the same beside any number of stops.
+        self._parts: dict[str, Part] = {}
+        self._sums: dict[tuple[str, PositionSlot, Side], Part] = {}
         self._due: dict[SlotKey, Timer] = {}
 
     # --- what may change it -----------------------------------------------------------------------
@@ -87,14 +94,12 @@ class Protections:
     def introduced(self, order: Order) -> None:
         """A stop is held from now on."""
         self.active = True
-        key = order.terms.instrument, order.terms.slot
-        self._stops.setdefault(key, {})[order.terms.client_order_id] = None
+        self.recount(order.terms, part_of(order))
 
     def gone(self, order: Order) -> None:
         """An order has left memory."""
-        stops = self._stops.get((order.terms.instrument, order.terms.slot))
-        if stops is not None:
-            stops.pop(order.terms.client_order_id, None)
+        if order.terms.client_order_id in self._parts:
+            self.recount(order.terms, None)
 
     def stepped(self, order: Order, bookings: tuple[Booking, ...]) -> None:
         """An order has changed, perhaps by executions: its slots are looked at."""
@@ -102,8 +107,23 @@ class Protections:
         symbols = {one.fill.instrument or terms.instrument: None for one in bookings}
         if terms.order_type in STOPS:
             symbols[terms.instrument] = None
+            before = self.recount(terms, part_of(order))
+            self.broker.turn.undo.append((_Recount(self), terms, before))
         for symbol in symbols:
             self.look((symbol, terms.slot))
+
+    def recount(self, terms: SubmitOrder, part: Part | None) -> Part | None:
+        """Put what a stop covers in the place of what it did (``None``: it is not here)."""
+        cid, key = terms.client_order_id, (terms.instrument, terms.slot, terms.side)
+        before = self._parts.pop(cid, None)
+        covered, coming = self._sums.get(key, _NO_PART)
+        if before is not None:
+            covered, coming = covered - before[0], coming - before[1]
+        if part is not None:
+            self._parts[cid] = part
+            covered, coming = covered + part[0], coming + part[1]
+        self._sums[key] = covered, coming
+        return before
 
     def look_all(self) -> None:
         """After a restart: every slot is looked at once."""
@@ -115,9 +135,8 @@ class Protections:
         held = self.broker.positions.get(key)
         if held is None:
             return
-        orders = self.broker.orders
-        stops = [orders[cid].order for cid in self._stops.get(key, ()) if cid in orders]
-        cover = look(held.position, held.instrument, stops)
+        part = self._sums.get((*key, close_side(held.position)), _NO_PART)
+        cover = cover_of(held.position, held.instrument, part)
         before = self.slots.get(key, _NOTHING)
         if cover == before.cover:
             return
@@ -189,6 +208,17 @@ class Protections:
             for (symbol, slot), one in self.slots.items()
             if one.naked_since_ns is not None
         ]
+
+
+class _Recount:
+    """Undo of what a stop was counted as."""
+
+    def __init__(self, protections: Protections) -> None:
+        self._protections = protections
+
+    def restore(self, before: SubmitOrder, extra: Part | None) -> None:
+        """Take it back."""
+        self._protections.recount(before, extra)
 
 
 _COVERED: Final = (ProtectionState.PROTECTED, ProtectionState.FLAT)

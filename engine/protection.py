@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -27,10 +28,14 @@ __all__ = [
     "PROTECTION",
     "STOPS",
     "Cover",
+    "Part",
     "ProtectionState",
     "ProtectionTrigger",
+    "close_side",
+    "cover_of",
     "is_confirmed",
     "look",
+    "part_of",
 ]
 
 
@@ -85,6 +90,10 @@ PROTECTION: Statechart[ProtectionState, ProtectionTrigger] = Statechart(
 # fmt: on
 
 
+#: What stops cover, and what those that are not confirmed would.
+Part: TypeAlias = tuple[Decimal, Decimal]
+
+
 class Cover(msgspec.Struct, frozen=True, gc=False):
     """What a look at a slot found.
 
@@ -112,21 +121,25 @@ def is_confirmed(order: Order) -> bool:
     )
 
 
-def look(position: Position, instrument: Instrument, stops: Iterable[Order]) -> Cover:
-    """How far the stops of a slot cover what it holds; orders on the other side are passed over."""
+def part_of(order: Order) -> Part:
+    """What one stop covers, and what it would if it were confirmed; (quantity, quantity)."""
+    left = leaves_qty(order)
+    if not left or is_held(order):
+        return _NO_PART
+    return (left, ZERO) if is_confirmed(order) else (ZERO, left)
+
+
+def close_side(position: Position) -> Side:
+    """On which side an order closes what is held."""
+    return Side.SELL if position.qty > ZERO else Side.BUY
+
+
+def cover_of(position: Position, instrument: Instrument, part: Part) -> Cover:
+    """How far the stops on the close side, which come to ``part``, cover what a slot holds."""
     held = position.qty.copy_abs()
     if not held or is_dust(held, instrument):
-        return Cover(ZERO, ZERO, ZERO, ProtectionTrigger.EMPTY)
-    close = Side.SELL if position.qty > ZERO else Side.BUY
-    covered = coming = ZERO
-    for order in stops:
-        left = leaves_qty(order)
-        if order.terms.side is not close or not left or is_held(order):
-            continue
-        if is_confirmed(order):
-            covered += left
-        else:
-            coming += left
+        return _NOTHING
+    covered, coming = part
     rest = held - covered
     if rest <= ZERO or is_dust(rest, instrument):
         trigger = ProtectionTrigger.COVERED
@@ -135,4 +148,14 @@ def look(position: Position, instrument: Instrument, stops: Iterable[Order]) -> 
     return Cover(held, min(covered, held), coming, trigger)
 
 
+def look(position: Position, instrument: Instrument, stops: Iterable[Order]) -> Cover:
+    """The same from the stops themselves; orders on the other side are passed over."""
+    side = close_side(position)
+    parts = [part_of(order) for order in stops if order.terms.side is side]
+    covered = sum((one for one, _ in parts), ZERO)
+    return cover_of(position, instrument, (covered, sum((one for _, one in parts), ZERO)))
+
+
+_NO_PART: Final[Part] = (ZERO, ZERO)
+_NOTHING: Final = Cover(ZERO, ZERO, ZERO, ProtectionTrigger.EMPTY)
 _WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})
