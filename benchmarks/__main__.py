@@ -19,7 +19,16 @@ from . import page
 from .harness import Options, Result, Unavailable
 
 #: Each is a module of this package with `run(options)`; its docstring says what is in and what out.
-NAMES: Final = ("runtime", "lifecycle", "live_orders", "latency", "recovery", "replay", "broker")
+NAMES: Final = (
+    "runtime",
+    "lifecycle",
+    "contingency",
+    "live_orders",
+    "latency",
+    "recovery",
+    "replay",
+    "broker",
+)
 
 _WIDTH: Final = 140  # of a log; a terminal knows its own
 
