@@ -13,12 +13,14 @@ from .lazily import loader
 if TYPE_CHECKING:
     from .portfolio import Portfolio, PositionView, Snapshot
     from .retention import Retention
+    from .signals import Decision, SignalDesk
     from .submitting import GroupTicket
     from .system import ExecutionSystem
     from .tickets import Ticket, Until
     from .venues.paper import PaperMarket, PaperVenue
 else:
     _HOMES: Final = {
+        "Decision": "signals",
         "ExecutionSystem": "system",
         "GroupTicket": "submitting",
         "PaperMarket": "venues.paper",
@@ -26,6 +28,7 @@ else:
         "Portfolio": "portfolio",
         "PositionView": "portfolio",
         "Retention": "retention",
+        "SignalDesk": "signals",
         "Snapshot": "portfolio",
         "Ticket": "tickets",
         "Until": "tickets",
@@ -33,6 +36,7 @@ else:
     __getattr__ = loader(__name__, _HOMES)
 
 __all__ = [
+    "Decision",
     "ExecutionSystem",
     "GroupTicket",
     "PaperMarket",
@@ -40,6 +44,7 @@ __all__ = [
     "Portfolio",
     "PositionView",
     "Retention",
+    "SignalDesk",
     "Snapshot",
     "Ticket",
     "Until",

@@ -17,7 +17,7 @@ from engine.errors import (
     UnknownOrder,
 )
 from engine.group import legs_of
-from engine.messages import CancelGroup, GroupState, GroupTerms
+from engine.messages import CancelGroup, GroupState, GroupTerms, SubmitOrder
 from engine.views import OrderView
 
 from .broker import BrokerActor
@@ -126,6 +126,15 @@ class Facade(Lifecycle):
             raise UnknownOrder(f"no group {group_id!a} in this system")
 
         return self._asked(look)
+
+    def terms_of_intent(self, intent_id: str) -> SubmitOrder | None:
+        """The order that an intent id stands for, queued, live or closed; None: it is free.
+
+        Raises:
+            JournalUnavailable, SystemStopped: nothing could be submitted now.
+        """
+        self._check_running()
+        return self._intents.known(intent_id)
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
         """A future of an order, set when ``until`` is reached."""

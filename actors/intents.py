@@ -92,6 +92,14 @@ class Intents:
             )
         return known, False
 
+    def known(self, intent: str) -> SubmitOrder | None:
+        """The order of an intent, queued, live or closed; None: the intent id is free."""
+        with self._lock:
+            found = self.open.get(intent)
+            if found is None and intent in self._closed:
+                found = _terms(self._journal.closed_by_intent(intent))
+            return found
+
     def give_up(self, written: SubmitOrder) -> None:
         """Take a claim back: nothing has come of it."""
         with self._lock:

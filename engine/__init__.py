@@ -39,7 +39,9 @@ from .intents import (
     trailing_stop,
 )
 from .messages import GroupState, LegRole, SubmitOrder
+from .policies.risk import RiskLimits
 from .session import SessionLimits
+from .signals import Direction, EntrySignal, ExitSignal
 from .values import (
     Instrument,
     InstrumentKind,
@@ -55,8 +57,11 @@ from .views import OrderView
 __all__ = [
     "AskTimeout",
     "Capabilities",
+    "Direction",
     "DuplicateIntent",
     "EngineError",
+    "EntrySignal",
+    "ExitSignal",
     "GroupState",
     "IdScope",
     "Instrument",
@@ -77,6 +82,7 @@ __all__ = [
     "PositionSlot",
     "RecordingError",
     "ReduceOnlyRule",
+    "RiskLimits",
     "SessionLimits",
     "Side",
     "SlowReader",

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from actors.group_words import Look
 from actors.submitting import GroupTicket
 from actors.testing import SPOT, SimulatedSystem
 from engine import DuplicateIntent, InvalidOrder, limit
@@ -244,6 +245,19 @@ def test_a_group_called_off_keeps_its_stop_or_is_closed() -> None:
     system.run(5 * SECOND)
     assert (S.DONE, D(0), {}) == (state(system, ticket), held(system), working(system))
     assert not system.settle(60 * SECOND)
+
+
+def test_a_look_that_comes_late_does_not_keep_a_group_in_memory() -> None:
+    """Queued while it worked, handled when it was over: it is read back, and leaves again."""
+    system = begun()
+    ticket = system.system.submit_group(one_way_out())
+    system.run(SECOND)
+    system.system.cancel_group(ticket)
+    system.run(SECOND)
+    (broker,) = system.system.brokers.values()
+    system.dispatcher.post(broker, Look(ticket.group_id))
+    system.run(SECOND)
+    assert (S.DONE, {}) == (state(system, ticket), broker.groups.groups)
 
 
 def test_a_stop_may_be_moved_before_and_after_it_is_armed() -> None:
