@@ -57,7 +57,7 @@ from .broker_words import (
     WaitFor,
 )
 from .executions import Executions
-from .group_words import Look, ProtectionDue
+from .group_words import Look, ProtectionDue, SlotMoved
 from .groups import BrokerGroups, NewGroup, WatchGroup
 from .intake import Intake
 from .lane import CallEnded, Lane
@@ -137,6 +137,7 @@ class BrokerActor(BrokerRole):
             Ask: self.commands.asked,
             NewGroup: self.groups.submit,
             Look: self.groups.look,
+            SlotMoved: self.groups.slot_moved,
             WatchGroup: self.groups.watch,
             ProtectionDue: self.groups.due,
             SubmitOrder: self._submit,
@@ -264,7 +265,7 @@ class BrokerActor(BrokerRole):
             if instrument is None:
                 raise UnknownInstrument(f"instrument {symbol!r} is not defined at {self.name}")
             position = new_position(self.name, self.account, instrument, slot)
-            actor = PositionActor(self.turn, instrument, position)
+            actor = PositionActor(self.turn, instrument, position, self.groups.moved)
             self.dispatcher.adopt(actor)
             self.positions[symbol, slot] = actor
             self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
@@ -321,8 +322,6 @@ class BrokerActor(BrokerRole):
         """What groups and the watch over protection have to look at again."""
         if order.terms.group_id:
             self.groups.touched(order)
-        if out.bookings and self.groups.groups:
-            self.groups.traded(order.terms.instrument, order.terms.slot)
         if self.protections.active or ProtectionChanged in self.turn.hub.wanted:
             self.protections.stepped(order, out.bookings)
 

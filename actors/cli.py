@@ -72,7 +72,8 @@ examples:
 
 _EXPLAIN: Final = """\
 The chain from intent to end: the terms, what was checked, every fact in order with its time,
-its evidence and the state after it, what it did to the position, and how it ended.
+its evidence and the state after it, what it did to the position, and how it ended. Of an order in
+a group also its parent, children and siblings; of a group its legs and every look that changed it.
 """
 
 _VERIFY: Final = """\
@@ -111,11 +112,11 @@ picture, drawn by graphviz where its `dot` is installed.
 """
 
 _SIMULATE: Final = """\
-Each seed is a scenario: instruments and a venue, some dozens of orders, cancels, amends and moves
-of the market, faults of the venue, crashes of the process. It runs through the real actors, broker
-and journal in virtual time, where the seed also chooses who runs next. Checked at every commit:
-the running state is the fold of the journal, and agrees with a second, dumb model. Checked when
-all is at rest: our orders, fills and positions are the venue's, nothing was placed twice.
+Each seed is a scenario: instruments and a venue, some dozens of orders, groups, cancels, amends and
+moves of the market, faults of the venue, crashes of the process. It runs through the real actors,
+broker and journal in virtual time, where the seed also chooses who runs next. Checked at every
+commit: the running state is the fold of the journal, and agrees with a second, dumb model. Checked
+when all is at rest: our orders, fills and positions are the venue's, nothing was placed twice.
 """
 
 _SIMULATE_EXAMPLES: Final = """\
@@ -235,8 +236,9 @@ def _add_markets(command: _Command) -> None:
 def _add_journals(command: _Command) -> None:
     explain = command("explain", "why did this order do that", _EXPLAIN)
     explain.add_argument(
-        "order", metavar="ORDER", help="client, intent or venue id; a unique beginning will do"
-    )
+        "order", metavar="ORDER",
+        help="client, intent or venue id (a unique beginning will do), or the id of a group",
+    )  # fmt: skip
     explain.add_argument("--journal", required=True, metavar="FILE", help="where it was written")
 
     verify = command("verify", "is a journal whole", _VERIFY)
@@ -262,7 +264,7 @@ def _add_journals(command: _Command) -> None:
 def _add_charts(command: _Command) -> None:
     diagram = command("diagram", "the statecharts that run", _DIAGRAM)
     diagram.add_argument(
-        "chart", nargs="?", default="order", choices=("order", "position", "session"),
+        "chart", nargs="?", default="order", choices=("order", "group", "position", "session"),
         help="which (default: order, its three regions)",
     )  # fmt: skip
     diagram.add_argument("--svg", metavar="FILE", help="also draw it into FILE")

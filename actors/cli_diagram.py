@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import UserError
+from engine.group_tables import GROUP
 from engine.order_tables import LIFE, LINK, REQUEST
 from engine.position_tables import LIFE as POSITION
 from engine.session_chart import SESSION
@@ -22,6 +23,7 @@ __all__ = ["mermaid", "run"]
 #: What each name shows; more than one chart are regions of one entity.
 CHARTS: Final[dict[str, tuple[Statechart[Any, Any], ...]]] = {
     "order": (LIFE, REQUEST, LINK),
+    "group": (GROUP,),
     "position": (POSITION,),
     "session": (SESSION,),
 }

@@ -1,4 +1,4 @@
-"""``orderwright explain``: the chain of one order, from intent to end."""
+"""``orderwright explain``: the chain of one order or group, from intent to end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 from engine.messages import SubmitOrder
 from engine.values import OrderType, TimeInForce
 
+from .cli_explain_group import group_object, kin_objects, print_group, print_kin
 from .cli_output import (
     HOLDS,
     Column,
@@ -20,22 +21,34 @@ from .cli_output import (
     time_text,
 )
 from .explaining import Explanation, Moment, explain, find_order
+from .explaining_groups import Kin, explain_group, find_group, kin_of
 from .journal import open_journal
 
 __all__ = ["print_explanation", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain the order that ``args`` name."""
+    """Explain the group or the order that ``args`` name."""
     journal = open_journal(args.journal, read_only=True)
+    kin: tuple[Kin, ...] = ()
     try:
+        if (group_id := find_group(journal, args.order)) is not None:
+            story = explain_group(journal, group_id)
+            if args.json:
+                print_json(group_object(story))
+            else:
+                print_group(story)
+            return HOLDS
         told = explain(journal, find_order(journal, args.order))
+        if told.terms.group_id:
+            kin = kin_of(journal, told.client_order_id, told.terms.group_id)
     finally:
         journal.close()
     if args.json:
-        print_json(_object(told))
+        print_json({**_object(told), "group": told.terms.group_id or None, "kin": kin_objects(kin)})
     else:
         print_explanation(told)
+        print_kin(told.terms.group_id, kin)
     return HOLDS
 
 
@@ -45,6 +58,8 @@ def print_explanation(told: Explanation) -> None:
     out.print(f"Order {shown(told.client_order_id)}: {told.state}")
     introduced = f", {shown(told.introduced)}" if told.introduced else ""
     out.print(f"  intent   {shown(told.terms.intent_id)}{introduced}")
+    if told.terms.group_id:
+        out.print(f"  group    {shown(told.terms.group_id)}")
     out.print(f"  terms    {shown(_terms(told.terms), 400)}")
     out.print(f"  at       {shown(told.terms.venue)}, account {shown(told.terms.account)}")
     if told.venue_order_ids:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from engine.capabilities import ReduceOnlyRule
 from engine.errors import EngineError
 from engine.fold import revive
-from engine.group import Group, Slice, legs_of, moved_fact, moved_group, slice_of
+from engine.group import Group, Slice, bare_exits, legs_of, moved_fact, moved_group, slice_of
 from engine.group_actions import (
     Action,
     Add,
@@ -53,7 +53,7 @@ from engine.values import (
     TimeInForce,
 )
 
-from .group_words import Look, ProtectionDue, SlotSide, pause_ns, slot_side
+from .group_words import Look, ProtectionDue, SlotSide, opened_by, pause_ns, slot_side
 from .roles import BrokerRole, GroupsRole
 from .runtime import Actor, Timer
 
@@ -72,6 +72,7 @@ class GroupActor(Actor):
         "_both_told",
         "_closed",
         "_due",
+        "_needs",
         "_pauses",
         "broker",
         "desk",
@@ -88,6 +89,9 @@ class GroupActor(Actor):
         self.group = group
         self.was_over = False  # and its first fact has to say so
         self.legs: dict[str, Leg] = {leg.name: leg for leg in legs_of(group.terms.root)}
+        root = group.terms.root
+        entries = (one for one in legs_of(root) if one.role is LegRole.ENTRY)
+        self._needs: tuple[Leg, ...] = (*entries, *bare_exits(root))  # these need the slot's word
         able = broker.capabilities
         self.rules = VenueRules(able.amend, able.reduce_only is not ReduceOnlyRule.UNSUPPORTED)
         self._closed: dict[str, Slice] = {}  # orders that have left memory, as they were then
@@ -148,9 +152,8 @@ class GroupActor(Actor):
             cid for cid, (qty, count) in self._asked.items() if qty and count >= _RESIZES_MAX
         ]
         available = {
-            name: self.desk.available(self, one.order) + self._claimed(slices[name])
-            for name, one in self.legs.items()
-            if one.role is LegRole.ENTRY
+            one.name: self.desk.available(self, opened_by(one)) + self._claimed(slices[one.name])
+            for one in self._needs
         }
         facts = Facts(slices, self.broker.instruments, available, pausing, stubborn)
         found = plan(self.group, facts, self.rules)
@@ -163,10 +166,17 @@ class GroupActor(Actor):
         self.holds = holds
         return found
 
+    def only_closes(self) -> bool:
+        """Whether it opens nothing: its exits are for what others opened."""
+        return all(one.role is not LegRole.ENTRY for one in self.legs.values())
+
+    def refresh(self) -> None:
+        """Look at what it holds, and do nothing about it yet."""
+        self._look()
+
     def slot_sides(self) -> tuple[SlotSide, ...]:
-        """The slots and sides that its entries open."""
-        entries = (one.order for one in self.legs.values() if one.role is LegRole.ENTRY)
-        return tuple(dict.fromkeys(map(slot_side, entries)))
+        """The slots and sides that its legs open, or close."""
+        return tuple(dict.fromkeys(map(opened_by, self.legs.values())))
 
     def _claimed(self, slices: tuple[Slice, ...]) -> Decimal:
         """What the venue says has filled and is not booked yet."""

@@ -17,7 +17,7 @@ from engine.order import Order
 from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
-from .group_words import Look, ProtectionDue, SlotSide, slot_side
+from .group_words import Look, ProtectionDue, SlotMoved, SlotSide
 from .roles import BrokerRole
 from .runtime import Future, Timer
 
@@ -40,16 +40,16 @@ class WatchGroup(NamedTuple):
     future: Future[GroupState]
 
 
-class _Looks:
-    """Undo of a queued look: with its turn the message is discarded too."""
+class _Noted:
+    """Undo of a note that a message is queued: with its turn the message is discarded too."""
 
-    def __init__(self, looking: dict[str, None]) -> None:
-        self._looking = looking
+    def __init__(self, notes: dict[Any, None]) -> None:
+        self._notes = notes
 
-    def restore(self, before: str, extra: None) -> None:
+    def restore(self, before: Any, extra: None) -> None:
         """Take it back."""
         del extra
-        self._looking.pop(before, None)
+        self._notes.pop(before, None)
 
 
 class BrokerGroups:
@@ -74,6 +74,9 @@ class BrokerGroups:
         self._members: dict[SlotSide, dict[str, None]] = {}
         self._holds: dict[SlotSide, Decimal] = {}
         self._short: dict[SlotSide, None] = {}
+        self._closers: dict[SlotSide, dict[str, None]] = {}  # groups that open nothing
+        self._stale: dict[str, None] = {}  # groups with changed orders that have not looked since
+        self._moved: dict[tuple[str, PositionSlot], None] = {}  # slots with a message in the queue
         self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
         self._waiting: dict[str, list[Future[GroupState]]] = {}  # until a group is done
@@ -99,12 +102,15 @@ class BrokerGroups:
         self.broker.dispatcher.adopt(actor)
         for key in actor.slot_sides():
             self._members.setdefault(key, {})[group.group_id] = None
+            if actor.only_closes():
+                self._closers.setdefault(key, {})[group.group_id] = None
         return actor
 
     def _forget(self, actor: GroupActor) -> None:
         del self.groups[actor.group.group_id]
         for key in actor.slot_sides():
             self._members[key].pop(actor.group.group_id, None)
+            self._closers.get(key, {}).pop(actor.group.group_id, None)
             self.holds(key, actor.holds.get(key, ZERO), ZERO)
         self.broker.dispatcher.release(actor)
 
@@ -121,37 +127,51 @@ class BrokerGroups:
         actor = self.groups.get(group_id)
         if actor is not None:
             actor.forget(order.terms.client_order_id)
+            self._stale[group_id] = None
         if group_id != self._settling:  # what it does itself it looks at itself
             self._queue(group_id)
 
     def _queue(self, group_id: str) -> None:
         if group_id not in self._looking:
             self._looking[group_id] = None
-            self.broker.turn.undo.append((_Looks(self._looking), group_id, None))
+            self.broker.turn.undo.append((_Noted(self._looking), group_id, None))
             self.broker.dispatcher.post(self.broker, Look(group_id))
 
-    def traded(self, instrument: str, slot: PositionSlot) -> None:
-        """Something was booked there: what groups hold may have been closed by others.
+    def moved(self, instrument: str, slot: PositionSlot) -> None:
+        """A slot holds something else: by an execution, or by what a person states.
 
-        They look again only while a slot holds less than they do together, so that a fill costs the
-        same beside any number of groups.
+        What groups hold there may have been closed by others, so it is looked at, once for all that
+        moves in a burst.
         """
+        key = instrument, slot
+        if key in self._moved or not any((*key, side) in self._members for side in Side):
+            return
+        self._moved[key] = None
+        self.broker.turn.undo.append((_Noted(self._moved), key, None))
+        self.broker.dispatcher.post(self.broker, SlotMoved(*key))
+
+    def slot_moved(self, message: SlotMoved) -> None:
+        """Have groups look again where a slot holds less than they do together: so a fill costs the
+        same beside any number of groups. Exits that no entry of theirs opened follow every change.
+        """
+        self._moved.pop((message.instrument, message.slot), None)
+        self._refresh("")
         for side in Side:
-            key = instrument, slot, side
-            members = self._members.get(key)
-            if members and (key in self._short or self._held(key) < self._holds.get(key, ZERO)):
-                for group_id in members:
-                    self._queue(group_id)
+            key = message.instrument, message.slot, side
+            members = self._members.get(key, ())
+            is_short = key in self._short or self._held(key) < self._holds.get(key, ZERO)
+            for group_id in members if is_short else self._closers.get(key, ()):
+                self._queue(group_id)
 
     def holds(self, key: SlotSide, before: Decimal, after: Decimal) -> None:
         """A group has found that it holds more or less there than at its last look."""
         self._holds[key] = self._holds.get(key, ZERO) + after - before
 
-    def available(self, asking: GroupActor, entry: SubmitOrder) -> Decimal:
-        """What a slot holds on the side of an entry, beyond what other groups hold there; while it
-        holds less than all of them do, the older ones come first.
+    def available(self, asking: GroupActor, key: SlotSide) -> Decimal:
+        """What a slot holds on one side, beyond what other groups hold there; while it holds less
+        than all of them do, the older ones come first.
         """
-        key = slot_side(entry)
+        self._refresh(asking.group.group_id)
         left = self._held(key)
         total = self._holds.get(key, ZERO)
         if left >= total:
@@ -159,11 +179,20 @@ class BrokerGroups:
             return left - total + asking.holds.get(key, ZERO)
         self._short[key] = None
         for group_id in self._members.get(key, ()):
-            actor = self.groups[group_id]
-            if actor is asking:
+            one = self.groups[group_id]
+            if one is asking:
                 break
-            left -= actor.holds.get(key, ZERO)
+            left -= one.holds.get(key, ZERO)
         return max(left, ZERO)
+
+    def _refresh(self, but: str) -> None:
+        """Have groups whose orders have changed, and that have not looked since, count again."""
+        self._stale.pop(but, None)
+        while self._stale:
+            group_id, _ = self._stale.popitem()
+            actor = self.groups.get(group_id)
+            if actor is not None:
+                actor.refresh()
 
     def _held(self, key: SlotSide) -> Decimal:
         """What a slot holds on a side; 0 when it holds the other one."""
@@ -173,6 +202,10 @@ class BrokerGroups:
             return ZERO
         qty = held.position.qty
         return max(qty if side is Side.BUY else -qty, ZERO)
+
+    def will_look(self, group_id: str) -> bool:
+        """Whether a group has still to look at what has changed."""
+        return group_id in self._looking
 
     def look(self, message: Look) -> None:
         """Have a group look; one that was over is taken up again."""

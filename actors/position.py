@@ -5,6 +5,7 @@ It calls the pure functions and stages what they return.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,7 +16,7 @@ from engine.messages import CorrectPosition, PositionChanged, SetBaseline, Submi
 from engine.order import Booking
 from engine.position_state import Position
 from engine.position_views import avg_px, realized_pnl
-from engine.values import Instrument
+from engine.values import Instrument, PositionSlot
 
 from .runtime import Actor
 
@@ -36,10 +37,18 @@ class BookExecution(msgspec.Struct, frozen=True, gc=False):
 class PositionActor(Actor):
     """One slot. Its state is the fold of bookings; it decides nothing about orders."""
 
-    __slots__ = ("instrument", "position", "turn")
+    __slots__ = ("_moved", "instrument", "position", "turn")
 
-    def __init__(self, turn: Turn, instrument: Instrument, position: Position) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        instrument: Instrument,
+        position: Position,
+        moved: Callable[[str, PositionSlot], object],
+    ) -> None:
+        """``moved`` is called with instrument and slot when that holds something else."""
         self.turn = turn
+        self._moved = moved
         self.instrument = instrument
         self.position = position
 
@@ -67,6 +76,7 @@ class PositionActor(Actor):
         turn = self.turn
         turn.undo.append((self, before, None))
         self.position = after
+        self._moved(after.instrument, after.slot)
         if PositionChanged in turn.hub.wanted:
             turn.events.append(changed(after, self.instrument, ts, client_order_id, tags))
 

@@ -46,6 +46,7 @@ __all__ = [
     "Leg",
     "LegRole",
     "Slice",
+    "bare_exits",
     "begin_group",
     "check_group",
     "is_exit",
@@ -189,6 +190,16 @@ def roots_of(node: Node) -> Iterator[Leg]:
     members = node.members[:1] if node.contingency is Contingency.OTO else node.members
     for member in members:
         yield from roots_of(member)
+
+
+def bare_exits(node: Node) -> Iterator[Leg]:
+    """The exits that close what no entry of the group opens."""
+    if isinstance(node, Leg):
+        if node.role is not LegRole.ENTRY:
+            yield node
+        return
+    for member in node.members if node.contingency is not Contingency.OTO else ():
+        yield from bare_exits(member)
 
 
 def is_exit(node: Node) -> bool:

@@ -85,7 +85,8 @@ class _Planner:
         for holding in self.wants.holdings:
             if holding.emergency in self.emergencies:
                 for leg in holding.exits:
-                    if leg.role is LegRole.TARGET or not self.rules.bounds_exits:
+                    idle = leg.role is LegRole.TARGET or not holding.there_qty
+                    if idle or not self.rules.bounds_exits:
                         targets[leg.name] = Want(ZERO)
         for name in list(targets):
             gone = name in group.dropped or (
@@ -245,7 +246,7 @@ class _Planner:
         wanted = max((self.wants.legs[leg.name].leaves_qty for leg in stops), default=ZERO)
         if all(leg.share is not None for leg in stops):
             wanted = sum((self.wants.legs[leg.name].leaves_qty for leg in stops), ZERO)
-        return max(min(wanted, holding.left_qty) - covered, ZERO)
+        return max(min(wanted, holding.there_qty) - covered, ZERO)
 
     def _holding(self, holding: Holding) -> None:
         """Close at market what no stop can be had for, and buy back what was closed too much."""
@@ -273,7 +274,8 @@ class _Planner:
         ]
         if others and not self.rules.bounds_exits:
             return  # they may still fill: their ends first
-        self.actions.append(Close(holding.emergency, first, holding.left_qty))
+        if holding.there_qty:
+            self.actions.append(Close(holding.emergency, first, holding.there_qty))
 
     # --- where it stands --------------------------------------------------------------------------
 
@@ -281,7 +283,8 @@ class _Planner:
         everything = [one for slices in self.facts.slices.values() for one in slices]
         if any(one.excess_qty > ZERO for one in self.wants.holdings):
             return GroupTrigger.OVERFILLED
-        if any(not one.is_dust for one in self.wants.holdings) and self.emergencies:
+        open_still = any(not one.is_dust and one.there_qty for one in self.wants.holdings)
+        if open_still and self.emergencies:
             return GroupTrigger.GAVE_UP
         due = [name for name, want in targets.items() if want.leaves_qty]
         waiting = any(want.waits for want in targets.values())

@@ -40,7 +40,7 @@ _ROWS = (
     Row(_S.ARMING, _T.EXPOSED, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.FLATTENING), _T.EXPOSED, _S.ARMING, _MOVE,
         "what had won ended short, or was busted"),
-    Row(_S.EXITING, _T.EXPOSED, None, _STAY, "it is being closed"),
+    Row(_S.EXITING, _T.EXPOSED, _S.ARMING, _MOVE, "it is closed; other exits are still missing"),
     Row(_S.DONE, _T.EXPOSED, _S.ARMING, _LATE, "a late fill or a bust: there is something again"),
     Row((_S.PENDING, _S.WORKING, _S.ARMING), _T.ARMED, _S.LINKED, _MOVE, "every leg is confirmed"),
     Row(_S.LINKED, _T.ARMED, None, _STAY, "still"),

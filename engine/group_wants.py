@@ -23,7 +23,7 @@ import msgspec
 from .group import Group, Node, Slice, is_exit, legs_of
 from .messages import Contingency, GroupTerms, Leg, LegRole
 from .pnl import is_dust
-from .values import CONTEXT, ONE, ZERO, Instrument, round_down
+from .values import CONTEXT, ONE, ZERO, Instrument, PositionSlot, Side, round_down
 
 __all__ = ["Facts", "Holding", "Want", "Wants", "back_of", "emergency_of", "wants"]
 
@@ -33,9 +33,10 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
     ``slices`` by the leg's name; ``instruments`` by symbol. ``available``: by the name of an entry,
     how much its slot still holds on its side: what others have closed needs no exit any more
-    (``None``: nobody else trades there). ``pausing``: legs of which an order was refused just now,
-    and orders of which a request was: another one has to wait a moment. ``stubborn``: orders whose
-    amends the venue refuses again and again.
+    (``None``: nobody else trades there); by the name of an exit, how much there is to close.
+    ``pausing``: legs of which an order was refused just now, and orders of which a request was:
+    another one has to wait a moment. ``stubborn``: orders whose amends the venue refuses again and
+    again.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
@@ -78,7 +79,8 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     """What some exits close together, and how far they have come.
 
     ``left_qty``: not closed yet, dust and all. ``excess_qty``: closed beyond what there was, and
-    not bought back yet.
+    not bought back yet. ``there_qty``: how much of what is left an order can close: whole lots of
+    what the slot really holds, which is less where no entry of the group opened it.
     ``emergency``: the leg by which the engine closes it when its stop cannot be had.
     """
 
@@ -87,6 +89,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     excess_qty: Decimal
     is_dust: bool
     emergency: str
+    there_qty: Decimal
     entry: Leg | None = None  # what opened it, where the group did
 
 
@@ -123,6 +126,8 @@ class _Look:
         self.winners = winners
         self.legs: dict[str, Want] = {}
         self.holdings: list[Holding] = []
+        #: By instrument, slot and direction: what exits found so far are to close.
+        self.taken: dict[tuple[str, PositionSlot, bool], Decimal] = {}
 
     def node(self, node: Node, grant: _Grant | None, path: str) -> None:
         """Say what everything below ``node`` should come to."""
@@ -206,14 +211,16 @@ class _Look:
         whole += self.facts.filled_by(back_of(emergency))  # bought back: in hand again
         closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
         left = max(whole - closed, ZERO)
-        if grant is not None and self.facts.available is not None:
-            left = min(left, self.facts.available[grant.parent.name])
+        there = min(left, self._there((grant.parent if grant is not None else legs[0]), left))
+        if grant is not None:
+            left = there
         instrument = self.facts.instruments[legs[0].order.instrument]
         px = next((p for leg in legs if (p := leg.order.stop_px or leg.order.price)), None)
         nothing = not left or is_dust(left, instrument, px)
-        excess = max(closed - whole, ZERO)
+        excess = _closable(closed - whole, instrument, px)
+        there = _closable(there, instrument, px)
         opened = None if grant is None else grant.parent
-        self.holdings.append(Holding(legs, left, excess, nothing, emergency, opened))
+        self.holdings.append(Holding(legs, left, excess, nothing, emergency, there, opened))
         for role in (LegRole.STOP, LegRole.TARGET):
             rest = left
             for leg, entitled in self._parts(legs, role, whole):
@@ -224,6 +231,19 @@ class _Look:
                 elif grant is None and leg.order.order_qty is not None:
                     due = min(max(leg.order.order_qty - closed, ZERO), left)
                 self._set(leg, due, grant)
+
+    def _there(self, leg: Leg, left: Decimal) -> Decimal:
+        """How much of what a leg opened (or closes) its slot has, beyond what other exits of the
+        group close there.
+        """
+        if self.facts.available is None:
+            return left
+        order = leg.order
+        key = order.instrument, order.slot, (leg.role is LegRole.ENTRY) is (order.side is Side.BUY)
+        taken = self.taken.get(key, ZERO)
+        there = max(self.facts.available[leg.name] - taken, ZERO)
+        self.taken[key] = taken + min(left, there)
+        return there
 
     def _parts(
         self, legs: tuple[Leg, ...], role: LegRole, whole: Decimal
@@ -307,6 +327,14 @@ class _Look:
 
     def _works(self, leg: Leg) -> bool:
         return any(not one.is_over for one in self.facts.slices[leg.name])
+
+
+def _closable(qty: Decimal, instrument: Instrument, px: Decimal | None) -> Decimal:
+    """How much of it an order can close: whole lots, and nothing where that is too little."""
+    if qty < instrument.lot_size:
+        return ZERO
+    rounded = round_down(qty, instrument.lot_size)
+    return ZERO if is_dust(rounded, instrument, px) else rounded
 
 
 def emergency_of(legs: tuple[Leg, ...]) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from engine.group_tables import GROUP
 from engine.order_tables import LIFE, LINK, REQUEST
 from engine.position_tables import LIFE as POSITION
 from engine.session_chart import SESSION
 
 README = Path(__file__).parents[1] / "README.md"
-CHARTS = {chart.name: chart for chart in (LIFE, REQUEST, LINK, POSITION, SESSION)}
+CHARTS = {chart.name: chart for chart in (LIFE, REQUEST, LINK, GROUP, POSITION, SESSION)}
 BLOCK = re.compile(r"<!-- statechart: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
 
 

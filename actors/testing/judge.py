@@ -30,6 +30,7 @@ from engine.invariants import check_ledger, check_order
 from engine.journal import decode, decode_record
 from engine.messages import Alarm, CorrectPosition, Event, Fact, SetBaseline, VenueStatus
 from engine.order import Order, exposure_qty, is_settled
+from engine.order_links import is_held
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState
 from engine.simulator import Exchange
@@ -38,6 +39,7 @@ from engine.values import ZERO, Instrument, PositionSlot, exact
 
 from ..replay_checks import books_digest
 from ..verifying import verify
+from .judge_groups import committed_groups, groups_at_rest, looked_at
 from .truth import Violation, compare, truth_of
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ _FAILURES: Final = frozenset(
         "broker_failed",
         "dead_letter",
         "effect_failed",
+        *("group_failed", "group_restless"),
         "order_failed",
         "subscriber_failed",
         "unbookable",
@@ -145,7 +148,7 @@ class Judge:
             self._noted[invariant, entity] = None
             self.found.append(Violation(invariant, message, entity))
 
-    def note(self, found: list[Violation]) -> None:
+    def note(self, found: Iterable[Violation]) -> None:
         """Take in what somebody else has found."""
         for one in found:
             self._note(one.invariant, one.message, one.entity)
@@ -187,6 +190,7 @@ class Judge:
                 check_ledger(folded, ledger)
             except InvariantViolated as error:
                 self._note("invariants", str(error), entity)
+        self.note(committed_groups(rows, self.books, broker))
         for text in self.twin.doubled:
             self._note("no_fill_doubled", text)
 
@@ -218,6 +222,7 @@ class Judge:
             broker = self._the_broker()
             if broker is not None:
                 self._check_live(broker)
+            self.note(looked_at(self.books, broker, self.exchange, self.account))
             self.note_executions()
             self._check_executions()
             self._check_venue()
@@ -327,6 +332,7 @@ class Judge:
         with exact():
             truth = truth_of(self.exchange, self.account)
             bad += self._excused(compare(truth, self.books, self.venue, self.account))
+            bad += groups_at_rest(truth, self.books, broker)
             bad += self._twin_of_venue()
         live, folded = system.state_digest().get(timeout=60), books_digest(self.books)
         if live != folded:
@@ -382,9 +388,8 @@ class Judge:
 
 
 def _is_at_rest(order: Order) -> bool:
-    return (
-        not order.requests
-        and not order.unverified
+    return is_held(order) or (
+        not (order.requests or order.unverified)
         and order.claim_qty <= order.cum_qty
         and order.life not in (Life.PENDING, Life.SUBMITTED, Life.IN_DOUBT)
     )

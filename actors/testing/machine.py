@@ -1,10 +1,11 @@
 """A state machine over the simulated system, to be subclassed (needs ``orderwright[testing]``).
 
 :class:`ExecutionMachine` does to a real system whatever a host, a market, a venue, people and fate
-can do, in any order: submit, submit again, cancel, amend, stop, restart; quotes, trades, marks,
-time; faults at the venue; settlements, baselines, corrections and drop copies; crashes before and
-after a commit, a full disk. After each rule the judge looks (:meth:`SimulatedSystem.check`); at the
-end of each example everything is healed, comes to rest, and is compared with the venue's truth.
+can do, in any order: submit orders and groups, submit again, cancel, amend, stop, restart; quotes,
+trades, marks, time; faults at the venue; settlements, baselines, corrections and drop copies;
+crashes before and after a commit, a full disk. After each rule the judge looks
+(:meth:`SimulatedSystem.check`); at the end of each example everything is healed, comes to rest, and
+is compared with the venue's truth.
 
 Everything that happens is a step of a :class:`~engine.testing.scenario.Scenario`. A failure shrinks
 to a short one, which is written to :attr:`ExecutionMachine.scenario_dir` and named in the failure;
@@ -26,11 +27,14 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import MultipleResults, initialize, multiple, precondition, rule
 
+from engine.group import legs_of
 from engine.messages import SubmitOrder
 from engine.order_tables import Life
 from engine.testing.faults import Fault
 from engine.testing.scenario import (
     ACCOUNT,
+    Cancels,
+    CancelsGroup,
     Copies,
     Crashes,
     Injects,
@@ -43,6 +47,7 @@ from engine.testing.scenario import (
     Step,
     Stops,
     Submits,
+    SubmitsGroup,
     Trades,
     Turns,
     Waits,
@@ -55,6 +60,7 @@ from engine.testing.strategies import (
     next_mid,
     shifts,
     stops,
+    submitted_groups,
 )
 from engine.values import Instrument, Side
 
@@ -204,6 +210,36 @@ class ExecutionMachine(MachineBase):
         self.do(data.draw(amends(intent, order, market, self.mids[market.symbol])))
         self._follow(after)
         self._meet(intent, lots)
+
+    # --- groups -----------------------------------------------------------------------------------
+
+    @rule(group=_of("_new_groups"), after=_AFTER)
+    @precondition(lambda self: _may_command(self) and self.is_rare(SubmitsGroup))
+    def submits_group(self, group: SubmitsGroup, after: Step | None) -> None:
+        """The host submits contingent orders: a bracket, exits alone, an OCO, OTO or OUO."""
+        self.groups[group.intent] = group
+        self.do(group)
+        self._follow(after)
+
+    @rule(data=st.data(), after=_AFTER)
+    @precondition(lambda self: _may_command(self) and bool(self.groups))
+    def asks_of_group(self, data: st.DataObject, after: Step | None) -> None:
+        """The host submits a group again, calls it off, or cancels one leg of it."""
+        group = self.groups[data.draw(st.sampled_from(list(self.groups)))]
+        names = [f"{group.intent}/{leg.name}" for leg in legs_of(group.root)]
+        asked = (
+            st.just(group)
+            | st.builds(CancelsGroup, st.just(group.intent), st.booleans())
+            | st.builds(Cancels, st.sampled_from(names))
+        )
+        self.do(data.draw(asked))
+        self._follow(after)
+
+    def _new_groups(self) -> st.SearchStrategy[SubmitsGroup]:
+        intent = f"g{len(self.groups) + 1}"
+        return self._markets().flatmap(
+            lambda one: submitted_groups(intent, one, self.mids[one.symbol])
+        )
 
     def _some_orders(self) -> st.SearchStrategy[list[SubmitOrder]]:
         return st.lists(self.orders(), min_size=1, max_size=3)

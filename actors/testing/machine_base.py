@@ -31,6 +31,7 @@ from engine.testing.scenario import (
     Scenario,
     Step,
     Submits,
+    SubmitsGroup,
     Waits,
     scenario_to_json,
 )
@@ -70,7 +71,8 @@ class MachineBase(RuleBasedStateMachine):
         last_waits_ns: how long a strategy is given at the end, wait by wait, before all is healed.
         scenario_dir: where scenarios of failures are written; ``None``: nowhere.
         intents: the bundle of intent ids, for rules of your own.
-        system: what runs. submitted: the first terms of each intent. mids: where each market is.
+        system: what runs. submitted: the first terms of each intent. groups: of each group.
+        mids: where each market is.
     """
 
     intents: ClassVar[Bundle[str]] = Bundle("intents")
@@ -89,6 +91,7 @@ class MachineBase(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.submitted: dict[str, SubmitOrder] = {}
+        self.groups: dict[str, SubmitsGroup] = {}
         self._steps: list[Step] = []
         self._heard = 0
         self._failed = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,7 @@ from engine.testing.scenario import (
     START_NS,
     Amends,
     Cancels,
+    CancelsGroup,
     Copies,
     Crashes,
     Happens,
@@ -33,11 +34,13 @@ from engine.testing.scenario import (
     Step,
     Stops,
     Submits,
+    SubmitsGroup,
     Trades,
     Turns,
     Waits,
 )
 
+from .group_acts import submit_group
 from .people import tell
 from .simulated_system import SimulatedSystem
 from .truth import Violation
@@ -45,6 +48,8 @@ from .truth import Violation
 __all__ = ["Result", "failed", "play", "run", "run_seed", "simulated", "take"]
 
 _SECOND: Final = 1_000_000_000
+#: What a host asks for; it may be refused.
+_Asked: TypeAlias = Submits | Cancels | Amends | SubmitsGroup | CancelsGroup
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -103,7 +108,7 @@ def take(system: SimulatedSystem, step: Step) -> bool:
 
     What a host does, and what people tell, is left out while no system runs.
     """
-    if isinstance(step, Submits | Cancels | Amends | Settles | Shifts | Copies):
+    if isinstance(step, _Asked | Settles | Shifts | Copies):
         if not system.alive:
             return False
         try:
@@ -117,9 +122,15 @@ def take(system: SimulatedSystem, step: Step) -> bool:
     return True
 
 
-def _command(system: SimulatedSystem, step: Submits | Cancels | Amends) -> None:
+def _command(system: SimulatedSystem, step: _Asked) -> None:
     if isinstance(step, Submits):
         system.submit(step.order)
+        return
+    if isinstance(step, SubmitsGroup):
+        submit_group(system, step)
+        return
+    if isinstance(step, CancelsGroup):
+        system.asked.append(system.system.cancel_group(step.intent, close=step.close))
         return
     name = system.id_of(step.intent)
     if isinstance(step, Cancels):

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Final
 
+from engine.group import legs_of
+from engine.messages import GroupState, LegRole
 from engine.simulator import Exchange
+from engine.values import Side
 
+from ..broker import BrokerActor
 from ..checkpoints import Pace
+from ..group import GroupActor
 from ..journal import FactRow
 from ..runtime import SimulatedDispatcher
 from ..system import ExecutionSystem
 from ..venues.paper_market import PaperMarket, sleep_until
 
-__all__ = ["KitExchange", "TimedMarket", "WatchedSystem"]
+__all__ = ["KitExchange", "TimedMarket", "WatchedSystem", "deepen"]
+
+_LOTS: Final = 1_000_000
+_TICKS: Final = 400  # where a market stands that nobody has ever quoted
+_CLOSES: Final = (GroupState.EXITING, GroupState.FLATTENING)
 
 
 class TimedMarket(PaperMarket):
@@ -52,6 +62,11 @@ class KitExchange(Exchange):
 
     before_bust: Callable[[], object]
 
+    def seen(self, symbol: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """The best bid, the best ask and the last price of an instrument, as the market shows."""
+        book = self._book(symbol)
+        return book.bids.top()[0], book.asks.top()[0], book.last
+
     def bust(self, symbol: str, exec_id: str, now_ns: int) -> int:
         """As :meth:`Exchange.bust`."""
         self.before_bust()
@@ -87,3 +102,43 @@ class WatchedSystem(ExecutionSystem):
         few = self.checkpoint_facts
         if few < Pace().facts:  # in small pieces too, so that a crash finds one half written
             self._checkpoints.pace = Pace(few, least=1, per_fact=1, most=4)
+
+
+def deepen(broker: BrokerActor, market: TimedMarket, exchange: KitExchange, now_ns: int) -> None:
+    """Where a group waits to close something, show plenty to trade with, at a better price than any
+    order of our own.
+    """
+    closing: dict[str, Side] = {}
+    for actor in broker.groups.groups.values():
+        for symbol, side in _closes(actor) if actor.group.state in _CLOSES else ():
+            closing.setdefault(symbol, side)
+    for symbol, side in closing.items():
+        instrument = broker.instruments[symbol]
+        tick, many = instrument.tick_size, _LOTS * instrument.lot_size
+        facing = side.opposite
+        mine = [
+            actor.order.price
+            for actor in broker.orders.values()
+            if (actor.order.terms.instrument, actor.order.terms.side) == (symbol, facing)
+            and actor.order.price is not None
+        ]
+        bid, ask, last = exchange.seen(symbol)
+        middle = bid or ask or last or _TICKS * tick
+        if side is Side.SELL:
+            bid = max([middle, *(px + tick for px in mine)])
+            ask = bid + tick if ask is None or ask <= bid else ask
+        else:
+            ask = max(min([ask or middle, *(px - tick for px in mine)]), 2 * tick)
+            bid = ask - tick if bid is None or bid >= ask else bid
+        market.on_quote(symbol, bid, many, ask, many, now_ns)
+
+
+def _closes(actor: GroupActor) -> Iterator[tuple[str, Side]]:
+    """What a group has to trade at market: first of what it holds, as far as it is whole lots."""
+    undoes = actor.group.state is GroupState.FLATTENING
+    for (symbol, _, side), qty in actor.holds.items():
+        if qty >= actor.broker.instruments[symbol].lot_size and not undoes:
+            yield symbol, side.opposite
+    for leg in legs_of(actor.group.terms.root):
+        if leg.role is not LegRole.ENTRY:
+            yield leg.order.instrument, leg.order.side.opposite if undoes else leg.order.side

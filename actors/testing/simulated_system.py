@@ -36,7 +36,7 @@ from .faulty_venue import FaultyVenue
 from .judge import Judge
 from .kept_journal import KeptJournal, Killed
 from .loose_venue import LooseVenue
-from .simulated_parts import KitExchange, TimedMarket, WatchedSystem
+from .simulated_parts import KitExchange, TimedMarket, WatchedSystem, deepen
 from .truth import Violation
 
 __all__ = ["SPOT", "SimulatedSystem"]
@@ -64,7 +64,7 @@ class SimulatedSystem:
         market: where prices are told. venue: what the system talks to. dispatcher: its clock.
         journal: of the present life. judge: what watches. alive: whether a system runs.
         crashes: how many there were. asked: answers of commands, in order, of the present life.
-        heard: every event so far, if somebody listens.
+        heard: every event so far, if somebody listens. ids: client order ids, by intent.
     """
 
     system: ExecutionSystem
@@ -123,7 +123,7 @@ class SimulatedSystem:
         self._timeouts = (call_timeout, ack_timeout)
         self._checkpoint_facts = checkpoint_facts
         self.heard: list[Event] = []
-        self._ids: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
         self._now_ns = START_NS
         self.market = TimedMarket(self.exchange)
         inner = PaperVenue(VENUE, ACCOUNT, self.market)
@@ -230,12 +230,12 @@ class SimulatedSystem:
         """As :meth:`ExecutionSystem.submit`; nothing runs before :meth:`run` or :meth:`turns`."""
         self._check_alive()
         ticket = self.system.submit(order)
-        self._ids[ticket.intent_id] = ticket.client_order_id
+        self.ids[ticket.intent_id] = ticket.client_order_id
         return ticket
 
     def id_of(self, intent: str) -> str:
         """The client order id an intent was given, in any life; else the text itself."""
-        return self._ids.get(intent, intent)
+        return self.ids.get(intent, intent)
 
     def cancel(self, order: Ticket | str) -> Future[OrderView]:
         """As :meth:`ExecutionSystem.cancel`."""
@@ -346,13 +346,18 @@ class SimulatedSystem:
         self.venue.heal()
 
     def settle(self, limit_ns: int = 1800 * _SECOND) -> list[Violation]:
-        """Heal, let everything come to rest, and say what is wrong then, or was before."""
+        """Heal, let everything come to rest (somebody trades with groups that have to close
+        something), and say what is wrong then, or was before.
+        """
         self.heal()
         until_ns = self.now_ns() + limit_ns
         wait_ns = _SECOND
         bad: list[Violation] = []
         for _ in range(2):  # what is right has to stay right
             while True:
+                broker = self.system.brokers.get((VENUE, ACCOUNT)) if self.alive else None
+                if broker is not None:
+                    deepen(broker, self.market, self.exchange, self.now_ns())
                 self.run(wait_ns)
                 if self.judge.is_quiet() and not (bad := self._at_rest()):
                     break

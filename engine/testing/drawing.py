@@ -16,8 +16,9 @@ import msgspec
 from ..errors import InvalidValue
 from ..messages import SubmitOrder
 from ..simulator import IntegerDraw
-from ..values import Instrument, InstrumentKind, OrderType, PositionSlot, Side, TimeInForce, exact
-from .drawing_venue import DESK, drawn_config, drawn_limits
+from ..values import InstrumentKind, OrderType, PositionSlot, Side, TimeInForce, exact
+from .drawing_groups import GroupDrawer
+from .drawing_venue import DESK, DrawnMarket, drawn_config, drawn_limits
 from .faults import PROFILES, FaultKind, FaultPlan
 from .scenario import (
     START_NS,
@@ -54,6 +55,9 @@ _TROUBLE: Final = {"calm": (0, 5, 0), "rough": (14, 5, 5), "hell": (30, 6, 12)}
 #: One of so many venues leaves trigger orders out of lists of open orders: so many per mille.
 _OMITS_ONE_OF: Final = 6
 _OMITTING: Final = 400
+#: One of so many scenarios has groups; they are drawn from a stream of their own.
+_GROUPED_ONE_OF: Final = 2
+_GROUPS: Final = 3
 #: How often somebody looks whether the process lives, after its death was arranged.
 _WATCHED: Final = 4
 _KINDS: Final = (
@@ -108,21 +112,6 @@ def scenario(seed: int, profile: str = "rough") -> Scenario:
         return _Drawer(seed, profile, plan).drawn()
 
 
-class _Market:
-    """One instrument as its prices walk, in ticks and lots."""
-
-    def __init__(self, instrument: Instrument, draw: Draw) -> None:
-        self.instrument = instrument
-        self.mid = 400 + draw(40)
-        self.half = 1 + draw(2)
-
-    def price(self, ticks: int) -> Decimal:
-        return ticks * self.instrument.tick_size
-
-    def size(self, lots: int) -> Decimal:
-        return lots * self.instrument.lot_size
-
-
 class _Drawer:
     """Draws one scenario."""
 
@@ -136,8 +125,13 @@ class _Drawer:
         count = 1 + self.draw(len(DESK))
         first = self.draw(len(DESK))
         chosen = [DESK[(first + n) % len(DESK)] for n in range(count)]
-        self.markets = [_Market(one, self.draw) for one in chosen]
+        self.markets = [DrawnMarket(one, self.draw) for one in chosen]
         self.hedged = self.draw(10) == 0
+        self.groups: GroupDrawer | None = None
+        chance = draws(seed, _GROUPS)  # a stream of its own: other runs stay as they are
+        if chance(_GROUPED_ONE_OF) == 0:
+            self.groups = GroupDrawer(chance, hedged=self.hedged)
+            self.config = self.groups.less_able(self.config)
         self.orders: dict[str, SubmitOrder] = {}
         self.steps: list[Step] = []
         self.now_ns = START_NS
@@ -190,19 +184,10 @@ class _Drawer:
             self.watched -= 1
             self.steps.append(Restarts())
             return
-        roll = draw(1000)
-        if roll < self.crashes:
-            at = (Moment.NOW, Moment.BEFORE_WRITE, Moment.AFTER_WRITE)[draw(3)]
-            self.steps.append(Crashes(at, 1 + draw(6) if at is not Moment.NOW else 1))
-            self.dead_for = draw(4)
-            self.watched = 0 if at is Moment.NOW else _WATCHED
+        if self._trouble(draw(1000)):
             return
-        if roll < self.crashes + self.stops:
-            self.steps.append(Stops(draw(3) == 0))
-            self.dead_for = draw(3)
-            return
-        if roll < self.crashes + self.stops + self.failures:
-            self.steps.append(JournalFails(1 + draw(3)))
+        if self.groups is not None and self.groups.is_next():
+            self.steps.append(self.groups.step(self.markets))
             return
         kind = self._one_of(_KINDS)
         market = self.markets[draw(len(self.markets))]
@@ -221,6 +206,24 @@ class _Drawer:
         else:
             self._move(kind, market)
 
+    def _trouble(self, roll: int) -> bool:
+        """At times the process dies or is stopped, or its disk is full."""
+        draw = self.draw
+        if roll < self.crashes:
+            at = (Moment.NOW, Moment.BEFORE_WRITE, Moment.AFTER_WRITE)[draw(3)]
+            self.steps.append(Crashes(at, 1 + draw(6) if at is not Moment.NOW else 1))
+            self.dead_for = draw(4)
+            self.watched = 0 if at is Moment.NOW else _WATCHED
+            return True
+        if roll < self.crashes + self.stops:
+            self.steps.append(Stops(draw(3) == 0))
+            self.dead_for = draw(3)
+            return True
+        if roll < self.crashes + self.stops + self.failures:
+            self.steps.append(JournalFails(1 + draw(3)))
+            return True
+        return False
+
     def _while_dead(self) -> None:
         """The market goes on; after the restart the host submits again what it is not sure of."""
         draw = self.draw
@@ -235,8 +238,10 @@ class _Drawer:
         self.steps.append(Restarts())
         for _ in range(draw(3)):
             self._again()
+        if self.groups is not None:
+            self.steps += self.groups.again()
 
-    def _move(self, kind: str, market: _Market) -> None:
+    def _move(self, kind: str, market: DrawnMarket) -> None:
         draw, symbol = self.draw, market.instrument.symbol
         if kind == "quote":
             market.mid = max(200, market.mid + draw(9) - 4)
@@ -250,7 +255,7 @@ class _Drawer:
             ticks = market.mid + (far if side is not Side.SELL else -far)
             self.steps.append(Trades(symbol, market.price(ticks), market.size(1 + draw(30)), side))
 
-    def _quote(self, market: _Market) -> None:
+    def _quote(self, market: DrawnMarket) -> None:
         draw = self.draw
         bid, ask = market.price(market.mid - market.half), market.price(market.mid + market.half)
         has_bid, has_ask = draw(16) != 1, draw(16) != 1
@@ -270,7 +275,7 @@ class _Drawer:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def _submit(self, market: _Market) -> None:
+    def _submit(self, market: DrawnMarket) -> None:
         draw = self.draw
         intent = f"i{len(self.orders) + 1}"
         kind, time = self._one_of(_TYPES), self._one_of(_TIMES)
@@ -306,7 +311,7 @@ class _Drawer:
         self.orders[intent] = order
         self.steps.append(Submits(order))
 
-    def _by_cash(self, order: SubmitOrder, market: _Market) -> SubmitOrder:
+    def _by_cash(self, order: SubmitOrder, market: DrawnMarket) -> SubmitOrder:
         if market.instrument.kind is InstrumentKind.INVERSE:
             return order
         cash = market.price(market.mid) * market.size(2 + self.draw(20))

@@ -23,7 +23,7 @@ from ..simulator.config import (
 from ..values import ONE, ZERO, Instrument, InstrumentKind
 from .scenario import VENUE
 
-__all__ = ["DESK", "drawn_config", "drawn_limits"]
+__all__ = ["DESK", "DrawnMarket", "drawn_config", "drawn_limits"]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000 * _MS
@@ -62,6 +62,23 @@ DESK: Final = (
         multiplier=_D(100),
     ),
 )
+
+
+class DrawnMarket:
+    """One instrument as its prices walk, in ticks and lots."""
+
+    def __init__(self, instrument: Instrument, draw: Callable[[int], int]) -> None:
+        self.instrument = instrument
+        self.mid = 400 + draw(40)
+        self.half = 1 + draw(2)
+
+    def price(self, ticks: int) -> Decimal:
+        """So many ticks."""
+        return ticks * self.instrument.tick_size
+
+    def size(self, lots: int) -> Decimal:
+        """So many lots."""
+        return lots * self.instrument.lot_size
 
 
 def drawn_config(draw: Callable[[int], int], profile: str) -> ExchangeConfig:

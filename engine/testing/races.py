@@ -14,9 +14,12 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
+from ..capabilities import ReduceOnlyRule
+from ..contingent import bracket
 from ..errors import InvalidValue
-from ..intents import limit
+from ..intents import limit, market
 from ..messages import SubmitOrder
 from ..simulator.config import ExchangeConfig, QueueModel
 from ..values import Instrument, Side
@@ -35,6 +38,7 @@ from .scenario import (
     Scenario,
     Step,
     Submits,
+    SubmitsGroup,
     Trades,
     Waits,
 )
@@ -135,6 +139,27 @@ def _first_place(kind: FaultKind, delay_ns: int = 0) -> Injects:
     return Injects(Fault(kind, When(verb="place", nth=1), delay_ns))
 
 
+def _bracket() -> SubmitsGroup:
+    """One lot at market, a stop below and a target above."""
+    entry = market(_BTC.symbol, Side.BUY, _ONE)
+    return SubmitsGroup("b", bracket(entry, stop_px=_PX - 2, target=_PX + 2))
+
+
+#: Two below where it began, and there is somebody to sell to.
+_FALLEN: Final = Quotes(_BTC.symbol, Decimal("197.5"), Decimal(5), Decimal("198.5"), Decimal(5))
+
+
+def _unbounded(begins: Scenario) -> Scenario:
+    """At a venue that lets two exits of one holding both fill."""
+    able = replace(begins.config.capabilities, reduce_only=ReduceOnlyRule.UNSUPPORTED)
+    return replace(begins, config=replace(begins.config, capabilities=able))
+
+
+def _met(px: Decimal, side: Side) -> Trades:
+    """Others trade there, more than we have."""
+    return Trades(_BTC.symbol, px, _TWO, side)
+
+
 _ALL: Final = (
     Race(
         name="cancel-against-fill",
@@ -220,6 +245,12 @@ _ALL: Final = (
         about="an execution is busted while the rest of its order is cancelled",
         begins=_begins(*_RESTS, _sold(_ONE), _REST),
         hands=((_CANCEL,), (Happens(Fault(_K.BUSTED)),), (_sold(_ONE),)),
+    ),
+    Race(
+        name="oco-siblings",
+        about="the market meets both exits of a bracket, at a venue without reduce-only",
+        begins=_unbounded(_begins(_bracket(), _REST)),
+        hands=((_met(_PX + 2, Side.BUY),), (_met(_PX - 2, Side.SELL), _FALLEN)),
     ),
 )
 

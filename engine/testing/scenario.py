@@ -17,7 +17,7 @@ import msgspec
 
 from ..budget import SessionLimits
 from ..errors import EngineError, InvalidValue
-from ..messages import SubmitOrder
+from ..messages import GroupTerms, SubmitOrder
 from ..simulator.config import ExchangeConfig
 from ..values import CorrectionKind, Instrument, Side, Word, exact
 from .faults import BY_THEMSELVES, Fault, FaultPlan
@@ -28,6 +28,7 @@ __all__ = [
     "VENUE",
     "Amends",
     "Cancels",
+    "CancelsGroup",
     "Copies",
     "Crashes",
     "Happens",
@@ -44,6 +45,7 @@ __all__ = [
     "Step",
     "Stops",
     "Submits",
+    "SubmitsGroup",
     "Trades",
     "Turns",
     "Waits",
@@ -88,6 +90,24 @@ class Amends(_Step, frozen=True):
     order_qty: Decimal | None = None
     price: Decimal | None = None
     stop_px: Decimal | None = None
+
+
+class SubmitsGroup(_Step, frozen=True):
+    """The host submits a group; the same intent id again is the same group again.
+
+    Orders of its legs are called ``INTENT/LEG``. ``protect_within_ns``: as of the system.
+    """
+
+    intent: str
+    root: GroupTerms
+    protect_within_ns: int = 5_000_000_000
+
+
+class CancelsGroup(_Step, frozen=True):
+    """The host calls a group off, and with ``close`` has what it holds closed at market."""
+
+    intent: str
+    close: bool = False
 
 
 class Settles(_Step, frozen=True):
@@ -209,6 +229,8 @@ Step: TypeAlias = (
     Submits
     | Cancels
     | Amends
+    | SubmitsGroup
+    | CancelsGroup
     | Settles
     | Shifts
     | Copies
@@ -291,9 +313,11 @@ def _check(step: Step, symbols: dict[str, None]) -> None:
         raise InvalidValue(f"{step}: no such instrument; known are {', '.join(symbols)}")
     if isinstance(step, Submits) and not step.order.intent_id:
         raise InvalidValue(f"{step}: an order of a scenario has an intent_id to call it by")
+    if isinstance(step, SubmitsGroup) and not step.intent:
+        raise InvalidValue(f"{step}: a group of a scenario has an intent to call it by")
     if isinstance(step, Happens) and step.fault.kind not in BY_THEMSELVES:
         raise InvalidValue(f"{step.fault.kind.value} happens at a call or report: use Injects")
-    for name in ("ns", "count", "nth"):
+    for name in ("ns", "count", "nth", "protect_within_ns"):
         value = getattr(step, name, 1)
         if value < (0 if name == "ns" else 1):
             raise InvalidValue(f"{step}: {name} is too small")

@@ -1,10 +1,10 @@
 """Hypothesis strategies for what an execution engine meets (needs ``orderwright[testing]``).
 
-:func:`instruments`, :func:`orders`, :func:`market_paths`, :func:`faults` and :func:`fault_plans`
-draw the parts; :func:`beginnings` draws a whole venue with nothing happening yet, and
-:func:`scenarios` one with everything that happens at it. Prices and quantities are drawn in ticks
-and lots, so every value is on the grid of its instrument; all shrink towards the plain case: a
-market in the middle, one lot, a limit order that is good till cancelled, no fault.
+:func:`instruments`, :func:`orders`, :func:`groups`, :func:`market_paths`, :func:`faults` and
+:func:`fault_plans` draw the parts; :func:`beginnings` draws a whole venue with nothing happening
+yet, and :func:`scenarios` one with everything that happens at it. Prices and quantities are drawn
+in ticks and lots, so every value is on the grid of its instrument; all shrink towards the plain
+case: a market in the middle, one lot, a limit order that is good till cancelled, no fault.
 
 What is drawn is valid: an order passes the checks of
 :mod:`engine.policies.validation` for the capabilities it was drawn for.
@@ -35,6 +35,7 @@ from .faults import FaultPlan
 from .scenario import (
     START_NS,
     Cancels,
+    CancelsGroup,
     Copies,
     Injects,
     JournalFails,
@@ -58,6 +59,7 @@ from .strategies_faults import (
     faults,
     stops,
 )
+from .strategies_groups import brackets, exits, groups, submitted_groups
 from .strategies_orders import (
     MID_TICKS,
     amends,
@@ -75,11 +77,14 @@ __all__ = [
     "SURVIVABLE",
     "amends",
     "beginnings",
+    "brackets",
     "configs",
     "crashes",
     "durations",
+    "exits",
     "fault_plans",
     "faults",
+    "groups",
     "instruments",
     "limits",
     "market_paths",
@@ -93,9 +98,11 @@ __all__ = [
     "scenarios",
     "shifts",
     "stops",
+    "submitted_groups",
     "trades",
 ]
 
+_GROUPS_MAX: Final = 3
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000 * _MS
 _D = Decimal
@@ -272,6 +279,7 @@ class _Steps:
         self.markets = {one.symbol: one for one in begin.instruments}
         self.mids = {one.symbol: middle(one) for one in begin.instruments}
         self.submitted: dict[str, SubmitOrder] = {}
+        self.groups: dict[str, None] = {}
         self.is_dead = False
         self.now_ns = START_NS
         self.steps: list[Step] = [
@@ -294,6 +302,11 @@ class _Steps:
         elif kind < 18:
             self.now_ns += (ns := draw(durations()))
             self.steps.append(Waits(ns))
+        elif kind == 18 and len(self.groups) < _GROUPS_MAX:
+            self._submit_group(market)
+        elif kind == 19 and self.groups:
+            intent = draw(st.sampled_from(list(self.groups)))
+            self.steps.append(draw(st.builds(CancelsGroup, st.just(intent), st.booleans())))
         elif kind < 22 or not self.may_crash:
             mid = self.mids[market.symbol]
             step = draw(market_steps(market, mid))
@@ -301,6 +314,12 @@ class _Steps:
             self.steps.append(step)
         else:
             self.steps.append(self._odd(kind, market))
+
+    def _submit_group(self, market: Instrument) -> None:
+        intent = f"g{len(self.groups) + 1}"
+        mid = self.mids[market.symbol]
+        self.groups[intent] = None
+        self.steps.append(self.draw(submitted_groups(intent, market, mid)))
 
     def _odd(self, kind: int, market: Instrument) -> Step:
         """What happens now and then."""

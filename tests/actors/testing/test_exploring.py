@@ -24,16 +24,20 @@ ROOT = Path(__file__).parents[3]
 SECOND = 1_000_000_000
 SMALL = "replace-against-fill"
 #: Races of thousands of states.
-LARGEST = ("crash-around-submit", "submit-against-disconnect")
+LARGEST = ("crash-around-submit", "oco-siblings", "submit-against-disconnect")
 LARGE = (
     "bust-against-cancel",
     "crash-around-submit",
     "fill-against-disconnect",
+    "oco-siblings",
     "submit-against-disconnect",
     "submit-against-slowness",
 )
 #: A minute of one core in all; `orderwright explore all` covers them as well.
 _MARKS = {name: pytest.mark.nightly if name in LARGEST else pytest.mark.slow for name in LARGE}
+#: Both exits filled: it is bought back at once, or (nobody sells) again and again until it is.
+BOTH = "b/entry FILLED 0.01, b/stop FILLED 0.01, b/target FILLED 0.01"
+AGAIN = ", ".join(f"SIMTEST00000000{n}01 CANCELLED 0" for n in "456789ABCDEFGH")
 ENDS = {
     "cancel-against-fill": ("a CANCELLED 0", "a FILLED 0.02"),
     "replace-against-fill": ("a FILLED 0.02", "a PARTIAL 0.02"),
@@ -45,6 +49,12 @@ ENDS = {
     "two-partial-fills-against-cancel": ("a CANCELLED 0", "a CANCELLED 0.01", "a FILLED 0.02"),
     "crash-around-submit": ("a ACCEPTED 0", "a REJECTED 0"),
     "bust-against-cancel": ("a CANCELLED 0.00", "a CANCELLED 0.01"),
+    "oco-siblings": (
+        "b/entry FILLED 0.01, b/stop CANCELLED 0, b/target FILLED 0.01",
+        "b/entry FILLED 0.01, b/stop FILLED 0.01, b/target CANCELLED 0",
+        f"{BOTH}, {AGAIN}, SIMTEST00000000I01 FILLED 0.01",
+        f"{BOTH}, SIMTEST00000000401 FILLED 0.01",
+    ),
 }
 COUNT = f"""
 from actors.testing.exploring import explore

@@ -1,0 +1,187 @@
+"""Groups that are not alone: fees, other groups, other orders and people change what they hold."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from actors.testing import SPOT, SimulatedSystem
+from actors.testing.running import take
+from engine import limit, market
+from engine.capabilities import Capabilities, ReduceOnlyRule
+from engine.contingent import bracket, leg, oco
+from engine.messages import Contingency, GroupState, GroupTerms, LegRole
+from engine.simulator import ExchangeConfig
+from engine.simulator.config import FULL_CAPABILITIES, FeeCurrency, FeePlan
+from engine.testing.scenario import Shifts
+from engine.values import ONE, ZERO, CorrectionKind, OrderState, OrderType, Side
+
+SECOND = 1_000_000_000
+D = Decimal
+BTC = SPOT.symbol
+S = GroupState
+
+
+def begun(
+    capabilities: Capabilities = FULL_CAPABILITIES, fees: FeePlan | None = None
+) -> SimulatedSystem:
+    """A system at a market of 199 to 201."""
+    config = ExchangeConfig(
+        capabilities=capabilities, fees=fees or FeePlan(), last_from_quotes=True
+    )
+    system = SimulatedSystem(seed=1, config=config)
+    system.quote(BTC, D(199), D(50), D(201), D(50))
+    system.run(SECOND)
+    return system
+
+
+def held(system: SimulatedSystem) -> Decimal:
+    """What the account holds, by the exchange."""
+    return sum((one.qty for one in system.exchange.positions("main")), ZERO)
+
+
+def state(system: SimulatedSystem, group: str) -> GroupState:
+    """How a group stands."""
+    return system.system.group_state(group).get(timeout=1)
+
+
+def stops(system: SimulatedSystem) -> Decimal:
+    """What of stops works at the venue."""
+    return sum(
+        (
+            terms_left or ZERO
+            for terms_left in (
+                seen.leaves_qty
+                for seen in system.system.orders().get(timeout=1)
+                if seen.order_type is OrderType.STOP and seen.state is not OrderState.HELD
+            )
+        ),
+        ZERO,
+    )
+
+
+def exits_alone() -> GroupTerms:
+    """A stop at 180 and a target at 220 for one that is held already."""
+    stop = replace(
+        limit(BTC, "SELL", 1, 180),
+        order_type=OrderType.STOP,
+        price=None,
+        stop_px=D(180),
+        reduce_only=True,
+    )
+    target = limit(BTC, "SELL", 1, 220, reduce_only=True)
+    legs = leg("stop", stop, LegRole.STOP), leg("target", target, LegRole.TARGET)
+    return GroupTerms(Contingency.OCO, legs)
+
+
+def test_exits_of_what_is_not_there_end() -> None:
+    """Refused three times, nothing is closed at market, for there is nothing: the group is over."""
+    system = begun()
+    system.system.submit_group(exits_alone(), intent_id="x")
+    system.run(120 * SECOND)
+    assert S.DONE is state(system, "x")
+    kinds = [terms.order_type for terms, _ in system.exchange.placed("main")]
+    assert OrderType.MARKET not in kinds
+    assert not system.settle(60 * SECOND)
+
+
+def test_exits_alone_that_are_closed_close_no_more_than_there_is() -> None:
+    """One is to be closed, of which another order has sold the most."""
+    system = begun(replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED))
+    system.submit(market(BTC, "BUY", 1))
+    system.run(SECOND)
+    system.system.submit_group(exits_alone(), intent_id="x")
+    system.run(SECOND)
+    system.submit(market(BTC, "SELL", D("0.7")))
+    system.run(SECOND)
+    system.system.cancel_group("x", close=True)
+    system.run(5 * SECOND)
+    assert (S.DONE, ZERO) == (state(system, "x"), held(system))
+    assert not system.settle(60 * SECOND)
+
+
+def test_what_is_closed_at_market_is_in_whole_lots() -> None:
+    """A fee in the traded asset leaves parts of a lot in hand; they stay."""
+    fees = FeePlan(taker=D("0.002"), currency=FeeCurrency.RECEIVED)
+    system = begun(fees=fees)
+    system.system.submit_group(bracket(market(BTC, "BUY", 1), stop_px=180), intent_id="b")
+    system.run(SECOND)
+    assert held(system) == D("0.998")
+    system.system.cancel_group("b", close=True)
+    system.run(5 * SECOND)
+    assert (S.DONE, D("0.008")) == (state(system, "b"), held(system))
+    assert not system.settle(60 * SECOND)
+
+
+def test_exits_follow_what_a_person_states() -> None:
+    """After a liquidation there is less to protect, and nothing more is closed than there is."""
+    weak = replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED)
+    system = begun(weak)
+    system.system.submit_group(bracket(market(BTC, "BUY", 1), stop_px=180), intent_id="b")
+    system.run(SECOND)
+    assert stops(system) == ONE
+    take(system, Shifts(BTC, D("-0.6"), D(200), CorrectionKind.LIQUIDATION))
+    system.run(2 * SECOND)
+    assert stops(system) == held(system) == D("0.4")
+    take(system, Shifts(BTC, D("-0.4"), D(200), CorrectionKind.LIQUIDATION))
+    system.run(2 * SECOND)
+    assert (S.DONE, ZERO) == (state(system, "b"), stops(system))
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_group_is_not_over_because_an_older_one_is_just_closed() -> None:
+    """What an older group holds is what it holds now: the other's legs stay and protect it."""
+    latency_ns = 6_000_000
+    config = ExchangeConfig(latency_in_ns=latency_ns, latency_out_ns=latency_ns)
+    system = SimulatedSystem(seed=1, config=config, turn_messages=1)
+    system.quote(BTC, D(199), D(50), D(201), D(50))
+    system.run(SECOND)
+    system.system.submit_group(bracket(market(BTC, "SELL", 2), stop_px=220), intent_id="old")
+    system.run(SECOND)
+    system.system.cancel_group("old", close=True)
+    new = system.system.submit_group(bracket(market(BTC, "SELL", 1), stop_px=220), intent_id="new")
+    system.run(SECOND)
+    assert (S.DONE, S.LINKED) == (state(system, "old"), state(system, "new"))
+    stop = system.system.order(new.legs["stop"]).get(timeout=1)
+    assert (OrderState.OCO_LINKED, ONE) == (stop.state, stop.order_qty)
+    assert not system.settle(60 * SECOND)
+
+
+def test_two_holdings_of_one_group_share_what_is_there() -> None:
+    """Both entries of an OCO filled, and another order closed a part: stops come to the rest."""
+    weak = replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED)
+    system = begun(weak)
+    members = [
+        GroupTerms(
+            one.contingency,
+            tuple(
+                replace(it, name=f"{name}-{it.name}") if hasattr(it, "name") else it
+                for it in one.members
+            ),
+        )
+        for name, one in (
+            ("a", bracket(market(BTC, "BUY", 1), stop_px=180)),
+            ("b", bracket(market(BTC, "BUY", 1), stop_px=185)),
+        )
+    ]
+    system.system.submit_group(oco(*members), intent_id="two")
+    system.run(SECOND)
+    assert stops(system) == held(system) == D(2)
+    system.submit(market(BTC, Side.SELL, D("1.5")))
+    system.run(2 * SECOND)
+    assert stops(system) == held(system) == D("0.5")
+    assert not system.settle(60 * SECOND)
+
+
+def test_what_is_over_leaves_memory() -> None:
+    """Also a group of which an order was told once more behind its end."""
+    system = begun()
+    system.system.submit_group(
+        bracket(limit(BTC, "BUY", 1, 200), stop_px=180, target=220), intent_id="b"
+    )
+    for bid in (198, 220):
+        system.quote(BTC, D(bid), D(50), D(bid + 1), D(50))
+        system.run(2 * SECOND)
+    assert S.DONE is state(system, "b")
+    assert {} == system.system.brokers["SIM", "main"].groups.groups
