@@ -18,6 +18,8 @@ from engine.errors import UserError
 from engine.fold import revive
 from engine.messages import (
     Alarm,
+    Amend,
+    Cancel,
     Denied,
     Filled,
     LinkDown,
@@ -57,8 +59,8 @@ from .broker_words import (
     WaitFor,
 )
 from .executions import Executions
-from .group_words import Look, ProtectionDue, SlotMoved
-from .groups import BrokerGroups, NewGroup, WatchGroup
+from .flattening import Flattening
+from .groups import BrokerGroups
 from .intake import Intake
 from .lane import CallEnded, Lane
 from .order import OrderActor
@@ -88,6 +90,7 @@ class BrokerActor(BrokerRole):
     link: BrokerLink
     groups: BrokerGroups
     protections: Protections
+    flattening: Flattening
     watch: BrokerWatch
 
     def __init__(
@@ -132,14 +135,12 @@ class BrokerActor(BrokerRole):
         self.on_revived = on_revived
         self.on_instruments = on_instruments
         self.protections = Protections(self, protect_within_ns)
-        self.groups = BrokerGroups(self, self._hold_back, self._submit)
+        self.groups = BrokerGroups(self, self._write_down, self._submit)
+        self.flattening = Flattening(self, self.groups)
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self.commands.asked,
-            NewGroup: self.groups.submit,
-            Look: self.groups.look,
-            SlotMoved: self.groups.slot_moved,
-            WatchGroup: self.groups.watch,
-            ProtectionDue: self.groups.due,
+            **self.groups.routes,
+            **self.flattening.routes,
             SubmitOrder: self._submit,
             **self.commands.routes,
             WaitFor: self.commands.wait_for,
@@ -174,33 +175,29 @@ class BrokerActor(BrokerRole):
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def _hold_back(self, order: SubmitOrder) -> None:
-        """Introduce a leg that its group will let go."""
+    def _write_down(self, order: SubmitOrder) -> OrderRole:
+        """Introduce an order, written down and not sent: its group will let it go."""
         actor = self.introduce(begin(order))
         self.turn.record(order.ts, order.client_order_id, order)
         if OrderPending in self.turn.hub.wanted:
             self.turn.events.append(head(actor.order, order.ts))
+        return actor
 
     def _submit(self, order: SubmitOrder) -> None:
-        """Introduce an order of ours: journalled, then sent.
-
-        Known already: nothing happens twice.
-        """
+        """Introduce an order of ours: journalled, then sent. Nothing happens twice."""
         cid = order.client_order_id
         if cid in self.orders:
             self.calls.introduced_again(self.orders[cid], order)
             return
-        actor = self.introduce(begin(order))
+        actor = self._write_down(order)
         turn = self.turn
-        turn.record(order.ts, cid, order)
-        if OrderPending in turn.hub.wanted:
-            turn.events.append(head(actor.order, order.ts))
         if self.intake.parked:
             self.intake.unpark(actor)
             if actor.order.life is not Life.PENDING:
                 return  # the venue spoke of it before: it has left, and never leaves twice
-        reduces = order.reduce_only or order.closes
-        refusal = None if reduces else self.calls.refusal(order)
+        shut = self.flattening
+        reduces = order.reduce_only or order.closes or shut.only_reduces(order)
+        refusal = shut.refusal(order, reduces) or (None if reduces else self.calls.refusal(order))
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
             return
@@ -212,9 +209,7 @@ class BrokerActor(BrokerRole):
     # --- reports ----------------------------------------------------------------------------------
 
     def report(self, report: OrderReport) -> None:
-        """Take a report to the order it is about; see the module's docstring for the ones we do
-        not hold.
-        """
+        """Take a report to the order it is about; the module's text says what of unknown ones."""
         actor = self.orders.get(report.client_order_id)
         if actor is None:
             actor = self.intake.find(report)
@@ -224,10 +219,7 @@ class BrokerActor(BrokerRole):
         self.deliver(actor, report)
 
     def deliver(self, actor: OrderRole, message: Any) -> Step | None:
-        """Have an order take a message now.
-
-        Its failure leaves no trace of the step and does not touch the turn.
-        """
+        """Have an order take a message now; a failure leaves no trace and spares the turn."""
         mark = self.turn.mark()
         try:
             out: Step = actor.on_receive(message)
@@ -286,12 +278,7 @@ class BrokerActor(BrokerRole):
         order = out.order
         request = out.request
         if request is not None:
-            early = self.trouble.left_early
-            if early and request.req_id in early:
-                self.turn.effects.append((early.pop, request.req_id, None))
-            else:
-                reduces = order.terms.reduce_only or order.terms.closes
-                self.turn.effects.append((self.lane.send, request, reduces))
+            self._leave(order, request)
         if order.venue_order_ids is not before.venue_order_ids:
             self.venue_ids.learn(order)
             if self.intake.parked:
@@ -306,6 +293,8 @@ class BrokerActor(BrokerRole):
         terms = order.terms
         if out.bookings or terms.group_id or terms.order_type in STOPS:
             self._followed(order, out)
+        if self.flattening.control.switches:
+            self.flattening.stepped(order, bool(out.bookings))
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
         if (
@@ -324,6 +313,15 @@ class BrokerActor(BrokerRole):
             self.groups.touched(order)
         if self.protections.active or ProtectionChanged in self.turn.hub.wanted:
             self.protections.stepped(order, out.bookings)
+
+    def _leave(self, order: Order, request: Cancel | Amend) -> None:
+        """Have a request leave after this turn, unless it left before it could be written."""
+        early = self.trouble.left_early
+        if early and request.req_id in early:
+            self.turn.effects.append((early.pop, request.req_id, None))
+        else:
+            exits = order.terms.reduce_only or order.terms.closes
+            self.turn.effects.append((self.lane.send, request, exits))
 
     def sent(self, place: Place) -> None:
         """The lane hands a placement to the wire."""
@@ -367,6 +365,7 @@ class BrokerActor(BrokerRole):
         self.venue_ids.forget(actor.order)
         self.protections.gone(actor.order)
         self.calls.forget(cid)
+        self.flattening.forget(cid)
         self.dispatcher.release(actor)
         self._on_retired(actor.order.terms)
 

@@ -74,7 +74,11 @@ class BrokerCommands:
         if isinstance(command, AmendOrder):
             if actor.frozen:
                 raise UserError(f"order {cid!r} is frozen after a failure: it takes cancels only")
-            instrument = broker.instruments[actor.order.terms.instrument]
+            terms = actor.order.terms
+            exits = terms.reduce_only or broker.groups.closes(actor.order)
+            if broker.flattening.is_shut(terms.instrument) and not exits:
+                raise UserError(f"entries of {terms.instrument} are shut: cancel {cid!r} instead")
+            instrument = broker.instruments[terms.instrument]
             check_amend(command, instrument, broker.capabilities)
         out = broker.deliver(actor, command)
         if out is None:
@@ -94,6 +98,7 @@ class BrokerCommands:
         actor = self.broker.slot(stated.instrument, stated.slot)
         actor.on_receive(stated)
         self.broker.turn.record(stated.ts, actor.actor_urn, stated)
+        self.broker.flattening.touched(stated.instrument)
 
     def wait_for(self, wait: WaitFor) -> None:
         """Answer when the order is there, or say that there is none."""

@@ -171,6 +171,7 @@ class BrokerLink:
         self._unguard("connect")
         cell = broker.session.on(SessionTrigger.LINK_UP)
         broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
+        broker.flattening.linked()
         if cell.target is SessionState.RECONCILING:
             self.reconcile(whole=True)
             self._look_again_later()

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from engine.control import Control
 from engine.fold import tombstone
 from engine.group import Group
 from engine.order import is_settled
@@ -35,7 +36,7 @@ from .turn import Turn
 
 __all__ = ["Checkpoints", "Pace"]
 
-_PASSING: Final[tuple[Kind, ...]] = ("parked", "group")  # kinds of which one may be gone
+_PASSING: Final[tuple[Kind, ...]] = ("parked", "group", "control")  # kinds of which one may be gone
 _BYTES_MAX: Final = 256 * 1024  # of one segment: an order may have many executions
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -304,6 +305,8 @@ class Checkpoints:
                     yield "position", slot.position, slot
             for group in broker.groups.groups.values():
                 yield "group", group.group, group
+            if broker.flattening.is_anything_shut:
+                yield "control", broker.flattening.control, broker.flattening
             for entity, reports in broker.intake.parked.items():
                 yield "parked", reports, (venue, account, entity)
         for known in self._instruments.values():
@@ -328,6 +331,9 @@ def _elsewhere(
     for group in recovered.books.groups.values():
         if (group.terms.venue, group.terms.account) not in brokers:
             yield "group", group, group.group_id
+    for key, control in recovered.books.controls.items():
+        if key not in brokers:
+            yield "control", control, control.name
     for (venue, account), parked in recovered.parked.items():
         if venue and (venue, account) not in brokers:
             for entity, reports in parked.items():
@@ -343,4 +349,6 @@ def _named(found: tuple[Kind, object, Any]) -> Item:
         return Item(kind, instrument_name(value), value, mark)
     if isinstance(value, Group):
         return Item(kind, value.group_id, value, mark)
+    if isinstance(value, Control):
+        return Item(kind, value.name, value, mark)
     return Item(kind, parked_name(*mark), value, mark)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.capabilities import ReduceOnlyRule
 from engine.errors import EngineError
+from engine.flatten import StandAside
 from engine.fold import revive
 from engine.group import Group, Slice, bare_exits, legs_of, moved_fact, moved_group, slice_of
 from engine.group_actions import (
@@ -116,6 +117,8 @@ class GroupActor(Actor):
         if isinstance(message, CancelGroup):
             closing = before.closing or message.close
             self._become(replace(before, called_off=True, closing=closing))
+        elif isinstance(message, StandAside):
+            self._become(replace(before, called_off=True, aside=True))
         elif isinstance(message, ProtectionDue):
             naked = dict(self._look().exposed).get(message.emergency)
             if naked is None or self.broker.session.state is not SessionState.READY:
@@ -336,7 +339,10 @@ class GroupActor(Actor):
             stop_px=order.stop_px,
             held=False,
         )
-        refusal = None if leg.role is not LegRole.ENTRY else self.broker.calls.refusal(asked)
+        refusal: tuple[str, str] | None = None
+        if leg.role is LegRole.ENTRY:
+            shut, calls = self.broker.flattening, self.broker.calls
+            refusal = shut.refusal(asked, False) or calls.refusal(asked)
         if refusal is not None:
             self._tell(cid, Denied(cid, ts, *refusal))
             return

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from engine.errors import UnknownOrder
+from engine.flatten import StandAside
 from engine.fold import Books
 from engine.group import Group, begin_group
 from engine.group_tables import GROUP
@@ -62,7 +63,7 @@ class BrokerGroups:
     def __init__(
         self,
         broker: BrokerRole,
-        hold: Callable[[SubmitOrder], None],
+        hold: Callable[[SubmitOrder], object],
         submit: Callable[[SubmitOrder], None],
     ) -> None:
         self.broker = broker
@@ -80,6 +81,13 @@ class BrokerGroups:
         self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
         self._waiting: dict[str, list[Future[GroupState]]] = {}  # until a group is done
+        self.routes: dict[type, Callable[[Any], object]] = {
+            NewGroup: self.submit,
+            Look: self.look,
+            SlotMoved: self.slot_moved,
+            WatchGroup: self.watch,
+            ProtectionDue: self.due,
+        }
         #: Given by the system: ids of requests, and of orders that the engine makes itself.
         self.req_id: Callable[[], str]
         self.new_order: Callable[[SubmitOrder], SubmitOrder]
@@ -291,6 +299,16 @@ class BrokerGroups:
         for record in self.broker.journal.records(entity=f"group:{group_id}"):
             books.apply(record.entity, decode_record(record))
         return books.groups.get(group_id)
+
+    def stand_aside(self, group_id: str) -> None:
+        """A kill switch closes what the group holds."""
+        actor = self.groups.get(group_id)
+        if actor is not None:
+            self._guarded(actor, StandAside(group_id))
+
+    def closes(self, order: Order) -> bool:
+        """Whether an order is an exit of a group, flagged or not."""
+        return bool(order.terms.group_id) and order.terms.closes
 
     def cancelled(self, order: Order) -> None:
         """A person cancels an order of a group."""

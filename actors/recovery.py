@@ -142,6 +142,8 @@ def _books_of(stored: Stored) -> Books:
     for position in stored.positions.values():
         books.positions[position.key] = position
     books.groups.update(stored.groups)
+    for control in stored.controls.values():
+        books.controls[control.venue, control.account] = control
     for instrument in stored.instruments.values():
         books.instruments[instrument.venue, instrument.symbol] = instrument
     for mine in stored.parked.values():

@@ -32,6 +32,7 @@ from .venues.port import Answer, Sink, Venue
 __all__ = [
     "BrokerRole",
     "CallsRole",
+    "FlatteningRole",
     "GroupsRole",
     "LaneRole",
     "LinkRole",
@@ -146,6 +147,20 @@ class GroupsRole(Protocol):
 
     def call_off(self, command: CancelGroup) -> Group: ...
 
+    def closes(self, order: Order) -> bool: ...
+
+
+class FlatteningRole(Protocol):
+    """Who shuts an account and flattens it."""
+
+    def refusal(self, order: SubmitOrder, reduces: bool) -> tuple[str, str] | None: ...
+
+    def is_shut(self, instrument: str) -> bool: ...
+
+    def touched(self, instrument: str) -> None: ...
+
+    def linked(self) -> None: ...
+
 
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
@@ -164,6 +179,7 @@ class BrokerRole(Actor):
     link: LinkRole
     watch: WatchRole
     groups: GroupsRole
+    flattening: FlatteningRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

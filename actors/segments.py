@@ -40,8 +40,10 @@ __all__ = [
 #: The key of the head's row.
 HEAD: Final = "checkpoint"
 
-Kind: TypeAlias = Literal["order", "frozen", "position", "instrument", "parked", "group"]
-KINDS: Final[tuple[Kind, ...]] = ("order", "frozen", "position", "instrument", "parked", "group")
+Kind: TypeAlias = Literal["order", "frozen", "position", "instrument", "parked", "group", "control"]
+KINDS: Final[tuple[Kind, ...]] = (
+    "order", "frozen", "position", "instrument", "parked", "group", "control",
+)  # fmt: skip
 
 #: Kind, name and what it is, encoded; None: it is gone.
 Entry: TypeAlias = tuple[Kind, str, msgspec.Raw | None]

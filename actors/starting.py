@@ -41,14 +41,7 @@ def hand_over(
     Raises:
         InvalidValue: there are open orders of an account that this system does not have.
     """
-    for position in recovered.books.positions.values():
-        at = brokers.get((position.venue, position.account))
-        if at is not None:  # else its account is not here now: it stays in the checkpoint
-            at.hold_position(position)
-    for group in recovered.books.groups.values():
-        at = brokers.get((group.terms.venue, group.terms.account))
-        if at is not None and group.state not in GROUP.terminal:
-            at.groups.hold(group)
+    _give_state(recovered, brokers)
     restarted: list[tuple[BrokerActor, OrderReport]] = []
     frozen = recovered.books.frozen
     for order, ledger in recovered.open_orders:
@@ -73,6 +66,21 @@ def hand_over(
                 continue  # another account's: venues number their orders alike
             parked[name] = parked.get(name, ()) + reports
     return restarted
+
+
+def _give_state(recovered: Recovered, brokers: Mapping[tuple[str, str], BrokerActor]) -> None:
+    """Positions, groups, and what is shut."""
+    for position in recovered.books.positions.values():
+        at = brokers.get((position.venue, position.account))
+        if at is not None:  # else its account is not here now: it stays in the checkpoint
+            at.hold_position(position)
+    for group in recovered.books.groups.values():
+        at = brokers.get((group.terms.venue, group.terms.account))
+        if at is not None and group.state not in GROUP.terminal:
+            at.groups.hold(group)
+    for key, control in recovered.books.controls.items():
+        if key in brokers:
+            brokers[key].flattening.take_over(control)
 
 
 def first_number(journal: Journal, ts: int) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from engine.control import Control
 from engine.errors import JournalCorrupt
 from engine.fold import revive
 from engine.group import Group
@@ -39,6 +40,7 @@ FROZEN: Final = b'"frozen before the checkpoint"'
 
 _INSTRUMENT: Final = msgspec.json.Decoder(Instrument)
 _GROUP: Final = msgspec.json.Decoder(Group)
+_CONTROL: Final = msgspec.json.Decoder(Control)
 _POSITION: Final = msgspec.json.Decoder(Position)
 _PARKED: Final = msgspec.json.Decoder(tuple[OrderReport, ...])
 _PARKED_NAME: Final = msgspec.json.Decoder(tuple[str, str, str])
@@ -56,6 +58,7 @@ class Stored:
         self.positions: dict[str, Position] = {}
         self.instruments: dict[str, Instrument] = {}
         self.groups: dict[str, Group] = {}
+        self.controls: dict[str, Control] = {}
         #: Reports by account (venue, account) and what they are parked as. ("", ""): in a
         #: checkpoint of before accounts were told apart.
         self.parked: dict[tuple[str, str], dict[str, tuple[OrderReport, ...]]] = {}
@@ -70,6 +73,8 @@ class Stored:
                 yield "instrument", name, instrument
             for name, group in self.groups.items():
                 yield "group", name, group
+            for name, control in self.controls.items():
+                yield "control", name, control
             for (venue, account), parked in self.parked.items():
                 for entity, reports in parked.items():
                     yield "parked", parked_name(venue, account, entity), reports
@@ -152,6 +157,8 @@ def _take(stored: Stored, kind: str, name: str, body: bytes, where: str) -> None
             stored.frozen[name] = None
         elif kind == "group":
             stored.groups[name] = _GROUP.decode(body)
+        elif kind == "control":
+            stored.controls[name] = _CONTROL.decode(body)
         else:
             venue, account, entity = "", "", name
             if stored.shelf.head is not None:

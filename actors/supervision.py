@@ -10,8 +10,6 @@ nothing it says can be trusted: the journal has everything.
 
 from __future__ import annotations
 
-from engine.session_chart import TradingMode
-
 from .broker import BrokerActor
 from .runtime import Decision, Dispatcher, Failure, FailureKind, TableSupervisor
 
@@ -35,7 +33,7 @@ def supervisor_for(dispatcher: Dispatcher) -> TableSupervisor:
         dispatcher.dead_letter(actor.actor_urn, failure.message)
         if isinstance(actor, BrokerActor):
             actor.counters.failures += 1
-            actor.session.set_mode(TradingMode.REDUCE_ONLY)
+            actor.flattening.shut_entries(f"the broker failed: {type(error).__name__}")
             actor.alarm(
                 "broker_failed",
                 f"{kind}: {type(error).__name__}: {error}; entries of this account stop, cancels"

@@ -38,7 +38,7 @@ from engine.views import OrderView, view_order
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
 from .door import admit, check_statement, check_types
-from .facade import Facade
+from .halting import Halting
 from .hub import Overflow, Subscription
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
@@ -50,7 +50,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Facade):
+class ExecutionSystem(Halting):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
@@ -278,7 +278,8 @@ class ExecutionSystem(Facade):
             ]
             positions = [slot.position for b in brokers for slot in b.positions.values()]
             groups = [held.group for b in brokers for held in b.groups.groups.values()]
-            return digest([*self.journal.closed_orders(), *stones], positions, groups)
+            shut = [b.flattening.control for b in brokers if b.flattening.is_anything_shut]
+            return digest([*self.journal.closed_orders(), *stones], positions, groups, shut)
 
         return self._asked(total)
 

@@ -82,6 +82,7 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
             [*stones_of(books), *_removed_stones(journal, books)],
             books.positions.values(),
             books.groups.values(),
+            books.controls.values(),
         )
         for order, ledger in _everything(journal, books):
             states[public_state(order)] += 1
@@ -196,6 +197,9 @@ def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
     for key, position in books.positions.items():
         if recovered.books.positions.get(key) != position:
             bad.append(f"position {key} is not what its facts fold to")
+    for name, control in books.controls.items():
+        if recovered.books.controls.get(name) != control:
+            bad.append(f"what is shut at {name} is not what its facts fold to")
     restored = {order.client_order_id: (order, ledger) for order, ledger in recovered.open_orders}
     for cid, order in books.orders.items():
         if _is_done(order):

@@ -29,6 +29,7 @@ from .errors import (
     UnknownOrder,
     UserError,
 )
+from .flatten import FlatReport, Scope
 from .intents import (
     limit,
     market,
@@ -38,7 +39,7 @@ from .intents import (
     take_profit_limit,
     trailing_stop,
 )
-from .messages import GroupState, LegRole, SubmitOrder
+from .messages import GroupState, LegRole, SubmitOrder, TradingMode
 from .policies.risk import RiskLimits
 from .session import SessionLimits
 from .signals import Direction, EntrySignal, ExitSignal
@@ -62,6 +63,7 @@ __all__ = [
     "EngineError",
     "EntrySignal",
     "ExitSignal",
+    "FlatReport",
     "GroupState",
     "IdScope",
     "Instrument",
@@ -83,12 +85,14 @@ __all__ = [
     "RecordingError",
     "ReduceOnlyRule",
     "RiskLimits",
+    "Scope",
     "SessionLimits",
     "Side",
     "SlowReader",
     "SubmitOrder",
     "SystemStopped",
     "TimeInForce",
+    "TradingMode",
     "TriggerSource",
     "UnknownOrder",
     "UserError",

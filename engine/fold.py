@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from .control import CONTROL_FACTS, Control, take_control
 from .errors import InvalidValue, InvariantViolated, JournalCorrupt
 from .group import Group, begin_group, moved_group
 from .group_tables import GROUP
@@ -176,6 +177,7 @@ class Books:
         self.ledgers: dict[str, Ledger] = {}
         self.positions: dict[SlotKey, Position] = {}
         self.groups: dict[str, Group] = {}
+        self.controls: dict[tuple[str, str], Control] = {}
         self.parked: dict[str, list[Message]] = {}
         self.frozen: dict[str, str] = {}  # order -> the failure that froze it
         self.facts = 0
@@ -205,6 +207,8 @@ class Books:
             self.positions[key] = state_position(held, instrument, message)
         elif isinstance(message, SubmitGroup | ReviveGroup | GroupMoved):
             self._of_group(message)
+        elif isinstance(message, CONTROL_FACTS):
+            take_control(self.controls, message)
         elif isinstance(message, ReviveOrder):
             if entity not in self.orders:  # in a whole fold the order is here, as it was
                 self.hold(*revive(message.tombstone.encode()))
@@ -357,11 +361,11 @@ def digest(
     stones: Iterable[tuple[str, bytes]],
     positions: Iterable[Position],
     groups: Iterable[Group] = (),
+    controls: Iterable[Control] = (),
 ) -> str:
     """One line that names the whole state.
 
-    SHA-256 over every order, every position and every group that is not done, in order of their
-    ids.
+    SHA-256 over every order, position, group that is not done, and what is shut, in order of ids.
 
     ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
     leave and one that left count as the same: after a restart nothing counts as not sent, so the
@@ -377,6 +381,8 @@ def digest(
     for group in sorted(groups, key=lambda one: one.group_id):
         if group.state not in GROUP.terminal:
             total.update(_ENCODER.encode(group) + b"\n")
+    for control in sorted(controls, key=lambda one: one.name):
+        total.update(_ENCODER.encode(control) + b"\n")
     return total.hexdigest()
 
 

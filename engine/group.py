@@ -67,7 +67,8 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     each OCO of entries, by the path of its node, the member that filled first. ``removed``: orders
     that the group itself wanted gone. ``called_off``: entries and targets are to go; ``closing``:
     and what is held is to be closed. ``late``: holdings (by their emergency leg) that were without
-    a confirmed stop for too long. ``dropped``: legs that a person cancelled.
+    a confirmed stop for too long. ``dropped``: legs that a person cancelled. ``aside``: a kill
+    switch closes what it holds, so all of its orders go and it does nothing more.
     """
 
     terms: SubmitGroup
@@ -80,6 +81,7 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     closing: bool = False
     late: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    aside: bool = False
 
     @property
     def group_id(self) -> str:
@@ -161,6 +163,7 @@ def moved_group(group: Group, m: GroupMoved) -> Group:
         m.closing,
         m.late,
         m.dropped,
+        m.aside,
     )
 
 
@@ -168,7 +171,7 @@ def moved_fact(group: Group, ts: int) -> GroupMoved:
     """The fact that makes :func:`moved_group` give this group."""
     return GroupMoved(
         group.group_id, ts, group.state, group.slices, group.winners, group.removed,
-        group.called_off, group.closing, group.late, group.dropped,
+        group.called_off, group.closing, group.late, group.dropped, group.aside,
     )  # fmt: skip
 
 

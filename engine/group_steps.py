@@ -81,6 +81,8 @@ class _Planner:
 
     def run(self) -> Plan:
         """Commands leg by leg, then emergencies, then where the group stands."""
+        if self.group.aside:
+            return self._aside()
         group, targets = self.group, dict(self.wants.legs)
         for holding in self.wants.holdings:
             if holding.emergency in self.emergencies:
@@ -121,6 +123,19 @@ class _Planner:
             ),
             self.wants.holdings,
         )
+
+    def _aside(self) -> Plan:
+        """A kill switch closes what there is: every order goes, and nothing is placed any more."""
+        targets = {name: Want(ZERO) for name in self.wants.legs}
+        for name, want in targets.items():
+            self._leg(self.legs[name], want)
+        everything = [one for slices in self.facts.slices.values() for one in slices]
+        over = all(one.is_settled for one in everything)
+        trigger = GroupTrigger.OVER if over else GroupTrigger.WON
+        state = GROUP.table[self.group.state, trigger].target
+        self._links(targets, state)
+        after = replace(self.group, state=state, removed=tuple(self.removed))
+        return Plan(self.group if after == self.group else after, tuple(self.actions), (), (), ())
 
     # --- one leg ----------------------------------------------------------------------------------
 

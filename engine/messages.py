@@ -21,6 +21,7 @@ from typing import TypeAlias
 import msgspec
 
 from .values import (
+    ONE,
     ZERO,
     CorrectionKind,
     Instrument,
@@ -311,6 +312,7 @@ class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
     closing: bool = False
     late: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    aside: bool = False
 
 
 class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):
@@ -320,6 +322,53 @@ class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):
 
     terms: SubmitGroup
     ts: int
+
+
+class TradingMode(Word):
+    """What may leave at all, by decision of a person, a limit or a kill switch."""
+
+    ALL = "ALL"
+    REDUCE_ONLY = "REDUCE_ONLY"  # no entry
+    NONE = "NONE"  # cancels (and queries, which change nothing) only
+
+
+class SetMode(Command, frozen=True, gc=False, omit_defaults=True):
+    """From now on only this may leave, of an account or (``instrument``) of one instrument of it;
+    until somebody says otherwise, over restarts too.
+    """
+
+    venue: str
+    account: str
+    instrument: str  # "": all of the account
+    mode: TradingMode
+    ts: int
+    statement: str
+
+
+class Flatten(Command, frozen=True, gc=False, omit_defaults=True):
+    """Pull the kill switch of an account, or of one instrument of it: no entry, no order, no
+    position, until a person lifts it. ``slice_share`` (0 < share <= 1) of what was held is closed
+    at once at most.
+    """
+
+    venue: str
+    account: str
+    instrument: str  # "": all of the account
+    ts: int
+    statement: str = ""
+    slice_share: Decimal = ONE
+
+
+class LiftFlatten(Command, frozen=True, gc=False, omit_defaults=True):
+    """A person lifts the kill switch of an account with all of its instruments, or of one of
+    these.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    ts: int
+    statement: str
 
 
 # === Reports ======================================================================================
@@ -885,6 +934,36 @@ class ProtectionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     naked_ns: int = 0
 
 
+class ModeChanged(Event, frozen=True, gc=False, omit_defaults=True):
+    """What may leave of an account, or of one instrument of it, is this from now on."""
+
+    venue: str
+    account: str
+    instrument: str
+    ts: int
+    mode: TradingMode
+    statement: str = ""
+
+
+class FlatProgress(Event, frozen=True, gc=False, omit_defaults=True):
+    """How far a kill switch has come: what is left of its account or instrument.
+
+    ``verified``: the venue has shown, after the last close ended, that nothing is. ``orders`` are
+    open; ``in_doubt`` are not settled; ``slots`` hold so much (signed; the larger of our books and
+    the venue's word). ``detail`` says what else keeps it from being verified.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    ts: int
+    verified: bool
+    orders: tuple[str, ...] = ()
+    in_doubt: tuple[str, ...] = ()
+    slots: tuple[tuple[str, PositionSlot, Decimal], ...] = ()
+    detail: str = ""
+
+
 class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
     """A venue session is up and reconciled."""
 
@@ -952,6 +1031,9 @@ Fact: TypeAlias = (
     | GroupMoved
     | ReviveGroup
     | LinkOrder
+    | SetMode
+    | Flatten
+    | LiftFlatten
     | CancelOrder
     | AmendOrder
     | SettleOrder

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from .calls import CallKind
+from .messages import TradingMode
 from .statechart import Row, Statechart, Verdict
 from .values import Word
 
@@ -45,14 +46,6 @@ class SessionTrigger(Word):
     BARRED = "BARRED"  # login refused, key revoked, address banned
     CLOSE = "CLOSE"  # we want an orderly stop
     DRAINED = "DRAINED"  # the orderly stop is complete
-
-
-class TradingMode(Word):
-    """What may leave at all, by decision of a person, a limit or a kill switch."""
-
-    ALL = "ALL"
-    REDUCE_ONLY = "REDUCE_ONLY"  # entries are withheld
-    NONE = "NONE"  # cancels (and queries, which change nothing) only
 
 
 _S = SessionState

@@ -95,6 +95,7 @@ CATCH_ALL: Final = {
     "actors/broker_link.py:ask_instruments": "the venue is down; known instruments serve, an alarm",
     "actors/broker_link.py:close": "an adapter that fails to close must not keep us from stopping",
     "actors/broker_words.py:__call__": "the asker gets it: not a failure of an actor",
+    "actors/flat_asking.py:_ask": "a question that failed says nothing; it is asked again",
     "actors/groups.py:_guarded": "a look that failed leaves no trace; orders go on, an alarm tells",
     "actors/hub.py:publish": "a subscriber's bug ends its subscription and raises an alarm",
     "actors/lane.py:_resumed": "hands a coroutine what was thrown into it, as `await` does",

@@ -149,6 +149,8 @@ def closed_by_nobody(
     (``held_in``, signed) has nothing that others do not hold.
     """
     found: list[Violation] = []
+    if group.aside:
+        return found  # a kill switch closes what it held
     mine = _by_books(group, books)
     others = [
         one

@@ -14,7 +14,7 @@ from engine import DuplicateIntent, InvalidOrder, limit
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.contingent import bracket, oco
 from engine.errors import SystemStopped, UnknownOrder
-from engine.messages import Alarm, BothFilled, GroupState, GroupTerms
+from engine.messages import Alarm, BothFilled, GroupState, GroupTerms, TradeBusted
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
 from engine.testing import Fault, FaultKind, FaultPlan, When
@@ -325,3 +325,17 @@ def test_what_is_wrong_with_a_group_is_said_of_the_leg() -> None:
     with pytest.raises(UnknownOrder, match="no group 'nobody'"):
         system.system.cancel_group("nobody").get(timeout=1)
     assert () == system.system.orders().get(timeout=1)
+
+
+def test_a_group_taken_up_again_for_nothing_leaves_memory_again() -> None:
+    """A late word about an order of a group that is over, which changes nothing in it."""
+    system = begun()
+    ticket = system.system.submit_group(one_way_out(220))
+    market(system, "198", "199")
+    market(system, "220", "222")
+    assert S.DONE is state(system, ticket)
+    groups = system.system.brokers["SIM", "main"].groups.groups
+    late = TradeBusted(ticket.legs["stop"].client_order_id, system.now_ns(), "nobody's")
+    system.system.report("SIM", "main", late)
+    system.run(SECOND)
+    assert ({}, S.DONE) == (groups, state(system, ticket))

@@ -431,7 +431,7 @@ def test_a_reverse_whose_close_does_not_end_gives_up() -> None:
 
 
 def test_a_reverse_that_a_crash_cut_short_goes_on_when_it_is_submitted_again() -> None:
-    """At every commit on its way; never two entries. Sometimes there is none in the end: the entry was
+    """At every commit on its way; never two entries. Sometimes none in the end: the entry was
     proven never to have left, or its stop was in doubt for too long; that takes a new signal.
     """
     ends: list[Decimal] = []

@@ -117,11 +117,11 @@ def test_a_broker_that_fails_stops_its_entries_and_keeps_its_exits() -> None:
     system.sim.run_for(SECOND)
     assert 1 == len(system.alarms("broker_failed"))
     assert 1 == system.snapshot().get(timeout=1).dead_letters
-    waits = system.submit(order(price="99"))
+    denied = system.submit(order(price="99"))
     system.cancel(works)
     system.sim.run_for(SECOND)
     assert OrderState.CANCELLED is system.order(works).get(timeout=1).state
-    assert OrderState.PENDING is system.order(waits).get(timeout=1).state
+    assert OrderState.DENIED is system.order(denied).get(timeout=1).state
     assert 1 == venue.count("place")
     system.stop()
 

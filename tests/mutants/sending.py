@@ -185,7 +185,7 @@ SENDING: Final = (
         "broker-failure-goes-on",
         "An account whose broker fails goes on taking entries.",
         "actors/supervision.py",
-        "            actor.session.set_mode(TradingMode.REDUCE_ONLY)",
+        '            actor.flattening.shut_entries(f"the broker failed: {type(error).__name__}")',
         "            pass",
         (
             "tests/actors/test_supervision.py::test_a_broker_that_fails_stops_its_entries_and_keeps_its_exits",

@@ -163,8 +163,8 @@ WRITING: Final = (
         "early-cancel-sent-twice",
         "A cancel that left while nothing could be written leaves again when it can.",
         "actors/broker.py",
-        "            if early and request.req_id in early:",
-        "            if False:",
+        "        if early and request.req_id in early:",
+        "        if False:",
         (
             "tests/actors/test_journal_trouble.py::test_a_cancel_leaves_while_nothing_can_be_written",
         ),
