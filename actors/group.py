@@ -98,7 +98,7 @@ class GroupActor(Actor):
         self._closed: dict[str, Slice] = {}  # orders that have left memory, as they were then
         self._due: dict[str, Timer] = {}
         self._both_told: dict[str, Decimal] = {}
-        #: By slot and side: what it holds there, by its last look.
+        #: By slot and side: what it has opened there and not closed, by its last look.
         self.holds: dict[SlotSide, Decimal] = {}
         #: By leg, and by order: how often it had failed at the last look, and until when it rests.
         self._pauses: dict[str, tuple[int, int]] = {}
@@ -163,7 +163,7 @@ class GroupActor(Actor):
         holds = dict.fromkeys(self.slot_sides(), ZERO)
         for one in found.holdings:
             if one.entry is not None:
-                holds[slot_side(one.entry.order)] += one.left_qty
+                holds[slot_side(one.entry.order)] += one.mine_qty
         for key, qty in holds.items():
             self.desk.holds(key, self.holds.get(key, ZERO), qty)
         self.holds = holds

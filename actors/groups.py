@@ -183,7 +183,10 @@ class BrokerGroups:
         left = self._held(key)
         total = self._holds.get(key, ZERO)
         if left >= total:
-            self._short.pop(key, None)
+            if key in self._short:  # there is enough again, for all that had less
+                del self._short[key]
+                for group_id in self._members.get(key, ()):
+                    self._queue(group_id)
             return left - total + asking.holds.get(key, ZERO)
         self._short[key] = None
         for group_id in self._members.get(key, ()):

@@ -81,7 +81,8 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     ``left_qty``: not closed yet, dust and all. ``excess_qty``: closed beyond what there was, and
     not bought back yet. ``there_qty``: how much of what is left an order can close: whole lots of
     what the slot really holds, which is less where no entry of the group opened it.
-    ``emergency``: the leg by which the engine closes it when its stop cannot be had.
+    ``mine_qty``: what the group itself has not closed, whatever others did. ``emergency``: the leg
+    by which the engine closes it when its stop cannot be had.
     """
 
     exits: tuple[Leg, ...]
@@ -90,6 +91,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     is_dust: bool
     emergency: str
     there_qty: Decimal
+    mine_qty: Decimal
     entry: Leg | None = None  # what opened it, where the group did
 
 
@@ -211,6 +213,7 @@ class _Look:
         whole += self.facts.filled_by(back_of(emergency))  # bought back: in hand again
         closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
         left = max(whole - closed, ZERO)
+        mine = left
         there = min(left, self._there((grant.parent if grant is not None else legs[0]), left))
         if grant is not None:
             left = there
@@ -220,7 +223,7 @@ class _Look:
         excess = _closable(closed - whole, instrument, px)
         there = _closable(there, instrument, px)
         opened = None if grant is None else grant.parent
-        self.holdings.append(Holding(legs, left, excess, nothing, emergency, there, opened))
+        self.holdings.append(Holding(legs, left, excess, nothing, emergency, there, mine, opened))
         for role in (LegRole.STOP, LegRole.TARGET):
             rest = left
             for leg, entitled in self._parts(legs, role, whole):
