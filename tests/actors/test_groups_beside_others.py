@@ -185,3 +185,19 @@ def test_what_is_over_leaves_memory() -> None:
         system.run(2 * SECOND)
     assert S.DONE is state(system, "b")
     assert {} == system.system.brokers["SIM", "main"].groups.groups
+
+
+def test_when_a_slot_has_enough_again_every_group_that_had_less_protects_its_own() -> None:
+    """Somebody sells a part of what two groups hold, and buys it back: stops follow both times."""
+    system = begun()
+    for name in ("a", "b"):
+        entry = limit(BTC, "BUY", "1", 201)
+        system.system.submit_group(bracket(entry, stop_px=180), intent_id=name)
+        system.run(SECOND)
+    assert D(2) == stops(system)
+    system.submit(market(BTC, "SELL", "0.6"))
+    system.run(SECOND)
+    assert (D("1.4"), D("1.4")) == (held(system), stops(system))
+    system.submit(market(BTC, "BUY", "0.6"))
+    system.run(SECOND)
+    assert (D(2), D(2)) == (held(system), stops(system))
