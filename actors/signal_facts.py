@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.errors import InvalidValue
 from engine.group import legs_of
+from engine.group_tables import GROUP
 from engine.messages import LegRole, SubmitOrder
 from engine.order import Order, leaves_qty, public_state
 from engine.order_tables import TERMINAL
@@ -105,6 +106,8 @@ def scene_of(broker: BrokerActor, instrument: Instrument, signal: Signal) -> Slo
     flat = slot is None or exposure(slot.position, instrument) is Exposure.FLAT
     groups: list[LiveGroup] = []
     for group_id, actor in broker.groups.groups.items():
+        if actor.group.state in GROUP.terminal:
+            continue  # over, and about to leave memory
         for leg in legs_of(actor.group.terms.root):
             terms = leg.order
             if leg.role is LegRole.ENTRY and _is_here(terms, instrument.symbol, signal.slot):
