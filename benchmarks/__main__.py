@@ -6,6 +6,7 @@ import argparse
 import importlib
 import inspect
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, cast
@@ -54,12 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.rule(name)
         console.print(inspect.getdoc(module), highlight=False, markup=False, soft_wrap=True)
         console.print()
+        began = time.monotonic()
         try:
             for result in cast("Run", module.run)(options):
                 results.append(result)
                 console.print(_line(result), highlight=False)
         except Unavailable as missing:
             console.print(f"[yellow]{name}: not measured: {missing}[/yellow]")
+        console.print(f"  took {time.monotonic() - began:.0f} s", highlight=False)
         console.print()
     console.print(_table(results, quick=options.quick))
     if arguments.json:
