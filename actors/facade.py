@@ -21,7 +21,7 @@ from engine.messages import CancelGroup, GroupState, GroupTerms, SubmitOrder
 from engine.views import OrderView
 
 from .broker import BrokerActor
-from .broker_words import Ask
+from .broker_words import Ask, WaitFor
 from .groups import WatchGroup
 from .lifecycle import Lifecycle
 from .protection import ProtectionReport, report_of
@@ -138,7 +138,11 @@ class Facade(Lifecycle):
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
         """A future of an order, set when ``until`` is reached."""
-        raise NotImplementedError
+        self._check_accepting()
+        future: Future[OrderView] = Future(self.dispatcher)
+        broker = self._owner(client_order_id)
+        self.dispatcher.post(broker, WaitFor(client_order_id, until, future))
+        return future
 
     # --- inside -----------------------------------------------------------------------------------
 
@@ -173,3 +177,18 @@ class Facade(Lifecycle):
 
     def _broker(self, venue: str, account: str) -> BrokerActor:
         return self.brokers.get((venue, account)) or only_one(self.brokers, venue, account)
+
+    def _owner(self, cid: str) -> BrokerActor:
+        """The broker that holds an order; for one still queued or closed, by its journal row or
+        the only broker.
+        """
+        brokers = list(self.brokers.values())
+        if len(brokers) == 1:
+            return brokers[0]
+        for broker in brokers:
+            if cid in broker.orders:
+                return broker
+        terms = self._intents.terms_of(cid)
+        if terms is not None:
+            return self.brokers[terms.venue, terms.account]
+        raise UnknownOrder(f"no order {cid!a} in this system, live or closed")

@@ -224,8 +224,6 @@ class BrokerGroups:
         actor = self.groups.get(message.group_id) or self._revived(message.group_id)
         if actor is not None:
             self._guarded(actor, message)
-            if actor.group.state in GROUP.terminal:  # taken up, and nothing has changed
-                self.broker.turn.effects.append((self.retire, actor, None))
 
     def look_all(self) -> None:
         """After a restart: every group looks once."""

@@ -35,15 +35,14 @@ from engine.policies.validation import ID_LENGTH_MAX, Reason, check_amend, check
 from engine.values import OrderState, PositionSlot
 from engine.views import OrderView, view_order
 
-from .broker import BrokerActor
-from .broker_words import Ask, WaitFor
+from .broker_words import Ask
 from .door import admit, check_statement, check_types
 from .halting import Halting
 from .hub import Overflow, Subscription
 from .portfolio import Portfolio, Snapshot, portfolio_of
 from .runtime import Future
 from .stamping import id_of, only_one
-from .tickets import Ticket, Until
+from .tickets import Ticket
 
 __all__ = ["ExecutionSystem"]
 
@@ -225,14 +224,6 @@ class ExecutionSystem(Halting):
 
     # --- questions --------------------------------------------------------------------------------
 
-    def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
-        """A future of an order, set when ``until`` is reached."""
-        self._check_accepting()
-        future: Future[OrderView] = Future(self.dispatcher)
-        broker = self._owner(client_order_id)
-        self.dispatcher.post(broker, WaitFor(client_order_id, until, future))
-        return future
-
     def order(self, order: Ticket | str) -> Future[OrderView]:
         """An order as it is now, live or closed; UnknownOrder in the future when there is none."""
         cid = id_of(order)
@@ -302,21 +293,6 @@ class ExecutionSystem(Halting):
         return Subscription(self.hub, kinds, capacity, overflow, self.dispatcher.is_own_thread)
 
     # --- inside -----------------------------------------------------------------------------------
-
-    def _owner(self, cid: str) -> BrokerActor:
-        """The broker that holds an order; for one still queued or closed, by its journal row or
-        the only broker.
-        """
-        brokers = list(self.brokers.values())
-        if len(brokers) == 1:
-            return brokers[0]
-        for broker in brokers:
-            if cid in broker.orders:
-                return broker
-        terms = self._intents.terms_of(cid)
-        if terms is not None:
-            return self.brokers[terms.venue, terms.account]
-        raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
 
     def _ask(self, cid: str, command: AmendOrder | SettleOrder) -> Future[OrderView]:
         self._check_accepting()
