@@ -15,35 +15,34 @@ from typing import TYPE_CHECKING, Any
 
 from engine.capabilities import Capabilities
 from engine.errors import UserError
-from engine.fold import revive
 from engine.messages import (
     Alarm,
     Amend,
     Cancel,
     Denied,
-    Filled,
     LinkDown,
     LinkSilent,
     LinkUp,
     OrderPending,
     OrderReport,
     Place,
+    PriceUpdate,
     ProtectionChanged,
     Report,
     SubmitOrder,
     Withdrawn,
 )
-from engine.order import Ledger, Order, Step
+from engine.order import Order, Step
 from engine.order_events import events_of, head
 from engine.order_steps import begin
 from engine.order_tables import TERMINAL, Life
-from engine.position_state import Position, new_position
 from engine.protection import STOPS
 from engine.session import SessionLimits
 from engine.statechart import Verdict
 from engine.values import Instrument, PositionSlot
 
 from .batches import lane_of
+from .broker_books import BrokerBooks
 from .broker_calls import BrokerCalls
 from .broker_commands import BrokerCommands
 from .broker_link import BrokerLink, GapAnswered
@@ -53,7 +52,6 @@ from .broker_words import (
     Ask,
     Counters,
     ExecutionElsewhere,
-    NewSlot,
     TookOver,
     UnknownInstrument,
     WaitFor,
@@ -63,10 +61,10 @@ from .flattening import Flattening
 from .groups import BrokerGroups
 from .intake import Intake
 from .lane import CallEnded, Lane
-from .order import OrderActor
 from .position import PositionActor
+from .prices import Prices
 from .protection import Protections
-from .roles import BrokerRole, OrderRole
+from .roles import OrderRole
 from .tickets import Waiters
 from .venue_ids import VenueIds
 from .venues.port import Done
@@ -82,16 +80,12 @@ __all__ = ["BrokerActor"]
 _IN_DOUBT, _QUARANTINE = Life.IN_DOUBT, Verdict.QUARANTINE
 
 
-class BrokerActor(BrokerRole):
+class BrokerActor(BrokerBooks):
     """Owner of one account's orders, positions and connection."""
 
     lane: Lane
-    calls: BrokerCalls
     link: BrokerLink
-    groups: BrokerGroups
-    protections: Protections
-    flattening: Flattening
-    watch: BrokerWatch
+    prices: Prices
 
     def __init__(
         self,
@@ -131,9 +125,10 @@ class BrokerActor(BrokerRole):
         self.waiters = Waiters()
         self.commands = BrokerCommands(self, self.waiters)
         self.counters = Counters()
-        self._on_retired = on_retired
+        self.on_closed = on_retired
         self.on_revived = on_revived
         self.on_instruments = on_instruments
+        self.prices = Prices(self)
         self.protections = Protections(self, protect_within_ns)
         self.groups = BrokerGroups(self, self._write_down, self._submit)
         self.flattening = Flattening(self, self.groups)
@@ -141,6 +136,7 @@ class BrokerActor(BrokerRole):
             Ask: self.commands.asked,
             **self.groups.routes,
             **self.flattening.routes,
+            PriceUpdate: self.prices.take,
             SubmitOrder: self._submit,
             **self.commands.routes,
             WaitFor: self.commands.wait_for,
@@ -244,27 +240,6 @@ class BrokerActor(BrokerRole):
 
     # --- what orders call -------------------------------------------------------------------------
 
-    def position_of(self, terms: SubmitOrder, fill: Filled) -> PositionActor:
-        """The slot an execution feeds."""
-        key = (fill.instrument or terms.instrument, terms.slot)
-        return self.positions.get(key) or self.slot(*key)
-
-    def slot(self, symbol: str, slot: PositionSlot) -> PositionActor:
-        """A slot of this account, made when there is none yet."""
-        actor = self.positions.get((symbol, slot))
-        if actor is None:
-            instrument = self.instruments.get(symbol)
-            if instrument is None:
-                raise UnknownInstrument(f"instrument {symbol!r} is not defined at {self.name}")
-            position = new_position(self.name, self.account, instrument, slot)
-            actor = PositionActor(self.turn, instrument, position, self.groups.moved)
-            self.dispatcher.adopt(actor)
-            self.positions[symbol, slot] = actor
-            self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
-            if not self.watch.armed:
-                self.watch.arm()
-        return actor
-
     def unchanged(self, actor: OrderRole, out: Step, message: Any) -> None:
         """Count a message that added nothing."""
         self.counters.duplicates += 1
@@ -330,65 +305,6 @@ class BrokerActor(BrokerRole):
             actor.note_sent()
             if self.waiters.any:
                 self.waiters.sent(actor.order)
-
-    # --- coming and going -------------------------------------------------------------------------
-
-    def introduce(self, order: Order, ledger: Ledger | None = None) -> OrderRole:
-        """Hold an order from now on; taken back if the turn is discarded."""
-        actor = OrderActor(self, order, ledger)
-        self.dispatcher.adopt(actor)
-        cid = order.terms.client_order_id
-        self.orders[cid] = actor
-        self.venue_ids.learn(order)
-        if order.terms.order_type in STOPS:
-            self.protections.introduced(order)
-        self.turn.undo.append((self, cid, None))
-        if not self.watch.armed:
-            self.watch.arm()
-        return actor
-
-    def restore(self, before: str, extra: None) -> None:
-        """Take back an introduction whose turn was discarded."""
-        del extra
-        actor = self.orders.pop(before, None)
-        if actor is not None:
-            self.venue_ids.forget(actor.order)
-            self.protections.gone(actor.order)
-            self.dispatcher.release(actor)
-
-    def retire(self, actor: OrderRole) -> None:
-        """After the commit of its closed row: the order leaves memory."""
-        cid = actor.order.terms.client_order_id
-        if self.orders.get(cid) is not actor:
-            return
-        del self.orders[cid]
-        self.venue_ids.forget(actor.order)
-        self.protections.gone(actor.order)
-        self.calls.forget(cid)
-        self.flattening.forget(cid)
-        self.dispatcher.release(actor)
-        self._on_retired(actor.order.terms)
-
-    def hold_position(self, position: Position) -> None:
-        """Take a position over at a restart, before any message."""
-        self.slot(position.instrument, position.slot).position = position
-
-    def symbol_of(self, cid: str) -> str | None:
-        """What an order trades, if we hold it; may be asked from any thread."""
-        actor = self.orders.get(cid)
-        return None if actor is None else actor.order.terms.instrument
-
-    def revive(self, cid: str) -> OrderRole | None:
-        """Take up a closed order again."""
-        return self.intake.revive(cid)
-
-    def find_order(self, cid: str) -> Order | None:
-        """The order with this id, live or closed."""
-        actor = self.orders.get(cid)
-        if actor is not None:
-            return actor.order
-        body = self.journal.closed_order(cid)
-        return None if body is None else revive(body)[0]
 
     # --- trouble ----------------------------------------------------------------------------------
 

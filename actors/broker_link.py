@@ -172,10 +172,14 @@ class BrokerLink:
         cell = broker.session.on(SessionTrigger.LINK_UP)
         broker.turn.record(up.ts, f"session:{broker.name}:{broker.account}", up)
         broker.flattening.linked()
+        broker.turn.effects.append((self._ask_feed, None, None))
         if cell.target is SessionState.RECONCILING:
             self.reconcile(whole=True)
             self._look_again_later()
         broker.turn.effects.append((self._pump, None, None))
+
+    def _ask_feed(self, _: None, __: None) -> None:
+        self.broker.prices.linked()
 
     def link_down(self, down: LinkDown) -> None:
         """The session is gone: orders stand as last known, entries wait, and we connect again."""

@@ -16,8 +16,9 @@ from engine.capabilities import Capabilities
 from engine.group import Group
 from engine.messages import CancelGroup, Filled, LinkSilent, OrderReport, Place, SubmitOrder
 from engine.order import Ledger, Order, Step
+from engine.prices import Price
 from engine.session import VenueSession
-from engine.values import Instrument, PositionSlot
+from engine.values import Instrument, PositionSlot, TriggerSource
 
 from .broker_words import Counters
 from .executions import Executions
@@ -37,6 +38,7 @@ __all__ = [
     "LaneRole",
     "LinkRole",
     "OrderRole",
+    "PricesRole",
     "WatchRole",
 ]
 
@@ -162,6 +164,22 @@ class FlatteningRole(Protocol):
     def linked(self) -> None: ...
 
 
+class PricesRole(Protocol):
+    """Who knows prices."""
+
+    def watch(self, instrument: str, key: object, watcher: Callable[[Price], object]) -> None: ...
+
+    def unwatch(self, instrument: str, key: object) -> None: ...
+
+    def linked(self) -> None: ...
+
+    def latest(self, instrument: str) -> Price | None: ...
+
+    def now(
+        self, instrument: str, source: TriggerSource, max_age_ns: int | None = None
+    ) -> Decimal | None: ...
+
+
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
 
@@ -180,6 +198,7 @@ class BrokerRole(Actor):
     watch: WatchRole
     groups: GroupsRole
     flattening: FlatteningRole
+    prices: PricesRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

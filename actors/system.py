@@ -37,9 +37,9 @@ from engine.views import OrderView, view_order
 
 from .broker_words import Ask
 from .door import admit, check_statement, check_types
-from .halting import Halting
 from .hub import Overflow, Subscription
 from .portfolio import Portfolio, Snapshot, portfolio_of
+from .pricing import Pricing
 from .runtime import Future
 from .stamping import id_of, only_one
 from .tickets import Ticket
@@ -49,7 +49,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Halting):
+class ExecutionSystem(Pricing):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:

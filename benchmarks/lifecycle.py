@@ -44,7 +44,7 @@ from .ours import HostLoop, Ours, OwnThread
 from .peer_pykka import ActorsThroughout, ThreadPerOrder
 
 SHRINK = 20  # how much smaller a quick run is
-_ROUNDS_MAX: Final = 5  # where a peer takes long
+_ROUNDS_MAX: Final = 3  # where a peer takes long
 _ORDERS: Final = 10_000
 _ORDERS_OTHER: Final = 5_000  # lives that are not the headline
 _ORDERS_POWER: Final = 2_000

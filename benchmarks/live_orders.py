@@ -9,9 +9,9 @@ memory are too coarse a measure. `further fills`: ten more for each order, on av
 `fill` is one more execution of a random open order: decoded, booked on order and position, written.
 `whole life` is another order submitted, accepted, filled twice and gone while the others stay; the
 mean, because the checkpoints that are written every so many facts belong to it. Both are compared
-to the same engine with 1,000 open orders, in a process of its own, in turns. Host and engine share
-a loop; each burst of 16 messages is one turn and one commit; the journal is a SQLite file,
-durability `process`; the collector is on, as Python sets it.
+to the same engine with 1,000 open orders, in a process of its own, in turns; while they are timed
+all others stand still. Host and engine share a loop; each burst of 16 messages is one turn and one
+commit; the journal is a SQLite file, durability `process`; the collector is on, as Python sets it.
 
 `soak`: 3,000,000 orders pass, 1,000 open at a time, with automatic retention that keeps at least
 100,000 facts. Resident memory is the mean over the last third of the orders against that over the
@@ -75,8 +75,7 @@ def run(options: Options) -> Iterator[Result]:
     with _Process(1, _KEEP_FACTS) as soaking:
         soaking.ask("live", plan.warm_up)
         soaking.tell("soak", plan.soak)  # it takes minutes, so it goes on while others are made
-        for instruments in plan.instruments:
-            yield from _grown(plan, instruments, options.rounds, soaking)
+        yield from _grown(plan, options.rounds, soaking)
         yield from _soaked(plan, soaking)
 
 
@@ -106,29 +105,44 @@ def _filled(plan: _Plan) -> Iterator[Result]:
     yield _against(f"further fills, {size:,} open", each, "B/fill", "bound", _FILL_BYTES_MAX)
 
 
-def _grown(plan: _Plan, instruments: int, rounds: int, beside: _Process) -> Iterator[Result]:
-    """One engine grows, the other stays small; while times are measured nobody else works."""
+def _grown(plan: _Plan, rounds: int, beside: _Process) -> Iterator[Result]:
+    """Engines grow, others stay small; while times are measured nobody else works."""
     least = plan.sizes[0]
-    traded = "1 instrument" if instruments == 1 else f"{instruments:,} instruments"
-    with _Process(instruments) as few, _Process(instruments) as many:
-        for host in (few, many):
-            host.ask("live", plan.warm_up)
-            host.ask("open", least)
-        (occupied,) = many.ask("memory")
+    with contextlib.ExitStack() as stack:
+        pairs = {
+            _traded(number): (
+                stack.enter_context(_Process(number)), stack.enter_context(_Process(number))
+            )
+            for number in plan.instruments
+        }  # fmt: skip
+        for pair in pairs.values():
+            for host in pair:
+                host.ask("live", plan.warm_up)
+                host.ask("open", least)
+        occupied = {traded: many.ask("memory")[0] for traded, (many, _) in pairs.items()}
         with beside.paused():
-            yield from _costs(plan, rounds, (many, few), f"{least:,} open, {traded}")
+            for traded, pair in pairs.items():
+                yield from _costs(plan, rounds, pair, f"{least:,} open, {traded}")
         for size in plan.sizes[1:]:
-            what = f"{size:,} open, {traded}"
-            many.ask("open", size)
-            (grown,) = many.ask("memory")
-            each = (grown - occupied) / (size - least)
-            yield _against(f"bytes, {what}", each, "B/order", "bound", _BYTES_MAX)
-            with beside.paused():
-                yield from _costs(plan, rounds, (many, few), what)
+            for many, _ in pairs.values():
+                many.tell("open", size)  # at once: it takes minutes
+            for many, _ in pairs.values():
+                many.answer()
+            for traded, pair in pairs.items():
+                what = f"{size:,} open, {traded}"
+                each = (pair[0].ask("memory")[0] - occupied[traded]) / (size - least)
+                yield _against(f"bytes, {what}", each, "B/order", "bound", _BYTES_MAX)
+                with beside.paused():
+                    yield from _costs(plan, rounds, pair, what)
         with beside.paused():
-            leave, frozen = many.ask("collect")
-        case = f"a full collection, {plan.sizes[-1]:,} open, {traded}"
-        yield _against(case, 1e3 * leave, "ms", "after gc.freeze()", 1e3 * frozen)
+            for traded, (many, _) in pairs.items():
+                leave, frozen = many.ask("collect")
+                case = f"a full collection, {plan.sizes[-1]:,} open, {traded}"
+                yield _against(case, 1e3 * leave, "ms", "after gc.freeze()", 1e3 * frozen)
+
+
+def _traded(instruments: int) -> str:
+    return "1 instrument" if instruments == 1 else f"{instruments:,} instruments"
 
 
 def _costs(

@@ -708,6 +708,21 @@ class LinkSilent(LinkDown, frozen=True, gc=False, omit_defaults=True):
     """The session stands, and what had to come over it did not: a Gap, and nothing to reconnect."""
 
 
+class PriceUpdate(Message, frozen=True, gc=False, omit_defaults=True):
+    """Prices of an instrument, those that are told; no fact, so it is not journalled.
+
+    ``last`` of the newest trade; ``bid`` and ``ask`` come together, ``None`` where that side is
+    empty; ``mark`` as the venue states it.
+    """
+
+    instrument: str
+    ts: int
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    mark: Decimal | None = None
+
+
 # === Requests =====================================================================================
 
 

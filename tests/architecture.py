@@ -19,7 +19,7 @@ FUNCTION_LINES_MAX: Final = 60
 #: Files that may be longer, with the most they may have. This list only shrinks; the page of the
 #: vocabulary grows with it.
 LONG_FILES: Final = {
-    "engine/messages.py": 1060,  # the whole vocabulary on one page
+    "engine/messages.py": 1180,  # the whole vocabulary on one page
 }
 #: Functions that may be longer ("file:name"). This list only shrinks.
 LONG_FUNCTIONS: Final[dict[str, int]] = {
@@ -89,6 +89,7 @@ DOORS: Final = {
 #: The only functions that may catch everything ("file:name"), and what becomes of what they catch.
 CATCH_ALL: Final = {
     "actors/batches.py:_wait_for_all": "an adapter's exception: each call is of unknown outcome",
+    "actors/prices.py:_tell": "a watcher that failed leaves no trace; an alarm tells, others hear",
     "actors/broker.py:deliver": "supervision: the order is frozen, the fact kept, an alarm raised",
     "actors/broker_link.py:_ask_venue": "a query that failed says nothing; it is asked again",
     "actors/broker_link.py:_connect": "the session is down, whatever the adapter raised",

@@ -23,7 +23,16 @@ import msgspec
 
 from engine.capabilities import Capabilities
 from engine.errors import InvalidValue
-from engine.messages import Amend, Cancel, Filled, LinkUp, OrderSnapshot, Place, QueryOrder
+from engine.messages import (
+    Amend,
+    Cancel,
+    Filled,
+    LinkUp,
+    OrderSnapshot,
+    Place,
+    PriceUpdate,
+    QueryOrder,
+)
 from engine.testing.faults import BY_THEMSELVES, Choose, Fault, FaultKind, FaultPlan, Faults
 from engine.values import Instrument
 
@@ -138,6 +147,10 @@ class FaultyVenue:
         """The market moved: remember how things stand, and let reports through."""
         self._memory.look(now_ns)
         self.inner.push(now_ns)
+
+    def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
+        """Prices are public data: the faults here are of the private session."""
+        self.inner.watch_prices(instrument, tell)
 
     # --- sessions ---------------------------------------------------------------------------------
 

@@ -18,7 +18,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from engine.messages import Amend, Cancel, Filled, LinkDown, OrderSnapshot, Place, QueryOrder
+from engine.messages import (
+    Amend,
+    Cancel,
+    Filled,
+    LinkDown,
+    OrderSnapshot,
+    Place,
+    PriceUpdate,
+    QueryOrder,
+)
 from engine.testing.faults import Choose
 from engine.values import Instrument
 
@@ -82,6 +91,10 @@ class LooseVenue:
     def _hang_up(self) -> None:
         self._sink = None
         self._stream.clear()
+
+    def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
+        """Prices are public data: they come at once."""
+        self.inner.watch_prices(instrument, tell)
 
     # --- the stream -------------------------------------------------------------------------------
 

@@ -19,9 +19,11 @@ gap: orders and executions are kept and shown by the queries.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias, TypeVar
+
+from msgspec.structs import replace
 
 from engine.capabilities import Capabilities
 from engine.errors import InvariantViolated
@@ -32,6 +34,7 @@ from engine.messages import (
     LinkUp,
     OrderSnapshot,
     Place,
+    PriceUpdate,
     QueryOrder,
 )
 from engine.simulator import Answer as ExchangeAnswer
@@ -91,6 +94,8 @@ class PaperVenue:
         self._clock: Clock | None = None
         self._sink: Sink | None = None
         self._visible: deque[StreamReport] = deque()
+        self._feeds: dict[str, Callable[[PriceUpdate], object]] = {}
+        self._told: dict[str, PriceUpdate] = {}  # by instrument: what its feed said last
         if not self._exchange.has_account(account):
             self._exchange.open_account(account, balances)
 
@@ -102,13 +107,23 @@ class PaperVenue:
             self._exchange.number_from(now_ns // 1_000)  # a new process must not repeat an old id
         self._exchange.drain(self.account, now_ns)
         self._visible.clear()
+        self._feeds.clear()  # of a process that died
+        self._told.clear()
         self.market.attach(self, clock)
         sink(LinkUp(now_ns))
 
     async def close(self) -> None:
         """Close the session; open orders stay at the exchange and go on working."""
         self.market.detach(self)
+        self._feeds.clear()
+        self._told.clear()
         self._sink = None
+
+    def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
+        """Tell the prices of an instrument: as they stand, then each change of them."""
+        self._feeds[instrument] = tell
+        self._told.pop(instrument, None)
+        self._tell_prices()
 
     # --- calls ---
 
@@ -229,6 +244,19 @@ class PaperVenue:
             except BaseException:
                 visible.appendleft(report)
                 raise
+        if self._feeds:
+            self._tell_prices()
+
+    def _tell_prices(self) -> None:
+        """Tell each feed what has changed; an unknown instrument has no prices to tell."""
+        for symbol, tell in self._feeds.items():
+            update = self._exchange.prices(symbol)
+            if update is None:
+                continue
+            before = self._told.get(symbol)
+            if before is None or replace(before, ts=update.ts) != update:
+                self._told[symbol] = update
+                tell(update)
 
     async def _travel(self, request: VenueRequest, clock: Clock) -> Outcome:
         ticket = self._exchange.send(self.account, request, clock.time_ns())

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from ..errors import InvalidValue
-from ..messages import Filled, OrderSnapshot, SubmitOrder
+from ..messages import Filled, OrderSnapshot, PriceUpdate, SubmitOrder
 from ..values import Instrument, PositionSlot, Source, exact
 from .account import Account
 from .config import ExchangeConfig
@@ -140,6 +140,16 @@ class Truth:
         """Best outside prices; None for an unknown instrument."""
         book = self._floor.books.get(symbol)
         return None if book is None else TopView(*book.bids.top(), *book.asks.top())
+
+    def prices(self, symbol: str) -> PriceUpdate | None:
+        """Newest trade, best outside prices and mark; None: unknown instrument, or no price yet."""
+        book = self._floor.books.get(symbol)
+        if book is None:
+            return None
+        (bid, _), (ask, _) = book.bids.top(), book.asks.top()
+        if book.last is None and book.mark is None and bid is None and ask is None:
+            return None
+        return PriceUpdate(symbol, self._floor.now, book.last, bid, ask, book.mark)
 
     def _account(self, name: str) -> Account:
         account = self._floor.accounts.get(name)

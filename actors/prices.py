@@ -1,0 +1,128 @@
+"""The prices of one account's instruments, and who watches them.
+
+They come from the venue's own feed, where it has one and somebody watches, or from the host
+(``system.on_price``). They are no facts: what follows from a price (a trigger that was elected, an
+extreme of a position) is what gets journalled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from engine.errors import InvalidValue
+from engine.messages import Alarm, PriceUpdate
+from engine.prices import Price, age_ns, check_price, price_of, taken
+from engine.values import TriggerSource
+
+from .roles import BrokerRole
+
+__all__ = ["PriceFeed", "PriceWatcher", "Prices"]
+
+logger = logging.getLogger(__name__)
+
+#: Called inside the turn in which a price came.
+PriceWatcher: TypeAlias = Callable[[Price], object]
+
+
+@runtime_checkable
+class PriceFeed(Protocol):
+    """A venue that can tell prices: a :class:`~engine.messages.PriceUpdate` for each change of what
+    is watched, as it stands at the first call and from then on while the session stands. ``tell``
+    may be called from any thread.
+    """
+
+    def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
+        """Tell the prices of one more instrument; again is nothing new. Never raises."""
+        ...
+
+
+class Prices:
+    """The part of a broker that knows prices. Lives and dies with it, on the same thread."""
+
+    def __init__(self, broker: BrokerRole) -> None:
+        self.broker = broker
+        self._known: dict[str, Price] = {}
+        self._watchers: dict[str, dict[object, PriceWatcher]] = {}
+
+    # --- what comes -------------------------------------------------------------------------------
+
+    def sink(self, update: PriceUpdate) -> None:
+        """Take what a feed tells; from any thread."""
+        self.broker.dispatcher.post(self.broker, update)
+
+    def take(self, update: PriceUpdate) -> None:
+        """Take prices over, and tell those who watch them."""
+        instrument = self.broker.instruments.get(update.instrument)
+        if instrument is None:
+            return  # of no order and no slot here
+        try:
+            check_price(update, instrument)
+        except InvalidValue as error:
+            self.broker.alarm("bad_price", str(error), self.broker.actor_urn)
+            return
+        now_ns = self.broker.dispatcher.monotonic_ns()
+        # No fact, so it stays when the turn is discarded: it is what the market did.
+        price = self._known[update.instrument] = taken(
+            self._known.get(update.instrument), update, now_ns
+        )
+        for key, watcher in list(self._watchers.get(update.instrument, {}).items()):
+            self._tell(key, watcher, price)
+
+    def _tell(self, key: object, watcher: PriceWatcher, price: Price) -> None:
+        """A watcher that fails leaves no trace of it, and spares the others."""
+        turn = self.broker.turn
+        mark = turn.mark()
+        try:
+            watcher(price)
+        except Exception as error:
+            turn.rollback(mark)
+            logger.exception("a watcher of prices failed", extra={"watcher": str(key)})
+            detail = f"{key} at {price.instrument}: {type(error).__name__}: {error}"
+            turn.tell(Alarm(turn.time_ns(), "price_watcher_failed", detail, str(key)))
+
+    # --- who watches ------------------------------------------------------------------------------
+
+    def watch(self, instrument: str, key: object, watcher: PriceWatcher) -> None:
+        """Call ``watcher(price)`` at every update of an instrument, until :meth:`unwatch` with the
+        same key. The venue is asked for its feed where it has one.
+        """
+        self._watchers.setdefault(instrument, {})[key] = watcher
+        self._ask_feed(instrument)
+
+    def unwatch(self, instrument: str, key: object) -> None:
+        """Stop telling; one that does not watch is passed over."""
+        watchers = self._watchers.get(instrument, {})
+        watchers.pop(key, None)
+        if not watchers:
+            self._watchers.pop(instrument, None)
+
+    def linked(self) -> None:
+        """The session stands (again): the feed is asked for what is watched."""
+        for instrument in self._watchers:
+            self._ask_feed(instrument)
+
+    def _ask_feed(self, instrument: str) -> None:
+        venue: Any = self.broker.venue
+        if isinstance(venue, PriceFeed):
+            venue.watch_prices(instrument, self.sink)
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def latest(self, instrument: str) -> Price | None:
+        """All that is known of it, however old."""
+        return self._known.get(instrument)
+
+    def now(
+        self, instrument: str, source: TriggerSource, max_age_ns: int | None = None
+    ) -> Decimal | None:
+        """The price by one source, unless it is older than ``max_age_ns``; None: not known."""
+        price = self._known.get(instrument)
+        if price is None:
+            return None
+        age = age_ns(price, source, self.broker.dispatcher.monotonic_ns())
+        if age is None or (max_age_ns is not None and age > max_age_ns):
+            return None
+        return price_of(price, source)

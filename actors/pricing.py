@@ -1,0 +1,81 @@
+"""The facade's prices: where a host tells what the market does."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from engine.errors import InvalidOrder, InvalidValue
+from engine.messages import PriceUpdate
+from engine.prices import Price, check_price
+from engine.values import decimal_from
+
+from .halting import Halting
+from .runtime import Future
+
+__all__ = ["Pricing"]
+
+
+class Pricing(Halting):
+    """Prices from outside a venue's own feed. Everything public may be called from any thread."""
+
+    def on_price(
+        self,
+        instrument: str,
+        *,
+        last: Decimal | int | str | None = None,
+        bid: Decimal | int | str | None = None,
+        ask: Decimal | int | str | None = None,
+        mark: Decimal | int | str | None = None,
+        ts: int | None = None,
+        venue: str = "",
+        account: str = "",
+    ) -> None:
+        """Tell prices of an instrument, those that have changed; ``ts`` in UTC ns, now if left out.
+
+        Without ``account`` every account of the venue is told, without ``venue`` every one that
+        knows the instrument. A quote is told whole: ``bid`` alone says that nothing is asked.
+
+        Raises:
+            InvalidValue: no price is told, or one that is not finite, or not above 0 where the
+                instrument has no negative prices; nothing has changed.
+            InvalidOrder: no account there knows the instrument.
+            MailboxFull, SystemStopped: not accepted.
+        """
+        self._check_accepting()
+        if ts is not None and (type(ts) is not int or ts < 0):
+            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r}")
+        update = PriceUpdate(
+            instrument,
+            self.dispatcher.time_ns() if ts is None else ts,
+            *(
+                None if px is None else decimal_from(px, what)
+                for what, px in (("last", last), ("bid", bid), ("ask", ask), ("mark", mark))
+            ),
+        )
+        told = [
+            broker
+            for (name, at), broker in self.brokers.items()
+            if (not venue or name == venue)
+            and (not account or at == account)
+            and instrument in broker.instruments
+        ]
+        if not told:
+            where = "/".join(part for part in (venue, account) if part) or "any account"
+            raise InvalidOrder(
+                f"instrument {instrument[:64]!a} is not known at {where}: define it first",
+                "UNKNOWN_INSTRUMENT",
+            )
+        check_price(update, told[0].instruments[instrument])
+        if not self.dispatcher.has_room():
+            self._refuse_more()
+        for broker in told:
+            self.dispatcher.post(broker, update)
+
+    def price(self, instrument: str, *, venue: str = "", account: str = "") -> Future[Price | None]:
+        """What is known of an instrument's prices; None: nothing was told yet.
+
+        Raises:
+            InvalidOrder: there are several accounts, and it was not said which.
+        """
+        broker = self._broker(venue, account)
+        return self._asked(lambda: broker.prices.latest(instrument))
