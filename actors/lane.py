@@ -12,6 +12,7 @@ from __future__ import annotations
 import types
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import msgspec
@@ -218,6 +219,9 @@ class Lane:
             self.dispatcher.post(self.broker, CallEnded(call, outcome, sent_ts))
 
     def _ended(self, call: Call, outcome: Outcome | Answer[Any], sent_ts: int) -> None:
+        if self.dispatcher.in_flight:  # what a turn may take back, nobody else may touch
+            self.dispatcher.after_commit(partial(self._ended, call, outcome, sent_ts))
+            return
         ending = _ENDINGS.get(type(outcome))
         if isinstance(outcome, Answer) and not _is_readable(outcome):
             ending = None

@@ -55,7 +55,8 @@ class ExecutionSystem(Pricing):
     Args:
         venues: one :class:`~actors.venues.port.Venue` per (venue, account). journal: a path,
         ``None`` for memory (nothing survives), or an open :class:`~actors.journal.Journal`.
-        durability: ``"process"`` survives a killed process, ``"power"`` a power cut. engine_id:
+        durability: ``"process"`` survives a killed process, ``"power"`` a power cut (in a host's
+        loop its commits are made on a thread of their own, so the loop never waits). engine_id:
         three characters of ``[0-9A-Z]``: the prefix of our client order ids. dispatcher: where it
         runs; by default its own thread (``with``) or the running loop (``async with``).
         instruments: rules to trade by, beyond those the venues tell and the journal knows. limits:

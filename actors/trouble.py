@@ -26,6 +26,8 @@ __all__ = ["wire"]
 
 def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> None:
     """Set the dispatcher's hooks; before it is started. ``brokers`` is read when it is needed."""
+    if turn.journal.durability == "power":
+        dispatcher.commit_aside()  # where others share its thread, they do not wait for the disk
 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__

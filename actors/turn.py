@@ -12,7 +12,8 @@ failing step vanish without a trace while the rest of the turn stands.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from engine.errors import JournalError
@@ -71,6 +72,7 @@ class Turn:
 
     __slots__ = (
         "_again_now",
+        "_done",
         "_monotonic_ns",
         "_on_failure",
         "_on_recovery",
@@ -126,6 +128,7 @@ class Turn:
         #: Run at the beginning of every turn until one is committed: what left while nothing could
         #: be written.
         self.first_words: list[Callable[[], None]] = []
+        self._done: Sequence[ClosingOrder] = ()
         self.running = False
         self.facts_written = 0
         #: Since when the journal cannot be written (monotonic); None while it can.
@@ -214,16 +217,52 @@ class Turn:
             TurnDiscarded: the journal could not be written, or refused an execution that another
             order has booked. Everything is as before the turn; the inputs are handled again.
         """
-        done = self._close() if self.closing else ()
+        self._close_all()
+        if self.batch:
+            try:
+                self.journal.append(self.batch)
+            except JournalError as error:
+                raise self._refused(error, inputs) from error
+            self._written()
+        self._leave()
+
+    def stage(self) -> Callable[[], object] | None:
+        """What commits this turn, for another thread; see
+        :class:`~actors.runtime.turns.TurnHooks`.
+        """
+        self._close_all()
+        self.running = False
+        return partial(self.journal.append, self.batch) if self.batch else None
+
+    def complete(self, inputs: list[Input], error: BaseException | None) -> None:
+        """The rest, after that commit.
+
+        Raises:
+            TurnDiscarded: as :meth:`finish`.
+        """
+        self.running = True
+        if isinstance(error, JournalError):
+            raise self._refused(error, inputs) from error
+        if error is not None:
+            raise error
+        if self.batch:
+            self._written()
+        self._leave()
+
+    def _close_all(self) -> None:
+        self._done = self._close() if self.closing else ()
         if self.checkpoint is not None:
             self.checkpoint()
-        if self.batch:
-            self._commit(inputs)
+
+    def _leave(self) -> None:
+        """What was written stands: let everything out."""
         self.undo.clear()
         if self.booked:
             self._pack()
-        for actor in done:
-            actor.broker.retire(actor)
+        if self._done:
+            for actor in self._done:
+                actor.broker.retire(actor)
+            self._done = ()
         if self.refused_execution:
             self.refused_execution.clear()
         if self.effects:
@@ -235,21 +274,20 @@ class Turn:
         if self.replies:
             self._answer()
 
-    def _commit(self, inputs: list[Input]) -> None:
-        batch = self.batch
-        try:
-            self.journal.append(batch)
-        except DuplicateExecution as error:
-            self._discard()
+    def _refused(self, error: JournalError, inputs: list[Input]) -> TurnDiscarded:
+        """The commit failed: take everything back."""
+        self._discard()
+        if isinstance(error, DuplicateExecution):
             self.refused_execution[error.key] = error.owner
             self._again_now()
-            raise TurnDiscarded(str(error)) from error
-        except JournalError as error:
-            self._discard()
+        else:
             if self.failing_since_ns is None:
                 self.failing_since_ns = self._monotonic_ns()
             self._on_failure(error, inputs)
-            raise TurnDiscarded(str(error)) from error
+        return TurnDiscarded(str(error))
+
+    def _written(self) -> None:
+        batch = self.batch
         self.facts_written += len(batch.facts)
         self.checkpoint = None
         if self.committed is not None:

@@ -15,7 +15,16 @@ from engine.errors import InvalidValue, JournalCorrupt, JournalUnavailable
 from engine.journal import Defect, Record, chain, genesis, verify_chain
 
 from .opening import new_identity
-from .port import Batch, ClosedRow, DuplicateExecution, FillKey, FillRow, Statistics, VenueIdRow
+from .port import (
+    Batch,
+    ClosedRow,
+    DuplicateExecution,
+    Durability,
+    FillKey,
+    FillRow,
+    Statistics,
+    VenueIdRow,
+)
 from .removal import INTRODUCTIONS, PIECE, Gap, Pruned, merged
 
 __all__ = ["MemoryJournal"]
@@ -40,6 +49,7 @@ class MemoryJournal:
     """
 
     name = ":memory:"
+    durability: Durability = "process"
 
     def __init__(
         self,

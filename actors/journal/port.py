@@ -11,7 +11,7 @@ SQLite on disk, memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from engine.errors import JournalError
 from engine.journal import Defect, Record
@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "ClosedRow",
     "DuplicateExecution",
+    "Durability",
     "FactRow",
     "FillKey",
     "FillRow",
@@ -30,6 +31,8 @@ __all__ = [
     "VenueIdRow",
 ]
 
+#: What a commit survives: the death of the process, or a power cut.
+Durability: TypeAlias = Literal["process", "power"]
 #: ts (UTC ns), entity, kind, body. The journal adds sequence number and check.
 FactRow: TypeAlias = tuple[int, str, str, bytes]
 #: venue, account, instrument, side, exec_id: what makes an execution unique.
@@ -147,6 +150,13 @@ class Journal(Protocol):
     @property
     def created_ts(self) -> int:
         """When it was created, UTC ns."""
+        ...
+
+    @property
+    def durability(self) -> Durability:
+        """What a commit survives: the ``process``, or the ``power``, and then it waits for a
+        disk.
+        """
         ...
 
     @property

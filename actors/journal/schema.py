@@ -18,11 +18,11 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 from engine.errors import JournalCorrupt, JournalError, JournalSchemaError, JournalUnavailable
 
-from .port import ClosedRow
+from .port import ClosedRow, Durability
 
 __all__ = [
     "APPLICATION_ID",
@@ -37,7 +37,6 @@ __all__ = [
     "translate",
 ]
 
-Durability: TypeAlias = Literal["process", "power"]
 
 #: What `sqlite3` raises. The second: SQLite's message quotes a damaged file, and is no text itself.
 FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)

@@ -91,6 +91,7 @@ class SqliteJournal(Lookups):
         if durability not in SYNCHRONOUS:
             raise InvalidValue(f"durability must be 'process' or 'power', was {durability!r}")
         self.name = str(path)
+        self.durability: Durability = durability
         self._path = real_path(path)
         self._closed = False
         self._appends = 0

@@ -18,6 +18,7 @@ from engine.errors import SystemStopped
 from engine.values import CONTEXT
 
 from .bell import Bell, hang_bell
+from .commits import Committer, Flight
 from .dispatcher import Dispatcher
 from .future import Task, running
 from .timers import Timer
@@ -75,7 +76,7 @@ class _AsyncioDispatcher(Dispatcher):
             self._go_idle()
 
     def _may_not_run(self) -> bool:
-        return self._stopped or self._paused
+        return self._stopped or self._paused or self.in_flight
 
     def _on_loop(self, fn: Callable[..., object], *args: Any) -> None:
         """Call ``fn`` on our loop; with a loop that is gone we are stopped."""
@@ -318,6 +319,37 @@ class ThreadDispatcher(_AsyncioDispatcher):
 
 class LoopDispatcher(_AsyncioDispatcher):
     """A dispatcher inside the host's loop: turns are its callbacks, coroutines its tasks."""
+
+    def __init__(self, name: str = "dispatcher", **options: Any) -> None:
+        """Make one; options as for :class:`Dispatcher`."""
+        super().__init__(name, **options)
+        self._committer: Committer | None = None
+
+    def commit_aside(self) -> None:
+        """Commit on another thread: the host's loop does not wait for the disk."""
+        if self._committer is None:
+            self._committer = Committer(self.name, self._came_back)
+            self._aside = True
+
+    def _take_off(self, flight: Flight) -> None:
+        assert self._committer is not None
+        self._committer.run(flight)
+
+    def _came_back(self, flight: Flight, error: BaseException | None) -> None:
+        """On the committer's thread: the loop goes on from here."""
+        self._on_loop(self._go_on, flight, error)
+
+    def _go_on(self, flight: Flight, error: BaseException | None) -> None:
+        if flight is self._flight:  # else the end did not wait for its turn
+            self._landed(flight, error)
+            self._on_wake()
+
+    def _land_now(self) -> None:
+        super()._land_now()
+        if self._committer is not None:
+            error = self._committer.end()
+            if self._flight is not None:
+                self._landed(self._flight, error)
 
     def start(self) -> None:
         """Start inside the running loop.

@@ -13,10 +13,11 @@ from engine.errors import BlockingCallError, InvalidValue, MailboxFull, SystemSt
 from engine.values import CONTEXT
 
 from .actor import Actor, ActorRef, ActorStart, ActorStop
+from .commits import CommitsAside
 from .future import Future, Task, running, wait_blocking
 from .supervision import StopFailedActor, Supervisor
 from .timers import Timer, WatchTimer
-from .turn_loop import TurnLoop, refuse
+from .turn_loop import refuse
 from .turns import PlainTurn, TurnHooks
 
 __all__ = ["Dispatcher"]
@@ -28,7 +29,7 @@ _TURN_NS = 1_000_000
 _CAPACITY = 100_000
 
 
-class Dispatcher(TurnLoop):
+class Dispatcher(CommitsAside):
     """What the three dispatchers share. Hooks are plain attributes; set them before :meth:`start`.
 
     Attributes:
@@ -240,6 +241,9 @@ class Dispatcher(TurnLoop):
         raise NotImplementedError
 
     def _run_outside(self, fn: Callable[[], object]) -> None:
+        if self.in_flight:
+            self.after_commit(fn)
+            return
         try:
             with decimal.localcontext(CONTEXT):
                 fn()
@@ -360,6 +364,7 @@ class Dispatcher(TurnLoop):
 
     def _drain_out(self, turns_max: int) -> None:
         """Last turns before a stop: what waits, then ``on_stop``, the last started first."""
+        self._land_now()
         for actor in reversed(list(self._started_actors.values())):
             self.post(actor, ActorStop())
         for _ in range(turns_max):  # actors may keep each other busy: the rest is dead letters

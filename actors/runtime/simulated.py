@@ -22,12 +22,11 @@ from typing import Any, TypeVar
 from engine.errors import BlockingCallError, InvalidValue
 from engine.values import CONTEXT
 
-from .actor import Actor
-from .dispatcher import Dispatcher
+from .boxes import BoxedDispatcher
+from .commits import Flight, outcome_of
 from .future import Future, ReplyTimeout, Task, running
 from .hand_driven import CoroutineDriver, SimulationStuck
 from .timers import Timer, Timetable
-from .turns import Box, Input
 
 __all__ = ["SimulatedDispatcher"]
 
@@ -39,7 +38,7 @@ _STEPS_MAX = 10_000_000
 _LAST_TURNS = 100_000
 
 
-class SimulatedDispatcher(Dispatcher):
+class SimulatedDispatcher(BoxedDispatcher):
     """One thread, the caller's; everything happens inside ``run_*`` and ``step``."""
 
     hand_driven = True
@@ -54,6 +53,7 @@ class SimulatedDispatcher(Dispatcher):
         queue_deliveries: bool = False,
         turn_messages: int = 32,
         start_ns: int = EPOCH_NS,
+        commits_aside: bool = False,
         **options: Any,
     ) -> None:
         """Make one.
@@ -67,29 +67,21 @@ class SimulatedDispatcher(Dispatcher):
             turn_messages: the longest turn; each turn's length is drawn up to it (``fifo``: always
                 that, roughly).
             start_ns: virtual UTC at the start.
+            commits_aside: a commit is a step of its own, and others may come before it.
             **options: as for :class:`Dispatcher`.
         """
         if turn_messages < 1:
             raise InvalidValue(f"turn_messages must be above 0, was {turn_messages}")
-        super().__init__(name, **options)
+        super().__init__(name, fifo=fifo, turn_messages=turn_messages, **options)
         self._choose_any = choose if choose is not None else random.Random(seed).randrange  # noqa: S311
-        self._fifo = fifo
-        self._turn_messages = turn_messages
         self._batch = range(min(16, turn_messages))
         self._start_ns = start_ns
         self._now_ns = 0
         self._timetable = Timetable()
-        self._boxes: dict[int, Box] = {}
-        self._runnable: list[Box] = []
-        self._waiting = 0
-        self._turn_number = 0
+        self._aside = commits_aside
         self._outside: deque[Callable[[], object]] = deque()
         self._coroutines = CoroutineDriver(self.background_failed, lambda exc: self._crash(exc, []))
         self._driving = 0
-        if fifo:
-            self.post = super().post  # type: ignore[method-assign]  # nothing to look up
-            self.post_first = super().post_first  # type: ignore[method-assign]
-            self.post_behind = super().post_behind  # type: ignore[method-assign]
         if queue_deliveries:
             self.deliver = self.post  # type: ignore[method-assign]
 
@@ -114,7 +106,7 @@ class SimulatedDispatcher(Dispatcher):
 
     def has_work(self) -> bool:
         """Whether anything can run at the present moment."""
-        return bool(self._outside or self._coroutines.ready) or self._has_turn()
+        return bool(self._outside or self._coroutines.ready or self._flight) or self._has_turn()
 
     def next_timer_ns(self) -> int | None:
         """When the next timer rings, on the monotonic clock; ``None``: nothing is left to do."""
@@ -253,18 +245,29 @@ class SimulatedDispatcher(Dispatcher):
             self._run_outside(self._outside.popleft())
             return True
         ready = self._coroutines.ready
-        possible = len(ready) + self._has_turn()
+        possible = len(ready) + (self.in_flight or self._has_turn())
         if not possible:
             return False
         index = self._choose(possible)
         if index < len(ready):
             self._coroutines.step(index)
+        elif self._flight is not None:
+            self._landed(self._flight, outcome_of(self._flight.commit))
         else:
             self._run_turn()
         return True
 
     def _has_turn(self) -> bool:
-        return not self._paused and not self._stopped and self.queued() > 0
+        idle = self._paused or self._stopped or self.in_flight
+        return not idle and self.queued() > 0
+
+    def _take_off(self, flight: Flight) -> None:
+        pass  # it lands when it is drawn
+
+    def _land_now(self) -> None:
+        super()._land_now()
+        if self._flight is not None:
+            self._landed(self._flight, outcome_of(self._flight.commit))
 
     def _run(self, step: Callable[[], bool], steps_max: int) -> None:
         for _ in range(steps_max):
@@ -287,97 +290,8 @@ class SimulatedDispatcher(Dispatcher):
             self._driving = 0
             running.dispatcher = None
 
-    # --- queues per actor -------------------------------------------------------------------------
-
-    def post(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
-        """Queue a message in the queue of its actor."""
-        if self._stopped:
-            super().post(actor, message, reply_to)
-            return
-        self._box_of(actor).items.append(
-            ((actor, message, reply_to), self._turn_number if self._turn_thread else 0)
-        )
-        self._waiting += 1
-
-    def post_first(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
-        """Queue a message before the others in the queue of its actor."""
-        if self._stopped or self._turn_thread:
-            self.post(actor, message, reply_to)
-            return
-        box = self._box_of(actor)
-        box.items.insert(box.first, ((actor, message, reply_to), 0))
-        box.first += 1
-        self._waiting += 1
-
-    def post_behind(self, actor: Actor, message: Any, reply_to: Future[Any] | None = None) -> None:
-        """Queue a message behind the others in the queue of its actor."""
-        self.post(actor, message, reply_to)
-
-    def _box_of(self, actor: Actor) -> Box:
-        box = self._boxes.get(id(actor))
-        if box is None:
-            box = self._boxes[id(actor)] = Box(actor)
-            self._runnable.append(box)
-        return box
-
-    def queued(self) -> int:
-        """How many messages wait."""
-        return self._waiting + super().queued()
-
-    def has_message_for(self, actor: Actor) -> bool:
-        """Whether a message for ``actor`` waits."""
-        return id(actor) in self._boxes or super().has_message_for(actor)
-
-    def _drain(self, inputs: list[Input]) -> None:
-        if self._fifo:
-            super()._drain(inputs)
-            return
-        self._turn_number += 1
-        for _ in range(self._choose(self._turn_messages) + 1):
-            if not self._runnable:
-                return
-            index = self._choose(len(self._runnable))
-            box = self._runnable[index]
-            item, posted_in = box.items.popleft()
-            box.first -= box.first > 0
-            self._waiting -= 1
-            if not box.items:
-                self._runnable[index] = self._runnable[-1]
-                self._runnable.pop()
-                del self._boxes[id(box.actor)]
-            if posted_in != self._turn_number:
-                inputs.append(item)
-            self._receive(item)
-
-    def _turn_is_over(self, until_ns: int, rounds: int) -> bool:
-        return rounds * len(self._batch) >= self._turn_messages
-
-    def _restore(self, inputs: list[Input]) -> None:
-        """Per actor: inputs in front, then what waited before; what this turn posted is dropped."""
-        if self._fifo:
-            super()._restore(inputs)
-            return
-        number = self._turn_number
-        kept = [(item, by) for box in self._runnable for item, by in box.items if by != number]
-        self._clear_boxes()
-        for item in inputs:
-            self.post(*item)
-        for item, _ in kept:
-            self.post(*item)
-
-    def _clear_boxes(self) -> None:
-        self._boxes.clear()
-        self._runnable.clear()
-        self._waiting = 0
-
     def _schedule(self) -> None:
         pass  # whoever runs the simulation looks for itself
-
-    def _bury_waiting(self) -> None:
-        waiting = [item for box in self._runnable for item, _ in box.items]
-        self._clear_boxes()
-        self._queue.extend(waiting)
-        super()._bury_waiting()
 
     # --- coroutines -------------------------------------------------------------------------------
 

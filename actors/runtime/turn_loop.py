@@ -117,17 +117,26 @@ class TurnLoop:
     # --- a turn -----------------------------------------------------------------------------------
 
     def _run_turn(self) -> None:
-        inputs: list[Input] = []
+        self._carried = len(self._local)
+        self._guarded(self._work, [])
+
+    def _work(self, inputs: list[Input]) -> None:
+        self.turn.begin()
+        self._check_full()
+        self._drain(inputs)
+        self._finish_turn(inputs)
+
+    def _finish_turn(self, inputs: list[Input]) -> None:
+        self.turn.finish(inputs)
+
+    def _guarded(self, run: Callable[[list[Input]], None], inputs: list[Input]) -> None:
+        """Run a turn, or the rest of one, and see to how it ends."""
         before, previous = decimal.getcontext(), running.dispatcher
         decimal.setcontext(CONTEXT.copy())  # a copy: what an actor does to it ends with the turn
         running.dispatcher = self  # type: ignore[assignment]
         self._turn_thread = get_ident()
-        self._carried = len(self._local)
         try:
-            self.turn.begin()
-            self._check_full()
-            self._drain(inputs)
-            self.turn.finish(inputs)
+            run(inputs)
         except TurnDiscarded as exc:
             self._turn_thread = 0
             self._discard(inputs, exc)

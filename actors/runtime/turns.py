@@ -7,6 +7,7 @@ Replies to ``ask`` are effects like any other: handed to the turn, and set only 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from engine.errors import EngineError
@@ -60,6 +61,16 @@ class TurnHooks(Protocol):
         """
         ...
 
+    def stage(self) -> Callable[[], object] | None:
+        """In place of :meth:`finish`: what commits this turn, fit to be run on another thread while
+        no turn runs here; ``None``: nothing has to be written. :meth:`complete` follows.
+        """
+        ...
+
+    def complete(self, inputs: list[Input], error: BaseException | None) -> None:
+        """The rest of :meth:`finish`, once what :meth:`stage` gave has run, or raised ``error``."""
+        ...
+
     def reply(self, future: Future[Any], value: Any) -> None:
         """Stage a reply to an ask."""
         ...
@@ -90,6 +101,14 @@ class PlainTurn:
                     future.set(value)
                 else:
                     future.set_exception(exc)
+
+    def stage(self) -> None:
+        """Nothing is written."""
+
+    def complete(self, inputs: list[Input], error: BaseException | None) -> None:
+        """As :meth:`finish`."""
+        del error
+        self.finish(inputs)
 
     def reply(self, future: Future[Any], value: Any) -> None:
         """Keep a reply for the end."""

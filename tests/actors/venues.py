@@ -406,12 +406,15 @@ def simulated(
     fifo: bool = True,
     ready: bool = True,
     start_ns: int = 0,
+    commits_aside: bool = False,
     **options: Any,
 ) -> System:
     """A started system under virtual time; ``ready``: with its sessions reconciled, and looked at
     once more for what their venues showed late.
     """
-    sim = SimulatedDispatcher(seed=seed, fifo=fifo, start_ns=start_ns or EPOCH_NS)
+    sim = SimulatedDispatcher(
+        seed=seed, fifo=fifo, start_ns=start_ns or EPOCH_NS, commits_aside=commits_aside
+    )
     system = System(venues or (ScriptedVenue(),), dispatcher=sim, **options)
     system.sim, system.seen = sim, []
     system.hub.add_callback(system.seen.append, ())

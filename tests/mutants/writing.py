@@ -13,11 +13,11 @@ WRITING: Final = (
         "send-before-commit",
         "An order leaves before it is written: after a crash nobody knows that it is at the venue.",
         "actors/turn.py",
-        "        if self.batch:\n            self._commit(inputs)\n",
+        "        self._close_all()\n        if self.batch:\n",
+        "        self._close_all()\n"
         "        if self.effects:\n"
         "            self._let_out()\n"
-        "        if self.batch:\n"
-        "            self._commit(inputs)\n",
+        "        if self.batch:\n",
         ("simulate rough 0:200",),
     ),
     Mutant(
@@ -32,8 +32,8 @@ WRITING: Final = (
         "journal-failure-forgotten",
         "A commit that failed passes for one that worked: orders leave that no restart will know.",
         "actors/turn.py",
-        "        except JournalError as error:\n            self._discard()",
-        "        except JournalError as error:\n            return\n            self._discard()",
+        "                raise self._refused(error, inputs) from error\n",
+        "                del error\n",
         ("simulate rough 0:200",),
     ),
     Mutant(
@@ -105,11 +105,11 @@ WRITING: Final = (
         "events-before-commit",
         "A strategy is told of a fill that a full disk then takes back, and hedges it.",
         "actors/turn.py",
-        "        if self.batch:\n            self._commit(inputs)\n",
+        "        self._close_all()\n        if self.batch:\n",
+        "        self._close_all()\n"
         "        self.hub.publish(self.events)\n"
         "        self.events = []\n"
-        "        if self.batch:\n"
-        "            self._commit(inputs)\n",
+        "        if self.batch:\n",
         ("tests/actors/test_journal_trouble.py::test_a_full_disk_halts_entries_and_shows_nothing",),
     ),
     Mutant(
@@ -119,6 +119,15 @@ WRITING: Final = (
         "            self._on_failure(error, inputs)",
         "            pass",
         ("tests/actors/test_journal_trouble.py::test_a_full_disk_halts_entries_and_shows_nothing",),
+    ),
+    Mutant(
+        "sent-in-flight",
+        "A call leaves while a turn is being written; if that fails, the order that has left is"
+        " taken for one that waits.",
+        "actors/lane.py",
+        "        if self.dispatcher.in_flight:",
+        "        if False:",
+        ("tests/actors/test_commits_aside.py::test_what_leaves_meanwhile_is_not_taken_back",),
     ),
     Mutant(
         "failed-step-leaves-facts",
