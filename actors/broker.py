@@ -27,7 +27,6 @@ from engine.messages import (
     OrderReport,
     Place,
     PriceUpdate,
-    ProtectionChanged,
     Report,
     SubmitOrder,
     Withdrawn,
@@ -191,9 +190,13 @@ class BrokerActor(BrokerBooks):
             self.intake.unpark(actor)
             if actor.order.life is not Life.PENDING:
                 return  # the venue spoke of it before: it has left, and never leaves twice
-        shut = self.flattening
-        reduces = order.reduce_only or order.closes or shut.only_reduces(order)
-        refusal = shut.refusal(order, reduces) or (None if reduces else self.calls.refusal(order))
+        reduces = order.reduce_only or order.closes
+        refusal = None
+        if (shut := self.flattening).is_anything_shut:
+            reduces = reduces or shut.only_reduces(order)
+            refusal = shut.refusal(order, reduces)
+        if refusal is None and not reduces:
+            refusal = self.calls.refusal(order)
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
             return
@@ -266,8 +269,10 @@ class BrokerActor(BrokerBooks):
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
         terms = order.terms
-        if out.bookings or terms.group_id or terms.order_type in STOPS:
-            self._followed(order, out)
+        if terms.group_id:
+            self.groups.touched(order)
+        if (watch := self.protections).active and (out.bookings or terms.order_type in STOPS):
+            watch.stepped(order, out.bookings)
         if self.flattening.control.switches:
             self.flattening.stepped(order, bool(out.bookings))
         if order.life in TERMINAL:
@@ -281,13 +286,6 @@ class BrokerActor(BrokerBooks):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
             self.waiters.stepped(order, self.turn)
-
-    def _followed(self, order: Order, out: Step) -> None:
-        """What groups and the watch over protection have to look at again."""
-        if order.terms.group_id:
-            self.groups.touched(order)
-        if self.protections.active or ProtectionChanged in self.turn.hub.wanted:
-            self.protections.stepped(order, out.bookings)
 
     def _leave(self, order: Order, request: Cancel | Amend) -> None:
         """Have a request leave after this turn, unless it left before it could be written."""

@@ -95,7 +95,8 @@ class BrokerBooks(BrokerRole):
             return
         del self.orders[cid]
         self.venue_ids.forget(actor.order)
-        self.protections.gone(actor.order)
+        if actor.order.terms.order_type in STOPS:
+            self.protections.gone(actor.order)
         self.calls.forget(cid)
         self.flattening.forget(cid)
         self.dispatcher.release(actor)

@@ -27,6 +27,9 @@ __all__ = ["BrokerGroups", "NewGroup", "WatchGroup"]
 logger = logging.getLogger("actors.broker")
 
 
+_BUY, _SELL = Side.BUY, Side.SELL
+
+
 class NewGroup(NamedTuple):
     """From the facade: a group and the orders of its legs, each with its ids."""
 
@@ -151,8 +154,11 @@ class BrokerGroups:
         What groups hold there may have been closed by others, so it is looked at, once for all that
         moves in a burst.
         """
+        members = self._members
+        if not members:  # nearly every fill of a host that has no groups
+            return
         key = instrument, slot
-        if key in self._moved or not any((*key, side) in self._members for side in Side):
+        if key in self._moved or not ((*key, _BUY) in members or (*key, _SELL) in members):
             return
         self._moved[key] = None
         self.broker.turn.undo.append((_Noted(self._moved), key, None))

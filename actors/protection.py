@@ -79,7 +79,7 @@ class Protections:
     def __init__(self, broker: BrokerRole, within_ns: int | None) -> None:
         self.broker = broker
         self.within_ns = within_ns
-        #: Whether there is anything to look at; without stops and deadlines fills cost nothing.
+        #: Whether there is anything to look at: without stops and deadlines fills cost nothing.
         self.active = within_ns is not None
         self.slots: dict[SlotKey, Protection] = {}
         self.times_ns: deque[int] = deque(maxlen=_TIMES_MAX)
@@ -92,9 +92,20 @@ class Protections:
     # --- what may change it -----------------------------------------------------------------------
 
     def introduced(self, order: Order) -> None:
-        """A stop is held from now on."""
-        self.active = True
+        """A stop is held from now on; with the first one the watch begins."""
         self.recount(order.terms, part_of(order))
+        if not self.active:
+            self.active = True
+            if self.broker.turn.running:  # else a restart, which looks at all by itself
+                self._begin()
+
+    def _begin(self) -> None:
+        """What is held already has been without a stop since it changed last, or for longer."""
+        clock = self.broker.dispatcher
+        self.broker.turn.undo.append((_Begun(self), None, None))
+        for key, held in list(self.broker.positions.items()):
+            age_ns = max(clock.time_ns() - held.position.ts, 0)
+            self.look(key, clock.monotonic_ns() - age_ns)
 
     def gone(self, order: Order) -> None:
         """An order has left memory."""
@@ -130,8 +141,10 @@ class Protections:
         for key in list(self.broker.positions) if self.active else ():
             self.look(key)
 
-    def look(self, key: SlotKey) -> None:
-        """Look at one slot, and say if it is covered in another way than before."""
+    def look(self, key: SlotKey, opened_ns: int | None = None) -> None:
+        """Look at one slot, and say if it is covered in another way than before; ``opened_ns``: it
+        is held since then, if that is not now.
+        """
         held = self.broker.positions.get(key)
         if held is None:
             return
@@ -145,7 +158,8 @@ class Protections:
         since = before.naked_since_ns
         opened = before.opened_ns
         if before.state is ProtectionState.FLAT and state is not ProtectionState.FLAT:
-            opened = now
+            opened = now if opened_ns is None else opened_ns
+            since = opened
         after = Protection(
             state,
             cover,
@@ -200,7 +214,9 @@ class Protections:
     # --- questions --------------------------------------------------------------------------------
 
     def naked(self) -> list[tuple[tuple[str, str, str, str], str, int]]:
-        """What is naked now, and for how long (ns)."""
+        """What is naked now, and for how long (ns); without a watch: since it changed last."""
+        if not self.active:
+            return self._unwatched()
         now = self.broker.dispatcher.monotonic_ns()
         at = self.broker.name, self.broker.account
         return [
@@ -208,6 +224,29 @@ class Protections:
             for (symbol, slot), one in self.slots.items()
             if one.naked_since_ns is not None
         ]
+
+
+    def _unwatched(self) -> list[tuple[tuple[str, str, str, str], str, int]]:
+        """Nobody has placed a stop: all that is held is naked."""
+        now = self.broker.dispatcher.time_ns()
+        at = self.broker.name, self.broker.account
+        return [
+            ((*at, symbol, slot.value), str(cover.held_qty), max(now - held.position.ts, 0))
+            for (symbol, slot), held in self.broker.positions.items()
+            if (cover := cover_of(held.position, held.instrument, _NO_PART)).held_qty
+        ]
+
+
+class _Begun:
+    """Undo of the watch's beginning."""
+
+    def __init__(self, protections: Protections) -> None:
+        self._protections = protections
+
+    def restore(self, before: None, extra: None) -> None:
+        """Take it back."""
+        del before, extra
+        self._protections.active = False
 
 
 class _Recount:

@@ -38,16 +38,12 @@ class Shutting:
         self.broker = broker
         self.groups = groups
         self.control = Control(broker.name, broker.account)
+        self.is_anything_shut = False  # whether a mode or a switch is set
         self._placing = ""  # an order of the switch itself, while it is introduced
 
     def linked(self) -> None:
         """What the venue showed before counts no more."""
         raise NotImplementedError
-
-    @property
-    def is_anything_shut(self) -> bool:
-        """Whether a mode or a switch is set."""
-        return bool(self.control.modes or self.control.switches)
 
     def take_over(self, control: Control) -> None:
         """At a restart, before any message."""
@@ -82,6 +78,7 @@ class Shutting:
 
     def _become(self, control: Control) -> None:
         self.control = control
+        self.is_anything_shut = bool(control.modes or control.switches)
         self.broker.session.set_mode(control.mode_of(""))
 
     def shut_entries(self, why: str) -> None:

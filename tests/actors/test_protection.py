@@ -81,7 +81,8 @@ def test_a_bracket_is_protected_and_how_long_that_took_is_known() -> None:
 def test_what_is_held_without_a_stop_is_told_after_the_deadline() -> None:
     """Once, with quantity and time; and a stop of one's own ends it."""
     system = begun()
-    system.system.brokers["SIM", "main"].protections.within_ns = 3 * SECOND
+    watch = system.system.brokers["SIM", "main"].protections
+    watch.within_ns, watch.active = 3 * SECOND, True  # as the system's protect_within makes it
     system.submit(limit(BTC, "BUY", "1", 201))
     system.run(SECOND)
     ((at, qty, naked_ns),) = system.system.protection().get(timeout=1).naked
@@ -93,6 +94,22 @@ def test_what_is_held_without_a_stop_is_told_after_the_deadline() -> None:
     system.run(SECOND)
     naked = system.system.protection().get(timeout=1).naked
     assert ("PROTECTED", ()) == (states(system)[-1], naked)
+
+
+def test_the_first_stop_of_all_is_measured_from_the_fill_before_it() -> None:
+    """Until somebody places a stop nothing is watched, and what is held is naked all the same."""
+    system = begun()
+    system.submit(limit(BTC, "BUY", "1", 201))
+    system.run(SECOND)
+    told = system.system.protection().get(timeout=1)
+    (filled_ns,) = (naked_ns for _, _, naked_ns in told.naked)
+    assert filled_ns > SECOND - 50 * MS
+    system.submit(stop(BTC, "SELL", "1", 180))
+    system.run(SECOND)
+    told = system.system.protection().get(timeout=1)
+    assert (1, ()) == (told.count, told.naked)
+    assert told.p50_ns is not None
+    assert filled_ns <= told.p50_ns < filled_ns + SECOND
 
 
 def test_a_stop_that_vanishes_leaves_what_it_covered_naked() -> None:
