@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.errors import UnknownOrder, UserError
 from engine.messages import (
+    AmendGroup,
     AmendOrder,
     CancelGroup,
     CancelOrder,
@@ -37,6 +38,7 @@ class BrokerCommands:
         self.routes: dict[type, Callable[[Any], object]] = {
             CancelOrder: self.change,
             CancelGroup: self.call_off,
+            AmendGroup: self.move,
             AmendOrder: self.change,
             SettleOrder: self.change,
             SetBaseline: self.state_position,
@@ -87,11 +89,17 @@ class BrokerCommands:
             raise UserError(f"amend of {cid!r} was not sent: {out.refused}")
         if isinstance(command, CancelOrder) and out.order.terms.group_id:
             broker.groups.cancelled(out.order)
+        if isinstance(command, AmendOrder) and out.order.terms.group_id:
+            broker.groups.amended(out.order, command)
         return view_order(out.order)
 
     def call_off(self, command: CancelGroup) -> GroupState:
         """A group is to go; how it stands after that."""
         return self.broker.groups.call_off(command).state
+
+    def move(self, command: AmendGroup) -> GroupState:
+        """A leg of a group is to be somewhere else; how the group stands after that."""
+        return self.broker.groups.move(command).state
 
     def state_position(self, stated: SetBaseline | CorrectPosition) -> None:
         """A baseline or a correction of one slot."""

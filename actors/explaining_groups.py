@@ -12,7 +12,7 @@ from engine.errors import UnknownOrder
 from engine.fold import Books, revive
 from engine.group import Group, legs_of
 from engine.journal import decode_record
-from engine.messages import Contingency, GroupMoved, GroupTerms, Leg, SubmitGroup
+from engine.messages import AmendGroup, Contingency, GroupMoved, GroupTerms, Leg, SubmitGroup
 from engine.order import Order, public_state
 from engine.values import Side
 
@@ -82,8 +82,8 @@ def explain_group(journal: Journal, group_id: str) -> GroupStory:
                 record.seq,
                 fact.ts,
                 type(fact).__name__,
-                "PENDING" if moved is None else moved.state.value,
-                "" if moved is None else "; ".join(_news(before, moved)),
+                "PENDING" if (newest := moved or before) is None else newest.state.value,
+                "; ".join(_news(before, moved)) if moved is not None else _move(fact),
             )
         )
         before = moved or before
@@ -207,6 +207,18 @@ def _news(before: GroupMoved | None, now: GroupMoved) -> Iterator[str]:
         yield "called off"
     if now.closing and not before.closing:
         yield "what it holds is to be closed"
+
+
+def _move(fact: object) -> str:
+    """Where a leg is moved to, and by whom."""
+    if not isinstance(fact, AmendGroup):
+        return ""
+    words = [fact.mover.value.lower(), "moves", fact.leg]
+    if fact.stop_px is not None:
+        words.append(f"to stop {fact.stop_px:f}")
+    if fact.price is not None:
+        words.append(f"to price {fact.price:f}")
+    return " ".join(words if len(words) > 3 else [*words[:1], "begins for", fact.leg])
 
 
 def _added(before: tuple[str, ...], now: tuple[str, ...]) -> list[str]:

@@ -44,7 +44,8 @@ from engine.values import ZERO, OrderType, TimeInForce
 
 from .flat_asking import FlatAsking
 from .flat_words import FlatAnswered, FlatLook
-from .group_words import pause_ns
+from .group_closes import rests
+from .group_pauses import pause_ns
 from .roles import BrokerRole
 from .runtime import Timer
 from .shutting import Shutting
@@ -251,6 +252,7 @@ class Flattening(Shutting):
             ZERO if is_held(order) else exposure_qty(order), over,
             any(out.is_cancel for out in order.requests), has_questions(order),
             terms.order_type is OrderType.MARKET and any(key == _TAG for key, _ in terms.tags),
+            not is_held(order) and rests(order),
         )  # fmt: skip
 
     def _slots(self) -> tuple[SlotSeen, ...]:

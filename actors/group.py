@@ -27,10 +27,12 @@ from engine.group_actions import (
     Resize,
     VenueRules,
 )
-from engine.group_steps import Plan, failures, plan
+from engine.group_moves import amended_group
+from engine.group_steps import REFUSALS_MAX, Plan, failures, plan
 from engine.group_tables import GROUP
 from engine.group_wants import Facts
 from engine.messages import (
+    AmendGroup,
     AmendOrder,
     CancelGroup,
     CancelOrder,
@@ -40,27 +42,24 @@ from engine.messages import (
     LegRole,
     LinkOrder,
     LinkTrigger,
+    Mover,
     Place,
     ReviveGroup,
-    SubmitOrder,
 )
 from engine.order import Ledger, Order
 from engine.session_chart import SessionState
-from engine.values import (
-    ZERO,
-    Instrument,
-    InstrumentKind,
-    OrderType,
-    TimeInForce,
-)
+from engine.values import ZERO, Instrument, InstrumentKind
 
-from .group_words import Look, ProtectionDue, SlotSide, opened_by, pause_ns, slot_side
+from .group_closes import close_terms, is_clear
+from .group_moves import GroupMoves
+from .group_pauses import Pauses
+from .group_trails import trails_of
+from .group_words import Look, ProtectionDue, SlotSide, TrailDue, opened_by, slot_side
 from .roles import BrokerRole, GroupsRole
 from .runtime import Actor, Timer
 
 __all__ = ["GroupActor"]
 
-_RESIZES_MAX: Final = 3  # the same amend refused: then another order is placed beside it
 _ROUNDS_MAX: Final = 50  # more than any group can need: then it is a bug, and a person is told
 
 
@@ -69,7 +68,6 @@ class GroupActor(Actor):
 
     __slots__ = (
         "_again",
-        "_asked",
         "_both_told",
         "_closed",
         "_due",
@@ -80,7 +78,9 @@ class GroupActor(Actor):
         "group",
         "holds",
         "legs",
+        "moves",
         "rules",
+        "trails",
         "was_over",
     )
 
@@ -100,11 +100,10 @@ class GroupActor(Actor):
         self._both_told: dict[str, Decimal] = {}
         #: By slot and side: what it has opened there and not closed, by its last look.
         self.holds: dict[SlotSide, Decimal] = {}
-        #: By leg, and by order: how often it had failed at the last look, and until when it rests.
-        self._pauses: dict[str, tuple[int, int]] = {}
-        #: By order: what was asked of it last (a total; None: its end), and how often in a row.
-        self._asked: dict[str, tuple[Decimal | None, int]] = {}
+        self._pauses = Pauses()
         self._again: Timer | None = None
+        self.moves = GroupMoves(broker)
+        self.trails = trails_of(desk, broker, group)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -119,6 +118,12 @@ class GroupActor(Actor):
             self._become(replace(before, called_off=True, closing=closing))
         elif isinstance(message, StandAside):
             self._become(replace(before, called_off=True, aside=True))
+        elif isinstance(message, AmendGroup):
+            before = self._move(before, message)
+        elif isinstance(message, TrailDue):
+            if self.trails is not None:
+                self.trails.find_blind(before)
+            return
         elif isinstance(message, ProtectionDue):
             naked = dict(self._look().exposed).get(message.emergency)
             if naked is None or self.broker.session.state is not SessionState.READY:
@@ -148,17 +153,15 @@ class GroupActor(Actor):
         now = self.broker.dispatcher.monotonic_ns()
         for name, orders in slices.items():
             failed = failures(self.group, orders)
-            if failed > self._pauses.get(name, (0, 0))[0]:
-                self._pauses[name] = failed, now + pause_ns(failed)
-        pausing = [name for name, (_, due_ns) in self._pauses.items() if due_ns > now]
-        stubborn = [
-            cid for cid, (qty, count) in self._asked.items() if qty and count >= _RESIZES_MAX
-        ]
+            self._pauses.failed(
+                name, failed, now, slow=name in self.legs and failed >= REFUSALS_MAX
+            )
         available = {
             one.name: self.desk.available(self, opened_by(one)) + self._claimed(slices[one.name])
             for one in self._needs
         }
-        facts = Facts(slices, self.broker.instruments, available, pausing, stubborn)
+        resting, stubborn = self._pauses.resting(now), self._pauses.stubborn()
+        facts = Facts(slices, self.broker.instruments, available, resting, stubborn)
         found = plan(self.group, facts, self.rules)
         holds = dict.fromkeys(self.slot_sides(), ZERO)
         for one in found.holdings:
@@ -209,6 +212,9 @@ class GroupActor(Actor):
 
     def _settle(self, before: Group) -> None:
         """Look and do until nothing is missing, then write down where the group stands."""
+        due = () if self.trails is None else self.trails.due(self.group, self._pauses)
+        for move in due:
+            before = self._move(before, move)
         found = self._look()
         rounds = 0
         while found.actions:
@@ -229,6 +235,14 @@ class GroupActor(Actor):
         if self.group.state in GROUP.terminal:
             effects.append((self.desk.retire, self, None))
 
+    def _move(self, before: Group, move: AmendGroup) -> Group:
+        """Take a move of a leg over, as a fact; ``before`` with the same move."""
+        self.broker.turn.record(move.ts, self.actor_urn, move)
+        self._become(amended_group(self.group, move))
+        if move.mover is Mover.PERSON:  # a new wish is tried at once, whatever became of the last
+            self._pauses.forgive(move.leg, dict(self.group.slices)[move.leg])
+        return amended_group(before, move)
+
     def _become(self, group: Group) -> None:
         if group is not self.group:
             self.broker.turn.undo.append((self, self.group, None))
@@ -245,6 +259,7 @@ class GroupActor(Actor):
         self._become(moved_group(self.group, fact))
         if self.group.state is before.state:
             return
+        self.moves.tell_degraded(self.group)
         if GroupChanged in turn.hub.wanted:
             turn.events.append(
                 GroupChanged(
@@ -268,9 +283,14 @@ class GroupActor(Actor):
                     self.group.terms.protect_within_ns,
                     ProtectionDue(self.group.group_id, emergency),
                 )
-        pause = max((due_ns for _, due_ns in self._pauses.values()), default=0)
-        if pause > now and (self._again is None or self._again.due_ns < pause):
-            self._again = self.desk.remind(pause - now, Look(self.group.group_id))
+        if self.trails is not None:
+            self.trails.watch(self.group)
+        self.moves.tell(self.group, found.refused, found.away)
+        ends = self._pauses.ends(now)
+        if ends is not None and (self._again is None or not now < self._again.due_ns <= ends):
+            if self._again is not None:
+                self._again.cancel()
+            self._again = self.desk.remind(ends - now, Look(self.group.group_id))
         for emergency, qty in found.both_filled:
             if self._both_told.get(emergency, ZERO) < qty:
                 self._both_told[emergency] = qty
@@ -286,6 +306,8 @@ class GroupActor(Actor):
         for timer in self._due.values():
             timer.cancel()
         self._due.clear()
+        if self.trails is not None:
+            self.trails.stop()
         if self._again is not None:
             self._again.cancel()
 
@@ -298,11 +320,12 @@ class GroupActor(Actor):
             self._release(action, ts)
         elif isinstance(action, Resize):
             cid = action.client_order_id
-            self._count(cid, action.order_qty)
-            self._tell(cid, AmendOrder(cid, self.desk.req_id(), ts, action.order_qty))
+            self._ask(cid, action)
+            terms = action.order_qty, action.price, action.stop_px
+            self._tell(cid, AmendOrder(cid, self.desk.req_id(), ts, *terms))
         elif isinstance(action, Remove):
             cid = action.client_order_id
-            self._count(cid, None)
+            self._ask(cid, None)
             self._tell(cid, CancelOrder(cid, self.desk.req_id(), ts, action.why))
         elif isinstance(action, Relink):
             cid = action.client_order_id
@@ -316,16 +339,10 @@ class GroupActor(Actor):
             raise EngineError(f"{self.actor_urn} wants {type(message).__name__} of {cid!r}: gone")
         self.broker.deliver(actor, message)
 
-    def _count(self, cid: str, qty: Decimal | None) -> None:
-        """The same request again means that the last one was refused: the next one is not at
-        once.
-        """
-        last, count = self._asked.get(cid, (qty, 0))
-        count = count + 1 if last == qty else 1
-        self._asked[cid] = qty, count
-        if count > 1:
-            due_ns = self.broker.dispatcher.monotonic_ns() + pause_ns(count)
-            self._pauses[cid] = count, due_ns
+    def _ask(self, cid: str, what: Resize | None) -> None:
+        in_vain = self.moves.is_vain(self._pauses.last_amend(cid))
+        now = self.broker.dispatcher.monotonic_ns()
+        self._pauses.asked(cid, what, now, in_vain=in_vain)
 
     def _release(self, action: Release, ts: int) -> None:
         cid = action.client_order_id
@@ -354,17 +371,14 @@ class GroupActor(Actor):
         """One more order of a leg, or the engine's own to close what the leg cannot."""
         if isinstance(action, Add):
             like = self.legs[action.leg].order
-            price, stop_px = self._newest_prices(action.leg)
+            price, stop_px = self.moves.prices(self.group, action.leg)
             terms = replace(like, order_qty=action.order_qty, price=price, stop_px=stop_px)
         else:
-            like = action.exits.order
-            terms = SubmitOrder(
-                "", like.venue, like.account, like.instrument,
-                like.side.opposite if action.back else like.side, OrderType.MARKET,
-                action.order_qty, time_in_force=TimeInForce.IOC,
-                reduce_only=like.reduce_only and not action.back, slot=like.slot, tags=like.tags,
-                closes=True,
-            )  # fmt: skip
+            terms = close_terms(action)
+            again = self._pauses.times(action.leg) > 0
+            if again and not is_clear(terms, self.broker, self.desk):
+                self._pauses.wait(action.leg, self.broker.dispatcher.monotonic_ns())
+                return
         fresh = replace(
             terms, intent_id="", client_order_id="", ts=ts, held=False,
             group_id=self.group.group_id,
@@ -374,14 +388,6 @@ class GroupActor(Actor):
         slices[action.leg] = (*slices.get(action.leg, ()), written.client_order_id)
         self._become(replace(self.group, slices=tuple(slices.items())))
         self.desk.place(written)
-
-    def _newest_prices(self, leg: str) -> tuple[Decimal | None, Decimal | None]:
-        """Where the leg stands now: a person may have moved it since it was submitted."""
-        cid = dict(self.group.slices)[leg][-1]
-        order = self.broker.find_order(cid)
-        if order is None:
-            raise EngineError(f"{self.actor_urn} has an order {cid!r} that is nowhere")
-        return order.price, order.stop_px
 
     def drop(self, cid: str) -> None:
         """A person cancels an order of it: that leg is not placed again."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from engine.messages import Leg, LegRole, SubmitOrder
 from engine.values import PositionSlot, Side
 
-__all__ = ["Look", "ProtectionDue", "SlotMoved", "SlotSide", "opened_by", "pause_ns", "slot_side"]
-
-_PAUSE_NS: Final = 25_000_000  # after a refusal: 100 ms, then four times as long each time
-_PAUSE_MAX_NS: Final = 10_000_000_000
+__all__ = [
+    "Look",
+    "ProtectionDue",
+    "SlotMoved",
+    "SlotSide",
+    "TrailDue",
+    "opened_by",
+    "slot_side",
+]
 
 SlotSide: TypeAlias = tuple[str, PositionSlot, Side]
 
@@ -46,6 +51,7 @@ class ProtectionDue(NamedTuple):
     emergency: str
 
 
-def pause_ns(times: int) -> int:
-    """How long to wait after something was refused so many times in a row."""
-    return min(_PAUSE_NS << 2 * min(times, 8), _PAUSE_MAX_NS)
+class TrailDue(NamedTuple):
+    """To a group: the newest price that a stop of it follows should not be the newest any more."""
+
+    group_id: str

@@ -13,12 +13,21 @@ from engine.fold import Books
 from engine.group import Group, begin_group
 from engine.group_tables import GROUP
 from engine.journal import decode_record
-from engine.messages import Alarm, BothFilled, CancelGroup, GroupState, SubmitGroup, SubmitOrder
+from engine.messages import (
+    Alarm,
+    AmendGroup,
+    AmendOrder,
+    BothFilled,
+    CancelGroup,
+    GroupState,
+    SubmitGroup,
+    SubmitOrder,
+)
 from engine.order import Order
 from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
-from .group_words import Look, ProtectionDue, SlotMoved, SlotSide
+from .group_words import Look, ProtectionDue, SlotMoved, SlotSide, TrailDue
 from .roles import BrokerRole
 from .runtime import Future, Timer
 
@@ -90,6 +99,7 @@ class BrokerGroups:
             SlotMoved: self.slot_moved,
             WatchGroup: self.watch,
             ProtectionDue: self.due,
+            TrailDue: self.due,
         }
         #: Given by the system: ids of requests, and of orders that the engine makes itself.
         self.req_id: Callable[[], str]
@@ -256,8 +266,8 @@ class BrokerGroups:
                 future.set_exception(error)
         self._waiting.clear()
 
-    def due(self, message: ProtectionDue) -> None:
-        """Something should have been protected by now."""
+    def due(self, message: ProtectionDue | TrailDue) -> None:
+        """Something should have been protected, or moved, by now."""
         actor = self.groups.get(message.group_id)
         if actor is not None:
             self._guarded(actor, message)
@@ -268,12 +278,46 @@ class BrokerGroups:
         Raises:
             UnknownOrder: there is no such group, or it is over.
         """
-        actor = self.groups.get(command.group_id)
-        if actor is None:
-            at = f"{self.broker.name}/{self.broker.account}"
-            raise UnknownOrder(f"no group {command.group_id!r} at {at} that is not over")
+        actor = self._open(command.group_id)
         self._guarded(actor, command)
         return actor.group
+
+    def move(self, command: AmendGroup) -> Group:
+        """A person moves a leg of a group.
+
+        Raises:
+            UnknownOrder: there is no such group, or it is over.
+            InvalidOrder: see :func:`engine.group_moves.check_move`.
+        """
+        actor = self._open(command.group_id)
+        actor.moves.check(actor.group, command)
+        self._guarded(actor, command)
+        return actor.group
+
+    def amended(self, order: Order, amend: AmendOrder) -> None:
+        """A person has amended an order of a group: a leg that is moved otherwise goes along."""
+        actor = self.groups.get(order.terms.group_id)
+        wish = None if actor is None else actor.moves.wish(actor.group, amend)
+        if actor is not None and wish is not None:
+            self._guarded(actor, wish)
+
+    def follow(self, group_id: str) -> None:
+        """Have a group look, now, in the turn of a price."""
+        actor = self.groups.get(group_id)
+        if actor is not None:
+            self._guarded(actor, Look(group_id))
+
+    def group_of(self, group_id: str) -> Group | None:
+        """A group that is not over."""
+        actor = self.groups.get(group_id)
+        return None if actor is None else actor.group
+
+    def _open(self, group_id: str) -> GroupActor:
+        actor = self.groups.get(group_id)
+        if actor is None:
+            at = f"{self.broker.name}/{self.broker.account}"
+            raise UnknownOrder(f"no group {group_id!r} at {at} that is not over")
+        return actor
 
     def _guarded(self, actor: GroupActor, message: Any) -> None:
         """A bug in a look leaves no trace of it, and a person is told; orders go on."""

@@ -14,7 +14,16 @@ from typing import Any, Protocol
 from engine.calls import QueryExecutions, QueryOpenOrders, VenueRequest
 from engine.capabilities import Capabilities
 from engine.group import Group
-from engine.messages import CancelGroup, Filled, LinkSilent, OrderReport, Place, SubmitOrder
+from engine.messages import (
+    AmendGroup,
+    AmendOrder,
+    CancelGroup,
+    Filled,
+    LinkSilent,
+    OrderReport,
+    Place,
+    SubmitOrder,
+)
 from engine.order import Ledger, Order, Step
 from engine.prices import Price
 from engine.session import VenueSession
@@ -148,6 +157,14 @@ class GroupsRole(Protocol):
     def available(self, asking: Any, key: SlotSide) -> Decimal: ...
 
     def call_off(self, command: CancelGroup) -> Group: ...
+
+    def move(self, command: AmendGroup) -> Group: ...
+
+    def amended(self, order: Order, amend: AmendOrder) -> None: ...
+
+    def follow(self, group_id: str) -> None: ...
+
+    def group_of(self, group_id: str) -> Group | None: ...
 
     def closes(self, order: Order) -> bool: ...
 

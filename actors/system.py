@@ -38,8 +38,8 @@ from engine.views import OrderView, view_order
 from .broker_words import Ask
 from .door import admit, check_statement, check_types
 from .hub import Overflow, Subscription
+from .moving import Moving
 from .portfolio import Portfolio, Snapshot, portfolio_of
-from .pricing import Pricing
 from .runtime import Future
 from .stamping import id_of, only_one
 from .tickets import Ticket
@@ -49,7 +49,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Pricing):
+class ExecutionSystem(Moving):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:

@@ -9,7 +9,7 @@ system that runs all this is ``actors``.
 """
 
 from .capabilities import Capabilities, IdScope, ReduceOnlyRule
-from .contingent import bracket, leg, oco, oto, ouo
+from .contingent import bracket, even_after, leg, oco, oto, ouo, trail_by
 from .errors import (
     AskTimeout,
     DuplicateIntent,
@@ -97,6 +97,7 @@ __all__ = [
     "UnknownOrder",
     "UserError",
     "bracket",
+    "even_after",
     "leg",
     "limit",
     "market",
@@ -107,5 +108,6 @@ __all__ = [
     "stop_limit",
     "take_profit",
     "take_profit_limit",
+    "trail_by",
     "trailing_stop",
 ]

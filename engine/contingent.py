@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from .errors import InvalidOrder
 from .intents import Number
-from .messages import Contingency, GroupTerms, Leg, LegRole, SubmitOrder
-from .values import OrderType, Side, decimal_from
+from .messages import BreakEven, Contingency, GroupTerms, Leg, LegRole, SubmitOrder, Trail
+from .trailing import check_moves
+from .values import OrderType, Side, TriggerSource, decimal_from
 
-__all__ = ["bracket", "leg", "oco", "oto", "ouo"]
+__all__ = ["bracket", "even_after", "leg", "oco", "oto", "ouo", "trail_by"]
 
 
 def leg(
@@ -53,14 +54,18 @@ def bracket(
     target: Number | None = None,
     targets: Iterable[tuple[Number, Number]] = (),
     stop_limit_px: Number | None = None,
+    trail: Trail | None = None,
+    break_even: BreakEven | None = None,
 ) -> GroupTerms:
     """An entry with a stop, and one ``target`` price or several ``targets`` of (price, share).
 
     The exits are on the close side of the entry and for what it has filled; where the venue knows
-    reduce-only they are. ``stop_limit_px`` makes the stop a stop-limit order.
+    reduce-only they are. ``stop_limit_px`` makes the stop a stop-limit order. ``trail``
+    (:func:`trail_by`) and ``break_even`` (:func:`even_after`): the engine moves the stop.
 
     Raises:
-        InvalidOrder: a stop or a target on the wrong side of the entry's price or of each other.
+        InvalidOrder: a stop or a target on the wrong side of the entry's price or of each other, a
+            trail or a break-even that cannot be meant.
     """
     stop = _exit(entry, OrderType.STOP if stop_limit_px is None else OrderType.STOP_LIMIT)
     stop = replace(
@@ -68,15 +73,49 @@ def bracket(
         stop_px=decimal_from(stop_px, "stop_px"),
         price=None if stop_limit_px is None else decimal_from(stop_limit_px, "stop_limit_px"),
     )
-    exits = [Leg("stop", LegRole.STOP, stop)]
+    exits = [Leg("stop", LegRole.STOP, stop, trail=trail, break_even=break_even)]
+    check_moves(exits[0])
     wanted = [*targets] if target is None else [(target, None), *targets]
     for number, (price, share) in enumerate(wanted, start=1):
         name = "target" if len(wanted) == 1 else f"target-{number}"
         order = replace(_exit(entry, OrderType.LIMIT), price=decimal_from(price, name))
         exits.append(leg(name, order, LegRole.TARGET, share))
     _check_sides(entry, exits)
+    if break_even is not None and break_even.after is None and not wanted:
+        raise InvalidOrder(
+            "break-even when a target has filled needs a target: give one, or say after what",
+            "BAD_TERMS",
+        )
     inner = GroupTerms(Contingency.OUO, tuple(exits)) if len(exits) > 1 else exits[0]
     return GroupTerms(Contingency.OTO, (Leg("entry", LegRole.ENTRY, entry), inner))
+
+
+def trail_by(
+    offset: Number | None = None,
+    *,
+    percent: Number | None = None,
+    activate_px: Number | None = None,
+    step: Number = 0,
+    source: TriggerSource | None = None,
+    max_age_ns: int = 60_000_000_000,
+) -> Trail:
+    """A stop follows the price at a distance; see :class:`~engine.messages.Trail`."""
+    return Trail(
+        None if offset is None else decimal_from(offset, "trail offset"),
+        None if percent is None else decimal_from(percent, "trail percent"),
+        None if activate_px is None else decimal_from(activate_px, "activate_px"),
+        decimal_from(step, "trail step"),
+        source,
+        max_age_ns,
+    )
+
+
+def even_after(
+    after: Number | None = None, *, offset: Number = 0, source: TriggerSource | None = None
+) -> BreakEven:
+    """A stop goes to the average entry once; see :class:`~engine.messages.BreakEven`."""
+    distance = None if after is None else decimal_from(after, "break-even after")
+    return BreakEven(distance, decimal_from(offset, "break-even offset"), source)
 
 
 def _exit(entry: SubmitOrder, kind: OrderType) -> SubmitOrder:

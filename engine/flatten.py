@@ -76,7 +76,7 @@ class OrderSeen(msgspec.Struct, frozen=True, gc=False):
     """One order that is open or not settled.
 
     ``exposure`` is the most that may still fill, or has filled unbooked (None: not known).
-    ``is_close``: the switch placed it.
+    ``is_close``: the switch placed it. ``rests``: it is in the book, where a close may meet it.
     """
 
     client_order_id: str
@@ -88,6 +88,7 @@ class OrderSeen(msgspec.Struct, frozen=True, gc=False):
     is_cancelling: bool
     is_doubtful: bool
     is_close: bool
+    rests: bool = False
 
 
 class SlotSeen(msgspec.Struct, frozen=True, gc=False):
@@ -283,6 +284,8 @@ class _Planner:
         ]
         if any(one.is_close and not one.is_over and not one.is_doubtful for one in beside):
             return  # one at a time
+        if (symbol, slot.slot) in self.view.tried and self._would_meet(symbol, side):
+            return  # a venue cancels a close for that: its end first
         left = abs(held)
         if not self.view.bounds_exits:
             for one in beside:
@@ -290,6 +293,14 @@ class _Planner:
         qty = self._slice(slot, left)
         if qty > ZERO and not is_dust(qty, slot.instrument):
             self.actions.append(CloseSlot(symbol, slot.slot, side, qty))
+
+    def _would_meet(self, symbol: str, side: Side) -> bool:
+        """Whether an order of ours rests on the other side; one in doubt is not waited for."""
+        return any(
+            one.rests and not one.is_over and not one.is_doubtful and one.side is not side
+            for one in self.orders
+            if one.instrument == symbol
+        )
 
     def _slice(self, slot: SlotSeen, left: Decimal) -> Decimal:
         """So much of what is left leaves at once; no remainder that no order could close."""

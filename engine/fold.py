@@ -23,10 +23,12 @@ import msgspec
 from .control import CONTROL_FACTS, Control, take_control
 from .errors import InvalidValue, InvariantViolated, JournalCorrupt
 from .group import Group, begin_group, moved_group
+from .group_moves import amended_group
 from .group_tables import GROUP
 from .invariants import check_step
 from .messages import (
     AdoptOrder,
+    AmendGroup,
     AmendOrder,
     CancelOrder,
     CancelRefused,
@@ -205,7 +207,7 @@ class Books:
                 message.venue, message.account, instrument, message.slot
             )
             self.positions[key] = state_position(held, instrument, message)
-        elif isinstance(message, SubmitGroup | ReviveGroup | GroupMoved):
+        elif isinstance(message, SubmitGroup | ReviveGroup | GroupMoved | AmendGroup):
             self._of_group(message)
         elif isinstance(message, CONTROL_FACTS):
             take_control(self.controls, message)
@@ -303,13 +305,16 @@ class Books:
             after[key] = book_execution(held, instrument, terms, booking, ts)
         return after
 
-    def _of_group(self, message: SubmitGroup | ReviveGroup | GroupMoved) -> None:
+    def _of_group(self, message: SubmitGroup | ReviveGroup | GroupMoved | AmendGroup) -> None:
         group_id = (message.terms if isinstance(message, ReviveGroup) else message).group_id
         held = self.groups.get(group_id)
-        if isinstance(message, GroupMoved):
+        if isinstance(message, GroupMoved | AmendGroup):
             if held is None:
                 raise JournalCorrupt(f"group {group_id!r} moved and was never introduced")
-            self.groups[group_id] = moved_group(held, message)
+            if isinstance(message, AmendGroup):
+                self.groups[group_id] = amended_group(held, message)
+            else:
+                self.groups[group_id] = moved_group(held, message)
         elif isinstance(message, SubmitGroup):
             if held is not None:
                 raise JournalCorrupt(f"group {group_id!r} is introduced twice")

@@ -33,10 +33,21 @@ from typing import TypeAlias
 import msgspec
 
 from .errors import InvalidOrder
-from .messages import Contingency, GroupMoved, GroupState, GroupTerms, Leg, LegRole, SubmitGroup
+from .messages import (
+    Contingency,
+    GroupMoved,
+    GroupState,
+    GroupTerms,
+    Leg,
+    LegMoved,
+    LegRole,
+    SubmitGroup,
+)
 from .order import Order, is_settled, leaves_qty
 from .order_links import is_held
 from .order_tables import TERMINAL, Life, Link
+from .protection import is_confirmed
+from .trailing import check_moves
 from .values import ZERO
 
 __all__ = [
@@ -68,7 +79,8 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     that the group itself wanted gone. ``called_off``: entries and targets are to go; ``closing``:
     and what is held is to be closed. ``late``: holdings (by their emergency leg) that were without
     a confirmed stop for too long. ``dropped``: legs that a person cancelled. ``aside``: a kill
-    switch closes what it holds, so all of its orders go and it does nothing more.
+    switch closes what it holds, so all of its orders go and it does nothing more. ``moved``: legs
+    that are not where they were submitted.
     """
 
     terms: SubmitGroup
@@ -82,6 +94,7 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     late: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     aside: bool = False
+    moved: tuple[LegMoved, ...] = ()
 
     @property
     def group_id(self) -> str:
@@ -110,13 +123,18 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     is_doubtful: bool
     is_asked_about: bool  # the venue is being asked how it stands: terms may be old
     is_cancelling: bool
+    is_amending: bool  # an amend of it is not answered
+    is_triggered: bool  # a stop of which was elected: its stop price is history
+    price: Decimal | None
+    stop_px: Decimal | None
 
 
 def slice_of(order: Order, base_fee: Decimal) -> Slice:
     """What a group sees of an order; ``base_fee`` is what fees took of the traded asset."""
     cancelling = any(out.is_cancel for out in order.requests)
     doubtful = order.life is Life.IN_DOUBT or any(out.unknown for out in order.requests)
-    amends = [out for out in order.requests if not out.is_cancel and out.order_qty is not None]
+    asked = [out for out in order.requests if not out.is_cancel]
+    amends = [out for out in asked if out.order_qty is not None]
     left = leaves_qty(order)
     return Slice(
         order.terms.client_order_id,
@@ -129,14 +147,15 @@ def slice_of(order: Order, base_fee: Decimal) -> Slice:
         is_held(order),
         order.life in TERMINAL,
         is_settled(order),
-        order.life in _WORKS and not cancelling and not doubtful,
+        is_confirmed(order),
         doubtful,
         order.unverified,
         cancelling,
+        bool(asked),
+        order.life is Life.TRIGGERED,
+        order.price,
+        order.stop_px,
     )
-
-
-_WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})
 
 
 def begin_group(terms: SubmitGroup) -> Group:
@@ -164,6 +183,7 @@ def moved_group(group: Group, m: GroupMoved) -> Group:
         m.late,
         m.dropped,
         m.aside,
+        m.moved,
     )
 
 
@@ -171,7 +191,7 @@ def moved_fact(group: Group, ts: int) -> GroupMoved:
     """The fact that makes :func:`moved_group` give this group."""
     return GroupMoved(
         group.group_id, ts, group.state, group.slices, group.winners, group.removed,
-        group.called_off, group.closing, group.late, group.dropped, group.aside,
+        group.called_off, group.closing, group.late, group.dropped, group.aside, group.moved,
     )  # fmt: skip
 
 
@@ -225,6 +245,8 @@ def check_group(root: Node) -> None:
     for name in names:
         if names.count(name) > 1:
             raise InvalidOrder(f"two legs are called {name!r}: give each its own name", "GROUP")
+    for leg in legs_of(root):
+        check_moves(leg)
     _check_node(root)
 
 

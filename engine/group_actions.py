@@ -27,10 +27,14 @@ class Release(msgspec.Struct, frozen=True, gc=False):
 
 
 class Resize(msgspec.Struct, frozen=True, gc=False):
-    """Amend an order to this total, fills included."""
+    """Amend an order: to this total, fills included, to these prices; ``None`` keeps a term. One
+    that is held back is changed at once.
+    """
 
     client_order_id: str
-    order_qty: Decimal
+    order_qty: Decimal | None
+    price: Decimal | None = None
+    stop_px: Decimal | None = None
 
 
 class Remove(msgspec.Struct, frozen=True, gc=False):

@@ -34,6 +34,7 @@ from .group_actions import (
     Resize,
     VenueRules,
 )
+from .group_moves import MovesLegs
 from .group_tables import GROUP, GroupState, GroupTrigger
 from .group_wants import Facts, Holding, Want, Wants, back_of, wants
 from .messages import Leg, LegRole
@@ -51,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     ``exposed``: holdings (by their emergency leg) with less confirmed stop than there is left, and
     by how much. ``both_filled``: how much exits closed beyond what there was, by the same name.
+    ``refused``: legs that the venue does not move; ``away``: stops that are cancelled to be moved.
     """
 
     group: Group
@@ -58,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     exposed: tuple[tuple[str, Decimal], ...]
     both_filled: tuple[tuple[str, Decimal], ...]
     holdings: tuple[Holding, ...]
+    refused: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
 
 
 def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
@@ -65,13 +69,14 @@ def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
     return _Planner(group, facts, rules).run()
 
 
-class _Planner:
+class _Planner(MovesLegs):
     """One look; thrown away after it."""
 
     def __init__(self, group: Group, facts: Facts, rules: VenueRules) -> None:
         self.group = group
         self.facts = facts
         self.rules = rules
+        super().__init__()
         self.wants: Wants = wants(group, facts)
         self.actions: list[Action] = []
         self.removed = list(group.removed)
@@ -122,6 +127,8 @@ class _Planner:
                 if one.excess_qty > ZERO
             ),
             self.wants.holdings,
+            tuple(self.refused),
+            tuple(self.away),
         )
 
     def _aside(self) -> Plan:
@@ -150,6 +157,14 @@ class _Planner:
                 for one in held:
                     self._remove(one, "not_needed")
             return
+        self._move_held(leg, held)
+        start = len(self.actions)
+        if not self._swap(leg, live, want):
+            self._size(leg, held, self._staying(leg, live), want)
+            self._move_amended(leg, live, start)
+
+    def _size(self, leg: Leg, held: list[Slice], live: list[Slice], want: Want) -> None:
+        """Bring what is open of a leg to what should be."""
         if leg.name in self.roots:
             self._root(leg, held, live, want)
             return
@@ -185,7 +200,9 @@ class _Planner:
             return
         if any(one.is_doubtful for one in live) and not self.rules.bounds_exits:
             return
-        if self._failures(leg) < REFUSALS_MAX and leg.name not in self.facts.pausing:
+        if leg.name in self.facts.pausing:
+            return
+        if leg.role is LegRole.TARGET or not self._has_failed(leg):  # a target may be late
             self.actions.append(Add(leg.name, by))
 
     def _amends(self, one: Slice) -> bool:
@@ -193,7 +210,7 @@ class _Planner:
 
     def _may_resize(self, leg: Leg, one: Slice) -> bool:
         """One request at a time, and none while it is not known how the order stands."""
-        if one.asked_qty is not None or one.is_doubtful or one.is_asked_about:
+        if one.is_amending or one.is_doubtful or one.is_asked_about:
             return False
         pausing = self.facts.pausing
         return one.client_order_id not in pausing and leg.name not in pausing
@@ -227,8 +244,13 @@ class _Planner:
 
     # --- protection -------------------------------------------------------------------------------
 
-    def _failures(self, leg: Leg) -> int:
-        return failures(self.group, self.facts.slices[leg.name])
+    def _has_failed(self, leg: Leg) -> bool:
+        """Whether it was refused too often where it is to be now."""
+        slices = (one for one in self.facts.slices[leg.name] if self.fits(leg, one))
+        return failures(self.group, slices) >= REFUSALS_MAX
+
+    def _open_qty(self, one: Slice) -> Decimal:
+        return _open_qty(one)
 
     def _is_emergency(self, holding: Holding) -> bool:
         """Whether its stop cannot be had: refused too often, or too long in coming."""
@@ -238,7 +260,10 @@ class _Planner:
         if late or self.facts.slices.get(holding.emergency):
             return True
         stops = [leg for leg in holding.exits if leg.role is LegRole.STOP]
-        return any(self._failures(leg) >= REFUSALS_MAX for leg in stops)
+        return any(
+            self._has_failed(leg) and not self._is_armed(leg.name, self.wants.legs[leg.name])
+            for leg in stops
+        )
 
     def _naked(self, holding: Holding) -> Decimal:
         """How much of what is left has no confirmed stop; 0 where no stop is part of the group."""
@@ -308,8 +333,10 @@ class _Planner:
             return GroupTrigger.OVER if over else GroupTrigger.WON
         exits = [name for name in due if is_exit(self.legs[name])]
         if exits:
-            armed = all(self._is_armed(name, targets[name]) for name in exits)
-            return GroupTrigger.ARMED if armed else GroupTrigger.EXPOSED
+            short = [self.legs[name] for name in exits if not self._is_armed(name, targets[name])]
+            if all(leg.role is LegRole.TARGET and self._has_failed(leg) for leg in short):
+                return GroupTrigger.LACKING if short else GroupTrigger.ARMED
+            return GroupTrigger.EXPOSED
         entries = [name for name in due if not is_exit(self.legs[name])]
         if len(entries) > 1 and all(self._is_armed(name, targets[name]) for name in entries):
             return GroupTrigger.ARMED
@@ -327,8 +354,11 @@ class _Planner:
                 if one.is_over or one.is_held:
                     continue
                 gone = one.is_cancelling or one.client_order_id in going or not want.leaves_qty
-                for trigger in _moves(one.link, gone=gone, linked=state is GroupState.LINKED):
+                for trigger in _moves(one.link, gone=gone, linked=state in _LINKED):
                     self.actions.append(Relink(one.client_order_id, trigger))
+
+
+_LINKED = (GroupState.LINKED, GroupState.DEGRADED)
 
 
 def failures(group: Group, slices: Iterable[Slice]) -> int:

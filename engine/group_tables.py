@@ -19,6 +19,7 @@ class GroupTrigger(Word):
     SENT = "SENT"
     EXPOSED = "EXPOSED"  # something is held, and an exit is missing, unconfirmed or too small
     ARMED = "ARMED"
+    LACKING = "LACKING"  # protected, and the venue refuses a target again and again
     WON = "WON"  # nothing is left to protect, or the group was called off
     GAVE_UP = "GAVE_UP"
     OVERFILLED = "OVERFILLED"
@@ -27,16 +28,18 @@ class GroupTrigger(Word):
 
 _MOVE, _STAY, _LATE = Verdict.MOVE, Verdict.STAY, Verdict.LATE
 _S, _T = GroupState, GroupTrigger
-_OPEN = (_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED)
+_OPEN = (_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED)
 
 # fmt: off
 _ROWS = (
     Row(_S.PENDING, _T.SENT, _S.WORKING, _MOVE, "the first leg left"),
-    Row((_S.WORKING, _S.ARMING, _S.LINKED), _T.SENT, None, _STAY, "others leave as they are due"),
+    Row((_S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED), _T.SENT, None, _STAY,
+        "others leave as they are due"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.SENT, _S.WORKING, _MOVE,
         "a bust undid what had won"),
     Row(_S.DONE, _T.SENT, _S.WORKING, _LATE, "an order of it works again: an end was false"),
-    Row((_S.PENDING, _S.WORKING, _S.LINKED), _T.EXPOSED, _S.ARMING, _MOVE, "the naked window"),
+    Row((_S.PENDING, _S.WORKING, _S.LINKED, _S.DEGRADED), _T.EXPOSED, _S.ARMING, _MOVE,
+        "the naked window"),
     Row(_S.ARMING, _T.EXPOSED, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.FLATTENING), _T.EXPOSED, _S.ARMING, _MOVE,
         "what had won ended short, or was busted"),
@@ -46,7 +49,14 @@ _ROWS = (
     Row(_S.LINKED, _T.ARMED, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.ARMED, _S.LINKED, _MOVE,
         "what had won ended short while the other still works"),
+    Row(_S.DEGRADED, _T.ARMED, _S.LINKED, _MOVE, "the target was taken after all"),
     Row(_S.DONE, _T.ARMED, _S.LINKED, _LATE, "an end was false"),
+    Row((_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED), _T.LACKING, _S.DEGRADED, _MOVE,
+        "what is held is protected, and its target cannot be had"),
+    Row(_S.DEGRADED, _T.LACKING, None, _STAY, "still"),
+    Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.LACKING, _S.DEGRADED, _MOVE,
+        "what had won ended short; the stop works, its target cannot be had"),
+    Row(_S.DONE, _T.LACKING, _S.DEGRADED, _LATE, "an end was false"),
     Row(_OPEN, _T.WON, _S.STANDING_DOWN, _MOVE, "a sibling's end has to be confirmed"),
     Row((_S.EXITING, _S.FLATTENING), _T.WON, _S.STANDING_DOWN, _MOVE, "closed"),
     Row(_S.STANDING_DOWN, _T.WON, None, _STAY, "still"),

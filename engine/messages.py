@@ -215,6 +215,7 @@ class GroupState(Word):
     WORKING = "WORKING"  # entries work; nothing has filled
     ARMING = "ARMING"  # something is held, and not every exit is confirmed: the naked window
     LINKED = "LINKED"  # every leg that should work is confirmed, for the quantity it should have
+    DEGRADED = "DEGRADED"  # what is held is protected; a target was refused again and again
     STANDING_DOWN = "STANDING_DOWN"  # nothing is left to do but to see the rest gone
     EXITING = "EXITING"  # protection could not be had: what is held is being closed
     FLATTENING = "FLATTENING"  # more was closed than there was: the excess is bought back
@@ -233,6 +234,35 @@ class LinkTrigger(Word):
     DETACH = "DETACH"
 
 
+class Trail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """How the engine moves a stop after the price, to protect more and never less.
+
+    ``offset`` (price units) or ``percent`` (of the price, above 0 and below 100) behind the best
+    price since the stop works; from ``activate_px`` on, where it is given. It is moved by ``step``
+    at least each time. ``source``: which price; ``None``: the one that elects the stop. When no
+    price has come for ``max_age_ns`` an alarm tells that the trail is blind.
+    """
+
+    offset: Decimal | None = None
+    percent: Decimal | None = None
+    activate_px: Decimal | None = None
+    step: Decimal = ZERO
+    source: TriggerSource | None = None
+    max_age_ns: int = 60_000_000_000
+
+
+class BreakEven(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A stop goes to the average entry once, and ``offset`` (price units; fees) beyond it: when the
+    price is ``after`` (price units) beyond the entry, or, without it, when a target has filled.
+    """
+
+    after: Decimal | None = None
+    offset: Decimal = ZERO
+    source: TriggerSource | None = None  # None: the price that elects the stop
+
+
 class Leg(
     msgspec.Struct, frozen=True, gc=False, tag=True, omit_defaults=True, forbid_unknown_fields=True
 ):
@@ -247,6 +277,8 @@ class Leg(
     role: LegRole
     order: SubmitOrder
     share: Decimal | None = None
+    trail: Trail | None = None
+    break_even: BreakEven | None = None
 
 
 class GroupTerms(
@@ -275,6 +307,44 @@ class SubmitGroup(Command, frozen=True, gc=False, omit_defaults=True):
     ts: int = 0
     protect_within_ns: int = 5_000_000_000
     tags: Tags = ()
+
+
+class Mover(Word):
+    """Who moves a leg of a group."""
+
+    PERSON = "PERSON"
+    TRAIL = "TRAIL"
+    BREAK_EVEN = "BREAK_EVEN"
+
+
+class AmendGroup(Command, frozen=True, gc=False, omit_defaults=True):
+    """New terms of one leg of a group, for all of its orders, those to come included; ``None``
+    keeps a term. Without any: that its trail has begun, or that it was beyond break-even already.
+    """
+
+    group_id: str
+    leg: str
+    ts: int
+    stop_px: Decimal | None = None
+    price: Decimal | None = None
+    mover: Mover = Mover.PERSON
+
+
+class LegMoved(
+    msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Where a leg of a group was moved to (``None``: as submitted).
+
+    ``active``: its trail has begun. ``even``: its break-even is done. ``by_hand``: a person has
+    loosened it, so the engine moves it no more.
+    """
+
+    leg: str
+    stop_px: Decimal | None = None
+    price: Decimal | None = None
+    active: bool = False
+    even: bool = False
+    by_hand: bool = False
 
 
 class CancelGroup(Command, frozen=True, gc=False, omit_defaults=True):
@@ -313,6 +383,7 @@ class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
     late: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     aside: bool = False
+    moved: tuple[LegMoved, ...] = ()
 
 
 class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):
@@ -1044,6 +1115,7 @@ Fact: TypeAlias = (
     SubmitOrder
     | SubmitGroup
     | GroupMoved
+    | AmendGroup
     | ReviveGroup
     | LinkOrder
     | SetMode

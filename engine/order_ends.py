@@ -6,7 +6,15 @@ from decimal import Decimal
 
 from .messages import Cancelled, Denied, DoneForDay, Expired, OrderSnapshot, Rejected, Withdrawn
 from .order import Ledger, Order, Step
-from .order_moves import is_quantity, is_terminal, learn, moved, quarantined, replace
+from .order_moves import (
+    is_quantity,
+    is_terminal,
+    learn,
+    moved,
+    quarantined,
+    replace,
+    settle_quantity,
+)
 from .order_tables import LIFE, Life, LifeTrigger
 from .statechart import Verdict
 
@@ -60,14 +68,15 @@ def end(
         if order.requests:
             told = replace(told, requests=())
         return Step(told, cell.verdict, told is not order)
+    amended = _amended(order, stated)
     ended = Order(
         order.terms,
         cell.target,
         order.link,
         (),
-        order.order_qty,
-        order.price,
-        order.stop_px,
+        amended.order_qty,
+        amended.price,
+        amended.stop_px,
         order.cum_qty,
         order.cum_cost,
         told.claim_qty,
@@ -78,7 +87,25 @@ def end(
         m.ts if m.ts > order.ts else order.ts,
         m.ts,
     )
-    return Step(ended, cell.verdict, True)
+    return Step(ended if amended is order else settle_quantity(ended), cell.verdict, True)
+
+
+def _amended(order: Order, stated: Decimal | None) -> Order:
+    """The order with the terms that its end proves: a total above its quantity says that an amend
+    which was not answered has taken effect. Else its fills would seem to complete it.
+    """
+    qty = order.order_qty
+    if stated is None or qty is None or stated <= qty:
+        return order
+    for out in order.requests:
+        if out.order_qty is not None and out.order_qty >= stated:
+            return replace(
+                order,
+                order_qty=out.order_qty,
+                price=order.price if out.price is None else out.price,
+                stop_px=order.stop_px if out.stop_px is None else out.stop_px,
+            )
+    return order
 
 
 def on_cancelled(order: Order, ledger: Ledger, m: Cancelled) -> Step:

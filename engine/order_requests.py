@@ -196,7 +196,13 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
     if ratio is None or ratio == 1:
         if order.order_qty == m.order_qty:
             return Step(order)
-        doubtful = order.unverified or _may_be_overtaken(order, m.ts)
+        overtaken = _may_be_overtaken(order, m.ts)
+        if overtaken and m.ts < order.ts and _lowers(order, m.order_qty):
+            # Perhaps repeated behind a newer amend: less than what may work is not to be trusted.
+            if order.unverified:
+                return Step(order)
+            return Step(replace(order, unverified=True), changed=True)
+        doubtful = order.unverified or overtaken
         told = replace(order, order_qty=m.order_qty, unverified=doubtful, ts=ts)
         return Step(settle_quantity(told), changed=True)
     bookings = tuple(_split(order, fill, ratio) for fill in ledger.live())
@@ -215,6 +221,10 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
         ts=ts,
     )
     return Step(settle_quantity(rescaled), changed=True, bookings=bookings)
+
+
+def _lowers(order: Order, qty: Decimal) -> bool:
+    return order.order_qty is not None and qty < order.order_qty
 
 
 def _may_be_overtaken(order: Order, ts: int) -> bool:

@@ -113,12 +113,13 @@ class Cover(msgspec.Struct, frozen=True, gc=False):
 
 
 def is_confirmed(order: Order) -> bool:
-    """Whether an order works at the venue beyond doubt, and nobody has asked for its end."""
-    return (
-        order.life in _WORKS
-        and not order.unverified
-        and not any(out.is_cancel or out.unknown for out in order.requests)
-    )
+    """Whether an order works at the venue beyond doubt, and nobody has asked for its end.
+
+    One that the venue is being asked about (after a gap, a refused request) counts: to ask is no
+    doubt. Doubt begins when a question that covers the order does not show it, and a request of
+    unknown outcome is doubt as well.
+    """
+    return order.life in _WORKS and not any(out.is_cancel or out.unknown for out in order.requests)
 
 
 def part_of(order: Order) -> Part:

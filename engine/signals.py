@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from .errors import InvalidValue
-from .messages import Event, Tags
+from .messages import BreakEven, Event, Tags, Trail
 from .policies.validation import TAGS_MAX, check_text
 from .values import ONE, ZERO, OrderType, PositionSlot, Side, Word
 
@@ -59,7 +59,8 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ``entry_px`` is the price of a LIMIT entry; of a MARKET one (``order_type``) the price that is
     expected, which its size is taken from: what the market slips is on top. ``targets`` are pairs
     of (price, share): shares above 0 that come to at most 1, the rest is left to the stop.
-    ``strength`` (above 0, at most 1) is the part of the risk per trade that is taken.
+    ``strength`` (above 0, at most 1) is the part of the risk per trade that is taken. ``trail`` and
+    ``break_even``: how the engine moves the stop (:func:`~engine.contingent.trail_by`).
 
     Raises:
         InvalidValue: a field breaks its rule; nothing has happened.
@@ -74,6 +75,8 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     targets: tuple[tuple[Decimal, Decimal], ...] = ()
     order_type: OrderType = OrderType.LIMIT
     strength: Decimal = ONE
+    trail: Trail | None = None
+    break_even: BreakEven | None = None
     venue: str = ""
     account: str = ""
     slot: PositionSlot = PositionSlot.NET

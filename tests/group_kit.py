@@ -22,12 +22,14 @@ from engine.group_actions import (
     Resize,
     VenueRules,
 )
+from engine.group_moves import amended_group, moved_of
 from engine.group_steps import Plan, plan
 from engine.group_tables import GroupState
 from engine.group_wants import Facts
 from engine.invariants import check_order, check_step
 from engine.messages import (
     Accepted,
+    AmendGroup,
     AmendOrder,
     Cancelled,
     CancelOrder,
@@ -36,6 +38,7 @@ from engine.messages import (
     Filled,
     GroupTerms,
     Leg,
+    LegMoved,
     LegRole,
     Message,
     Rejected,
@@ -148,8 +151,9 @@ class GroupDesk:
         elif isinstance(action, Resize):
             self.made += 1
             req = f"r{self.made}"
-            out = self.take(action.client_order_id, AmendOrder(
-                action.client_order_id, req, self.clock, action.order_qty))  # fmt: skip
+            terms = action.order_qty, action.price, action.stop_px
+            cid = action.client_order_id
+            out = self.take(cid, AmendOrder(cid, req, self.clock, *terms))
             assert not out.requests or out.requests[-1].req_id == req
         elif isinstance(action, Remove):
             order = self.orders[action.client_order_id]
@@ -170,7 +174,11 @@ class GroupDesk:
         cid = f"{action.leg}#{self.made}"
         if isinstance(action, Add):
             like = next(one for one in legs_of(self.group.terms.root) if one.name == action.leg)
-            terms = replace(like.order, client_order_id=cid, order_qty=action.order_qty)
+            moved = moved_of(self.group, action.leg) or LegMoved(action.leg)
+            terms = replace(
+                like.order, client_order_id=cid, order_qty=action.order_qty,
+                price=moved.price or like.order.price, stop_px=moved.stop_px or like.order.stop_px,
+            )  # fmt: skip
         else:
             side = action.exits.order.side
             terms = SubmitOrder(
@@ -201,6 +209,13 @@ class GroupDesk:
         check_order(out.order)
         self.orders[cid] = out.order
         return out.order
+
+    def move(self, leg_name: str, stop_px: str | Decimal) -> None:
+        """A person moves the stop of a leg."""
+        self.clock += 1
+        wish = AmendGroup(self.group.group_id, leg_name, self.clock, D(stop_px))
+        self.group = amended_group(self.group, wish)
+        self.look()
 
     # --- the venue --------------------------------------------------------------------------------
 
@@ -259,11 +274,16 @@ class GroupDesk:
             else:
                 del self.at_venue[cid]
                 message = Cancelled(cid, self.clock, out.req_id)
-        elif refused or gone or out.order_qty is None or out.order_qty <= self.orders[cid].cum_qty:
+        elif (
+            refused
+            or gone
+            or (out.order_qty or 1) <= (self.orders[cid].cum_qty if out.order_qty else 0)
+        ):
             message = ReplaceRefused(cid, self.clock, out.req_id)
         else:
-            self.at_venue[cid] = out.order_qty - self.orders[cid].cum_qty
-            message = Replaced(cid, self.clock, out.req_id, out.order_qty)
+            if out.order_qty is not None:
+                self.at_venue[cid] = out.order_qty - self.orders[cid].cum_qty
+            message = Replaced(cid, self.clock, out.req_id, out.order_qty, out.price, out.stop_px)
         self.take(cid, message)
         self._asked(cid)
         self.look()

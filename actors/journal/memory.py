@@ -144,14 +144,19 @@ class MemoryJournal:
         self, after: int = 0, entity: str | None = None, limit: int | None = None
     ) -> Iterator[Record]:
         """Records behind ``after``."""
-        found = self._checked(after)
-        if entity is not None:
-            found = (record for record in found if record.entity == entity)
+        found = self._checked(after) if entity is None else self._of(entity, after)
         return found if limit is None else islice(found, limit)
 
     def records_marked(self, after: int = 0) -> Iterator[tuple[Record, bool]]:
         """Records behind ``after``, each with whether its order has a closed row."""
         return ((record, record.entity in self._closed) for record in self._checked(after))
+
+    def _of(self, entity: str, after: int) -> Iterator[Record]:
+        for record in [one for one in self._records if one.entity == entity and one.seq > after]:
+            before = record.seq - 1
+            for defect in verify_chain((record,), self._check_of(before), before):
+                raise JournalCorrupt(f"{self.name}: {defect.what}")
+            yield record
 
     def _checked(self, after: int) -> Iterator[Record]:
         last = self._seq  # nothing behind it, whatever is appended meanwhile

@@ -19,7 +19,7 @@ from engine.journal import Defect, Record, chain, genesis, verify_chain
 
 from .opening import Identity, read_identity
 from .removal import Gap, unpack
-from .schema import FAILURES, body_check, closed_check, connect, translate
+from .schema import FAILURES, OF_GROUPS, body_check, closed_check, connect, translate
 
 __all__ = [
     "PIECE",
@@ -42,7 +42,8 @@ _RECORDS: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum, {
 _IS_CLOSED: Final = "EXISTS (SELECT 1 FROM closed WHERE client_order_id = f.entity)"
 _OF_ENTITY: Final = """SELECT f.seq, f.ts, f.entity, f.kind, f.body, f.checksum, p.checksum, {gap}
     LEFT JOIN facts p ON p.seq = f.seq - 1
-    WHERE f.seq > ? AND f.seq <= ? AND f.entity = ? ORDER BY f.seq LIMIT ?"""
+    WHERE f.seq > ? AND f.seq <= ? AND f.entity = ?{which} ORDER BY f.seq LIMIT ?"""
+_OF_GROUP: Final = f" AND f.{OF_GROUPS.format('f.')}"
 _GAP: Final = "r.first, r.checksum FROM facts f LEFT JOIN removed r ON r.last = f.seq - 1"
 _NO_GAP: Final = "NULL, NULL FROM facts f"  # a journal of before there was retention, only read
 _CLOSED: Final = """SELECT client_order_id, intent_id, venue, account, instrument, state, cum_qty,
@@ -261,7 +262,8 @@ class Reader:
 
     def records_of(self, entity: str, after: int, last: int) -> Iterator[Record]:
         """The records of one entity, each checked against the number stored before it."""
-        sql = _OF_ENTITY.format(gap=self._gap)
+        which = _OF_GROUP if entity.startswith("group:") else ""
+        sql = _OF_ENTITY.format(gap=self._gap, which=which)
         while True:
             rows = self.ask(sql, (after, last, entity, PIECE))
             for row in rows:

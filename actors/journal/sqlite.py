@@ -32,6 +32,7 @@ from .reading import Reader
 from .removal import PIECE, Pruned
 from .schema import (
     FAILURES,
+    GROUP_FACTS,
     REMOVED,
     SYNCHRONOUS,
     Durability,
@@ -137,6 +138,7 @@ class SqliteJournal(Lookups):
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
             self._writer.execute(f"PRAGMA synchronous = {synchronous}")
             self._writer.execute(REMOVED)  # journals of before there was retention have none
+            self._writer.execute(GROUP_FACTS)  # nor this
             self._reader.knows_gaps(exist=True)
             self._synchronous = synchronous
             self._run = self._cursor.execute

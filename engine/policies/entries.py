@@ -123,7 +123,10 @@ def _bracket(signal: EntrySignal, qty: Decimal) -> GroupTerms:
         signal.order_type, qty, price=None if is_market else signal.entry_px, slot=signal.slot,
         tags=(*signal.tags, *own),
     )  # fmt: skip
-    return bracket(entry, stop_px=signal.stop_px, targets=signal.targets)
+    return bracket(
+        entry, stop_px=signal.stop_px, targets=signal.targets, trail=signal.trail,
+        break_even=signal.break_even,
+    )  # fmt: skip
 
 
 def _none(reason: str, detail: str) -> EntryPlan:

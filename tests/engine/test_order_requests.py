@@ -350,3 +350,33 @@ def test_more_than_any_amend_explains_is_an_overfill() -> None:
     assert has_questions(held.order)
     held.take(seen(S.FILLED, 20, cum="11", qty="10"))
     assert (OrderState.FILLED, D(10)) == (held.state(), held.order.order_qty)
+
+
+def test_an_old_shrink_repeated_behind_a_newer_amend_takes_nothing_back() -> None:
+    """It may work for all that the amend made of it: the venue is asked, whose word counts."""
+    shrink = Restated(CID, 20, D(7), "reduce_only")
+    held = at_venue(None, amend("a0", "12", ts=12), replaced("a0", "12", ts=14), shrink)
+    assert (D(7), False) == (held.order.order_qty, held.order.unverified)
+    held.take(amend("a1", "12", ts=21), replaced("a1", "12", ts=25))
+    held.take(shrink)
+    assert (D(12), True) == (held.order.order_qty, held.order.unverified)
+    held.take(shrink)
+    assert not held.last.changed
+    held.take(*(seen(S.WORKING, asked, qty="7", cum="0", price="100") for asked in (30, 40)))
+    assert (D(7), False) == (held.order.order_qty, held.order.unverified)
+
+
+def test_a_total_at_an_end_proves_the_amend_that_was_not_answered() -> None:
+    """It filled 8 of the 12 that it was amended to, and was cancelled: 5 are not all of it. The
+    same when the fills come first.
+    """
+    submit = terms("5")
+    for told_first in (True, False):
+        held = at_venue(submit, amend("a1", "12", "101"))
+        words = [Cancelled(CID, 20, cum_qty=D(8)), fill("x1", "8", ts=19)]
+        held.take(*(words if told_first else reversed(words)))
+        assert (OrderState.CANCELLED, D(12), D(8)) == (
+            held.state(), held.order.order_qty, held.order.cum_qty,
+        )  # fmt: skip
+        assert D(101) == held.order.price
+        assert is_settled(held.order)

@@ -37,7 +37,8 @@ class Twin:
     """An order that was sent."""
 
     def __init__(self, qty: Decimal) -> None:
-        self.qty = qty
+        self.first = self.qty = qty
+        self.ts = 0  # of the newest fact; given by who knows
         self.trades: dict[str, Trade] = {}
         self.gone: dict[str, None] = {}  # trades that are void, whether or not they ever came
         self.known = False  # anything at all has come from the venue
@@ -180,7 +181,8 @@ class Twin:
             self.qty = m.order_qty
 
     def Restated(self, m: Restated) -> None:  # noqa: N802
-        if self.end is None:
+        repeated = m.ts < self.ts and self.qty != self.first  # perhaps: then only more is believed
+        if self.end is None and not (repeated and m.order_qty < self.qty):
             self.qty = m.order_qty
 
     def OutcomeUnknown(self, m: OutcomeUnknown) -> None:  # noqa: N802

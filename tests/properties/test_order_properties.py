@@ -142,6 +142,7 @@ def test_every_message_leaves_the_order_as_the_dumb_twin_says(story: list[Messag
     held, twin = Held(terms("10")), Twin(D(10))
     with exact():
         for message in story:
+            twin.ts = held.order.ts
             held.take(message)
             twin.take(message)
             assert of_twin(twin) == of(held.order), f"after {message}"

@@ -1,0 +1,350 @@
+"""A bracket is moved, trailed and brought to break-even, and is never without its stop."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from msgspec.structs import replace
+
+from actors.submitting import GroupTicket
+from actors.testing import SPOT, SimulatedSystem
+from engine import InvalidOrder, even_after, limit, trail_by
+from engine.capabilities import Capabilities, ReduceOnlyRule
+from engine.contingent import bracket
+from engine.errors import UnknownOrder
+from engine.journal import decode_record
+from engine.messages import Alarm, AmendGroup, BreakEven, GroupState, ProtectionChanged, Trail
+from engine.simulator import ExchangeConfig
+from engine.simulator.config import FULL_CAPABILITIES
+from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.values import OrderState, Side
+from engine.views import OrderView
+
+SECOND = 1_000_000_000
+D = Decimal
+BTC = SPOT.symbol
+S = GroupState
+NO_AMENDS = replace(FULL_CAPABILITIES, amend=False)
+BOUNDS_NOTHING = replace(NO_AMENDS, reduce_only=ReduceOnlyRule.UNSUPPORTED)
+
+
+def begun(
+    *faults: Fault, capabilities: Capabilities = FULL_CAPABILITIES, seed: int = 1
+) -> SimulatedSystem:
+    """A system at a market of 199 to 201."""
+    system = SimulatedSystem(
+        seed=seed,
+        plan=FaultPlan(faults=faults),
+        config=ExchangeConfig(capabilities=capabilities, last_from_quotes=True),
+        listens=True,
+    )
+    market(system, "199", "201")
+    return system
+
+
+def market(system: SimulatedSystem, bid: str, ask: str, seconds: int = 1) -> None:
+    """The market moves there; rising, its last price is the bid, and the venue tells it."""
+    system.quote(BTC, D(bid), D(50), D(ask), D(50))
+    system.run(seconds * SECOND)
+
+
+def opened(
+    system: SimulatedSystem,
+    *,
+    target: int | None = None,
+    trail: Trail | None = None,
+    break_even: BreakEven | None = None,
+    targets: tuple[tuple[int, str], ...] = (),
+) -> GroupTicket:
+    """Bought one at 200 with a stop at 180."""
+    ticket = system.system.submit_group(
+        bracket(
+            limit(BTC, "BUY", "1", 200), stop_px=180, target=target, targets=targets,
+            trail=trail, break_even=break_even,
+        ),
+        intent_id="b",
+    )  # fmt: skip
+    market(system, "198", "199")
+    assert S.LINKED is state(system)
+    return ticket
+
+
+def state(system: SimulatedSystem) -> GroupState:
+    """How the group stands."""
+    return system.system.group_state("b").get(timeout=1)
+
+
+def stops(system: SimulatedSystem) -> list[OrderView]:
+    """Stops that work."""
+    every = system.system.orders().get(timeout=1)
+    return [one for one in every if one.stop_px is not None and one.state is not OrderState.HELD]
+
+
+def stop_px(system: SimulatedSystem) -> Decimal | None:
+    """Where the one stop is, which is for all that is held."""
+    (one,) = stops(system)
+    assert D(1) == one.leaves_qty
+    return one.stop_px
+
+
+def naked(system: SimulatedSystem) -> bool:
+    """Whether at any time less was covered than before, of what was still held."""
+    told = [one for one in system.heard if isinstance(one, ProtectionChanged)]
+    return any(
+        after.covered_qty < min(before.covered_qty, after.held_qty)
+        for before, after in pairwise(told)
+    )
+
+
+def alarms(system: SimulatedSystem) -> list[str]:
+    """The kinds of alarms so far."""
+    return [event.kind for event in system.heard if isinstance(event, Alarm)]
+
+
+def facts(system: SimulatedSystem) -> list[AmendGroup]:
+    """The moves in the journal."""
+    found = map(decode_record, system.journal.records(entity="group:b"))
+    return [one for one in found if isinstance(one, AmendGroup)]
+
+
+def test_a_stop_is_moved_in_place_where_the_venue_amends() -> None:
+    """One amend; its fact outlives a restart, and the stop that comes later is at its new place."""
+    system = begun()
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=240), intent_id="b"
+    )
+    system.run(SECOND)
+    system.system.amend_group(ticket, stop_px=185).get(timeout=1)  # held back: ours to change
+    system.trade(BTC, D("199.5"), D("0.4"))
+    system.run(SECOND)
+    assert [(D(185), D("0.4"))] == [(one.stop_px, one.leaves_qty) for one in stops(system)]
+    system.crash()
+    system.restart()
+    system.run(SECOND)
+    assert S.LINKED is system.system.amend_group("b", stop_px=190).get(timeout=1)
+    market(system, "198", "199")
+    assert (D(190), False) == (stop_px(system), naked(system))
+    market(system, "189", "190")
+    system.run(5 * SECOND)
+    assert S.DONE is state(system)
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_new_stop_rests_beside_the_old_before_that_goes() -> None:
+    """Where the venue does not amend: at no moment there is less than before."""
+    system = begun(capabilities=NO_AMENDS)
+    ticket = opened(system, target=240)
+    system.inject(Fault(FaultKind.HANG, When(verb="place", nth=1)))
+    system.system.amend_group(ticket, stop_px=190)
+    system.run(SECOND)
+    assert [D(180), D(190)] == [one.stop_px for one in stops(system)]
+    system.run(60 * SECOND)
+    assert (D(190), False, S.LINKED) == (stop_px(system), naked(system), state(system))
+    market(system, "189", "190")
+    system.run(5 * SECOND)
+    assert S.DONE is state(system)
+    assert not system.settle(60 * SECOND)
+
+
+def test_where_two_cannot_rest_the_old_goes_first_and_that_is_said() -> None:
+    """Both could open a position: the naked window is measured, short, and an alarm tells of it."""
+    system = begun(capabilities=BOUNDS_NOTHING)
+    ticket = opened(system)
+    system.system.amend_group(ticket, stop_px=190)
+    system.run(5 * SECOND)
+    assert (D(190), S.LINKED) == (stop_px(system), state(system))
+    assert naked(system)
+    assert ["stop_away"] == alarms(system)
+    assert not system.settle(60 * SECOND)
+
+
+@pytest.mark.parametrize("capabilities", [FULL_CAPABILITIES, NO_AMENDS])
+def test_what_the_venue_refuses_leaves_the_old_stop_and_is_asked_again(
+    capabilities: Capabilities,
+) -> None:
+    """Once refused it is tried again; refused on and on, a person is told. A new wish counts."""
+    system = begun(capabilities=capabilities)
+    ticket = opened(system, target=240)
+    verbs = ("amend", "place") if capabilities.amend else ("place",)
+    system.inject(Fault(FaultKind.REFUSED, When(verb=verbs[0], nth=1)))
+    system.system.amend_group(ticket, stop_px=185)
+    system.run(5 * SECOND)
+    assert (D(185), False) == (stop_px(system), naked(system))
+    for verb in verbs:
+        for nth in range(1, 6):
+            system.inject(Fault(FaultKind.REFUSED, When(verb=verb, nth=nth)))
+    system.system.amend_group(ticket, stop_px=190)
+    system.run(20 * SECOND)
+    assert (D(185), False, S.LINKED) == (stop_px(system), naked(system), state(system))
+    assert 1 == alarms(system).count("leg_not_moved")
+    system.system.amend_group(ticket, stop_px=188)
+    system.run(200 * SECOND)
+    assert (D(188), False, S.LINKED) == (stop_px(system), naked(system), state(system))
+
+
+def test_the_newest_wish_counts() -> None:
+    """Wishes while one is under way come to one more request."""
+    system = begun()
+    ticket = opened(system)
+    for px in (181, 182, 183, 190):
+        system.system.amend_group(ticket, stop_px=px)
+    system.run(5 * SECOND)
+    assert D(190) == stop_px(system)
+    kinds = [
+        record.kind for record in system.journal.records(entity=stops(system)[0].client_order_id)
+    ]
+    assert 2 == kinds.count("AmendOrder")  # the first wish, and the newest when that was answered
+
+
+def test_an_amend_of_its_order_is_a_move_where_the_leg_was_moved() -> None:
+    """Else the group would take it back."""
+    system = begun()
+    ticket = opened(system)
+    system.system.amend_group(ticket, stop_px=185)
+    system.run(SECOND)
+    system.system.amend(ticket.legs["stop"], stop_px=D(183))
+    system.run(5 * SECOND)
+    assert D(183) == stop_px(system)
+    assert [D(185), D(183)] == [one.stop_px for one in facts(system)]
+
+
+def test_a_move_that_cannot_be_meant_is_refused() -> None:
+    """With the reason, and nothing changes."""
+    system = begun()
+    ticket = opened(system, target=220)
+    system.system.on_price(BTC, last=198)
+    system.run(SECOND)
+    for kind, text, leg, terms in (
+        (InvalidOrder, "must be below the market", "stop", {"stop_px": 199}),
+        (InvalidOrder, "off the tick", "stop", {"stop_px": "190.3"}),
+        (InvalidOrder, "has no leg 'stopp'", "stopp", {"stop_px": 190}),
+        (InvalidOrder, "no price to be moved", "stop", {"price": 190}),
+        (InvalidOrder, "must be below its targets", "target", {"price": 170}),
+    ):
+        with pytest.raises(kind, match=text):
+            system.system.amend_group(ticket, leg, **terms).get(timeout=1)
+    with pytest.raises(InvalidOrder, match="at least one"):
+        system.system.amend_group(ticket)
+    with pytest.raises(UnknownOrder, match="nobody"):
+        system.system.amend_group("nobody", stop_px=190).get(timeout=1)
+    assert (D(180), []) == (stop_px(system), facts(system))
+
+
+def test_a_target_is_moved_too() -> None:
+    """At a venue that does not amend it goes first: it protects nothing."""
+    for capabilities in (FULL_CAPABILITIES, NO_AMENDS):
+        system = begun(capabilities=capabilities)
+        ticket = opened(system, target=240)
+        system.system.amend_group(ticket, "target", price=210)
+        system.run(5 * SECOND)
+        assert (S.LINKED, False) == (state(system), naked(system))
+        market(system, "210", "211")
+        system.run(5 * SECOND)
+        assert S.DONE is state(system)
+        assert not system.settle(60 * SECOND)
+
+
+@pytest.mark.parametrize("capabilities", [FULL_CAPABILITIES, NO_AMENDS])
+def test_a_trailing_stop_follows_the_price_and_never_falls_back(
+    capabilities: Capabilities,
+) -> None:
+    """By steps, over a restart too, until it is hit."""
+    system = begun(capabilities=capabilities)
+    opened(system, trail=trail_by(10, step=2))
+    assert D(189) == stop_px(system)
+    market(system, "200", "201", 5)
+    assert D(189) == stop_px(system)  # less than a step
+    market(system, "207", "208", 5)
+    assert D(197) == stop_px(system)
+    system.crash()
+    system.restart()
+    market(system, "203", "204", 5)
+    assert D(197) == stop_px(system)
+    market(system, "215", "216", 5)
+    assert (D(205), False) == (stop_px(system), naked(system))
+    market(system, "204", "205", 5)
+    assert S.DONE is state(system)
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_trail_begins_at_its_price_and_remembers_that() -> None:
+    """By percent; until then the stop stays, and after a restart it goes on where it was."""
+    system = begun()
+    opened(system, trail=trail_by(percent=10, activate_px=210))
+    market(system, "209", "210", 5)
+    assert (D(180), []) == (stop_px(system), facts(system))
+    market(system, "210", "211", 5)
+    assert D(189) == stop_px(system)
+    system.crash()
+    system.restart()
+    market(system, "209", "210", 5)
+    assert D(189) == stop_px(system)
+    market(system, "220", "221", 5)
+    assert D(198) == stop_px(system)
+
+
+def test_break_even_comes_once() -> None:
+    """When the price has gone far enough, to the average entry and a little; then no more."""
+    system = begun()
+    ticket = opened(system, break_even=even_after(10, offset="0.5"))
+    market(system, "208", "209", 5)
+    assert D(180) == stop_px(system)
+    market(system, "211", "212", 5)
+    entry_px = system.system.order(ticket.legs["entry"]).get(timeout=1).avg_px
+    assert entry_px is not None
+    assert entry_px + D("0.5") == stop_px(system)
+    system.system.amend_group(ticket, stop_px=190)  # a person may loosen it again
+    market(system, "215", "216", 5)
+    assert D(190) == stop_px(system)
+
+
+def test_break_even_after_the_first_target() -> None:
+    """No price is needed for that."""
+    system = begun()
+    opened(system, targets=((220, "0.5"), (240, "0.5")), break_even=even_after())
+    market(system, "220", "222", 5)
+    (one,) = stops(system)
+    assert (D("0.5"), D(199)) == (one.leaves_qty, one.stop_px)
+
+
+def test_a_trail_without_prices_says_that_it_is_blind() -> None:
+    """Once; the stop stays where it is, and follows the next price."""
+    system = begun()
+    opened(system, trail=trail_by(10, max_age_ns=30 * SECOND))
+    system.run(120 * SECOND)
+    assert (D(189), ["trail_blind"]) == (stop_px(system), alarms(system))
+    market(system, "205", "206", 5)
+    assert D(195) == stop_px(system)
+    system.run(120 * SECOND)
+    assert ["trail_blind"] * 2 == alarms(system)
+
+
+def test_a_short_trade_is_trailed_the_other_way() -> None:
+    """A stop above the market is tightened downwards."""
+    system = begun()
+    root = bracket(limit(BTC, "SELL", "1", 200), stop_px=220, trail=trail_by(10))
+    assert Side.SELL is root.members[0].order.side  # type: ignore[union-attr]
+    system.system.submit_group(root, intent_id="b")
+    for bid, ask in (("201", "202"), ("195", "196"), ("199", "200"), ("185", "186")):
+        market(system, bid, ask, 5)
+    assert D(196) == stop_px(system)  # falling, its last price is the ask
+
+
+def test_what_cannot_trail_is_refused() -> None:
+    """Before anything is sent."""
+    system = begun()
+    entry = limit(BTC, "BUY", "1", 200)
+    for trail, even, text in (
+        (trail_by(), None, "exactly one"),
+        (trail_by(1, percent=1), None, "exactly one"),
+        (trail_by(percent=100), None, "below 100"),
+        (trail_by(-1), None, "above 0"),
+        (trail_by(1, step=-1), None, "step of 0 or more"),
+        (None, even_after(0), "above 0"),
+        (None, even_after(), "needs a target"),
+    ):
+        with pytest.raises(InvalidOrder, match=text):
+            system.system.submit_group(bracket(entry, stop_px=180, trail=trail, break_even=even))
+    assert () == system.system.orders().get(timeout=1)

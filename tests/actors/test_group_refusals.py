@@ -1,0 +1,156 @@
+"""Groups at venues that refuse: a target is not to be had, a close meets our own order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from actors.submitting import GroupTicket
+from actors.testing import SPOT, SimulatedSystem
+from engine import limit
+from engine.contingent import bracket
+from engine.messages import Alarm, GroupChanged, GroupState
+from engine.simulator import ExchangeConfig
+from engine.simulator.config import SelfTradeRule
+from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.values import OrderState, OrderType
+
+SECOND = 1_000_000_000
+D = Decimal
+BTC = SPOT.symbol
+S = GroupState
+
+
+def begun(rule: SelfTradeRule = SelfTradeRule.ALLOW) -> SimulatedSystem:
+    """A system at a market of 199 to 201."""
+    config = ExchangeConfig(last_from_quotes=True, self_trade=rule)
+    system = SimulatedSystem(seed=1, plan=FaultPlan(), config=config, listens=True)
+    market(system, "199", "201")
+    return system
+
+
+def market(system: SimulatedSystem, bid: str, ask: str) -> None:
+    """The market moves there, and everybody has heard of it."""
+    system.quote(BTC, D(bid), D(50), D(ask), D(50))
+    system.run(SECOND)
+
+
+def state(system: SimulatedSystem) -> GroupState:
+    """How the group stands."""
+    return system.system.group_state("b").get(timeout=1)
+
+
+def target_is_lost(system: SimulatedSystem, ticket: GroupTicket, refusals: int) -> None:
+    """The venue cancels the target, and refuses so many others."""
+    for nth in range(1, refusals + 1):
+        system.inject(Fault(FaultKind.REFUSED, When(verb="place", nth=nth)))
+    target = ticket.legs["target"].client_order_id
+    assert system.happen(Fault(FaultKind.CANCELLED_UNASKED, When(client_order_id=target)))
+
+
+def held(system: SimulatedSystem) -> Decimal:
+    """What the account holds, by the exchange."""
+    return sum((one.qty for one in system.exchange.positions("main")), D(0))
+
+
+def closes(system: SimulatedSystem) -> list[Decimal | None]:
+    """What orders at market filled, in the order they came."""
+    every = system.exchange.placed("main")
+    return [seen.cum_qty for terms, seen in every if terms.order_type is OrderType.MARKET]
+
+
+def test_a_target_that_is_refused_on_and_on_leaves_the_group_protected_and_says_so() -> None:
+    """It is DEGRADED: told once, tried on more and more rarely, and LINKED when it is taken."""
+    system = begun()
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=220), intent_id="b"
+    )
+    system.run(SECOND)
+    market(system, "198", "199")
+    assert S.LINKED is state(system)
+    target_is_lost(system, ticket, 6)
+    system.run(60 * SECOND)
+    assert S.DEGRADED is state(system)
+    told = [one for one in system.heard if isinstance(one, Alarm)]
+    assert ["target_missing"] == [one.kind for one in told]
+    system.crash()
+    system.restart()
+    system.run(3600 * SECOND)
+    assert S.LINKED is state(system)
+    market(system, "220", "222")
+    system.run(SECOND)
+    assert (S.DONE, D(0)) == (state(system), held(system))
+    states = [one.state for one in system.heard if isinstance(one, GroupChanged)]
+    assert 1 == states.count(S.DEGRADED)
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_degraded_group_is_left_by_its_stop() -> None:
+    """What protects it is as good as in any other."""
+    system = begun()
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=220), intent_id="b"
+    )
+    system.run(SECOND)
+    market(system, "198", "199")
+    target_is_lost(system, ticket, 20)
+    system.run(10 * SECOND)
+    assert S.DEGRADED is state(system)
+    market(system, "178", "179")
+    system.run(SECOND)
+    assert (S.DONE, D(0)) == (state(system), held(system))
+
+
+def test_a_close_waits_for_the_end_of_the_entry_that_it_would_meet() -> None:
+    """The venue cancels it for trading with ourselves: the entry goes, the close leaves again."""
+    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=220), intent_id="b"
+    )
+    system.run(SECOND)
+    system.trade(BTC, D("199.5"), D("0.4"))
+    system.run(SECOND)
+    assert S.LINKED is state(system)
+    for nth in (1, 2):
+        system.inject(Fault(FaultKind.REFUSED, When(verb="place", nth=nth)))
+    stop = ticket.legs["stop"].client_order_id
+    system.happen(Fault(FaultKind.CANCELLED_UNASKED, When(client_order_id=stop)))
+    system.run(5 * SECOND)
+    assert (S.DONE, D(0)) == (state(system), held(system))
+    entry = system.system.order(ticket.legs["entry"]).get(timeout=1)
+    assert OrderState.CANCELLED is entry.state
+    assert [D(0), D("0.4")] == closes(system)
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_close_that_meets_an_order_of_ours_takes_it_down_and_leaves_again() -> None:
+    """One beside the group rests there: it is not asked to go before the venue has said so."""
+    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 201), stop_px=180, target=220), intent_id="b"
+    )
+    system.run(SECOND)
+    assert (S.LINKED, D(1)) == (state(system), held(system))
+    beside = system.submit(limit(BTC, "BUY", "1", "199.5", intent_id="beside"))
+    far = system.submit(limit(BTC, "SELL", "1", 230, intent_id="far"))
+    system.run(SECOND)
+    system.system.cancel_group(ticket, close=True)
+    system.run(5 * SECOND)
+    assert (S.DONE, D(0)) == (state(system), held(system))
+    views = [system.system.order(one).get(timeout=1).state for one in (beside, far)]
+    assert [OrderState.CANCELLED, OrderState.ACCEPTED] == views
+    assert not system.settle(60 * SECOND)
+
+
+def test_a_kill_switch_is_not_held_up_by_our_own_order() -> None:
+    """Met once, it is waited for: no close leaves again before its end, or the doubt about it."""
+    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    system.submit(limit(BTC, "BUY", "1", 201))
+    system.run(SECOND)
+    system.submit(limit(BTC, "BUY", "1", "199.5", intent_id="resting"))
+    system.run(SECOND)
+    system.inject(Fault(FaultKind.NEVER_ARRIVED, When(verb="cancel", nth=1)))
+    report = system.system.flatten(deadline=None)
+    system.run(8 * SECOND)
+    assert [D(0)] == closes(system)
+    system.run(60 * SECOND)
+    assert (True, D(1)) == (report.get(timeout=0).verified, closes(system)[-1])
