@@ -276,7 +276,10 @@ class BrokerActor(BrokerBooks):
         if self.flattening.control.switches:
             self.flattening.stepped(order, bool(out.bookings))
         if order.life in TERMINAL:
-            self.turn.closing[order.terms.client_order_id] = actor
+            cid = order.terms.client_order_id
+            self.turn.closing[cid] = actor
+            if order.requests:  # what has not left is no question to a venue any more
+                self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
         if (
             order.unverified
             or order.life is _IN_DOUBT

@@ -43,6 +43,7 @@ examples:
   orderwright replay events.jsonl.gz trades.csv.gz   ... with a fill export as a drop copy
   orderwright replay day.zip --journal day.db        ... journalled; kill it, run it again
   orderwright explain 0A1B2C --journal day.db        why did this order do that
+  orderwright status day.db                          what is held, open, and shut
   orderwright verify day.db                          is the journal whole
   orderwright prune day.db --keep-days 30            forget how orders closed long ago came about
   orderwright diagram order --svg order.svg          the statecharts that run
@@ -73,7 +74,14 @@ examples:
 _EXPLAIN: Final = """\
 The chain from intent to end: the terms, what was checked, every fact in order with its time,
 its evidence and the state after it, what it did to the position, and how it ended. Of an order in
-a group also its parent, children and siblings; of a group its legs and every look that changed it.
+a group also its parent, children and siblings; of a group its legs and every look that changed it;
+of an account (VENUE/ACCOUNT) who has set modes, pulled kill switches and lifted them.
+"""
+
+_STATUS: Final = """\
+Of each account what is shut (trading modes, kill switches, who pulled them and when), what it
+holds, its groups that are not over, and how many orders are open: as the facts of the journal
+leave it, which is what the next start will find. No venue is asked.
 """
 
 _VERIFY: Final = """\
@@ -112,11 +120,12 @@ picture, drawn by graphviz where its `dot` is installed.
 """
 
 _SIMULATE: Final = """\
-Each seed is a scenario: instruments and a venue, some dozens of orders, groups, cancels, amends and
-moves of the market, faults of the venue, crashes of the process. It runs through the real actors,
-broker and journal in virtual time, where the seed also chooses who runs next. Checked at every
-commit: the running state is the fold of the journal, and agrees with a second, dumb model. Checked
-when all is at rest: our orders, fills and positions are the venue's, nothing was placed twice.
+Each seed is a scenario: instruments and a venue, some dozens of orders, groups, signals, cancels,
+amends, kill switches and moves of the market, faults of the venue, crashes of the process. It runs
+through the real actors, broker and journal in virtual time, where the seed also chooses who runs
+next. Checked at every commit: the running state is the fold of the journal, and agrees with a
+second, dumb model. Checked when all is at rest: our orders, fills and positions are the venue's,
+nothing was placed twice.
 """
 
 _SIMULATE_EXAMPLES: Final = """\
@@ -152,6 +161,7 @@ _COMMANDS: Final = {
     "demo": ("cli_demo", "run"),
     "replay": ("cli_replay", "run"),
     "explain": ("cli_explain", "run"),
+    "status": ("cli_status", "run"),
     "verify": ("cli_verify", "run"),
     "prune": ("cli_prune", "run"),
     "diagram": ("cli_diagram", "run"),
@@ -237,9 +247,13 @@ def _add_journals(command: _Command) -> None:
     explain = command("explain", "why did this order do that", _EXPLAIN)
     explain.add_argument(
         "order", metavar="ORDER",
-        help="client, intent or venue id (a unique beginning will do), or the id of a group",
+        help="client, intent or venue id (a unique beginning will do), the id of a group, or an"
+        " account as VENUE/ACCOUNT",
     )  # fmt: skip
     explain.add_argument("--journal", required=True, metavar="FILE", help="where it was written")
+
+    status = command("status", "how a journal leaves its accounts", _STATUS)
+    status.add_argument("journal", metavar="JOURNAL", help="the journal file")
 
     verify = command("verify", "is a journal whole", _VERIFY)
     verify.add_argument("journal", metavar="JOURNAL", help="the journal file")

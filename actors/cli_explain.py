@@ -20,7 +20,9 @@ from .cli_output import (
     shown,
     time_text,
 )
+from .cli_status import control_object, print_control
 from .explaining import Explanation, Moment, explain, find_order
+from .explaining_control import explain_control, find_control
 from .explaining_groups import Kin, explain_group, find_group, kin_of
 from .journal import open_journal
 
@@ -28,7 +30,7 @@ __all__ = ["print_explanation", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain the group or the order that ``args`` name."""
+    """Explain the group, the account or the order that ``args`` name."""
     journal = open_journal(args.journal, read_only=True)
     kin: tuple[Kin, ...] = ()
     try:
@@ -38,6 +40,13 @@ def run(args: argparse.Namespace) -> int:
                 print_json(group_object(story))
             else:
                 print_group(story)
+            return HOLDS
+        if (account := find_control(journal, args.order)) is not None:
+            shut = explain_control(journal, *account)
+            if args.json:
+                print_json(control_object(shut))
+            else:
+                print_control(shut)
             return HOLDS
         told = explain(journal, find_order(journal, args.order))
         if told.terms.group_id:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.control import Control
-from engine.errors import InvalidValue
+from engine.errors import InvalidValue, SystemStopped
 from engine.flatten import FlatReport, Scope
 from engine.messages import FlatProgress, Flatten, LiftFlatten, SetMode, TradingMode
 from engine.values import ONE, ZERO, decimal_from
@@ -56,6 +56,11 @@ class _Waiting:
         report = FlatReport(tuple(self._progress(broker) for broker in self.brokers))
         self.brokers[0].turn.effects.append((self._answer, report, None))
 
+    def fail(self, error: SystemStopped) -> None:
+        """The system ends: nobody will look any more."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
     def _answer(self, report: FlatReport, _: None) -> None:
         for broker in self.brokers:
             broker.flattening.followers.pop(self, None)
@@ -89,7 +94,8 @@ class Halting(Facade):
         Raises:
             InvalidValue: nothing here is in the scope, or another argument cannot be meant; nothing
                 was shut.
-            SystemStopped: the system is not running.
+            SystemStopped: the system is not running; or, in the future, it has stopped meanwhile
+                (the switch stays on).
         """
         self._check_accepting()
         brokers = self._in_scope(scope)
@@ -178,6 +184,23 @@ class Halting(Facade):
             return max(modes, key=list(TradingMode).index)
 
         return self._asked(look)
+
+    def crashed(self, error: BaseException) -> None:
+        """The dispatcher has ended: who waits for a switch is told so too."""
+        super().crashed(error)
+        self._fail_waiting(SystemStopped("the system has ended; stop() says why"))
+
+    def _finish(self) -> None:
+        try:
+            super()._finish()
+        finally:
+            self._fail_waiting(SystemStopped("the system has stopped; the switch stays on"))
+
+    def _fail_waiting(self, error: SystemStopped) -> None:
+        for broker in self.brokers.values():
+            for waiting in list(broker.flattening.followers):
+                if isinstance(waiting, _Waiting):
+                    waiting.fail(error)
 
     def _in_scope(self, scope: Scope) -> list[BrokerActor]:
         if not isinstance(scope, Scope):

@@ -287,6 +287,13 @@ class Lane:
         elif type(request) is Amend:
             self._tell(ReplaceRefused(cid, ts, request.req_id, reason))
 
+    def drop_amend(self, cid: str, reason: str) -> None:
+        """An amend that has not left never leaves; its order is told why."""
+        call = self.session.forget_amend(cid)
+        if call is not None and type(call.request) is Amend:
+            ts = self.dispatcher.time_ns()
+            self._tell(ReplaceRefused(cid, ts, call.request.req_id, reason))
+
     def withdraw_unsent(self) -> None:
         """For an orderly stop: what has not left never leaves; its orders are told."""
         for call in self.session.drain():

@@ -57,6 +57,8 @@ RETRY_NS = 200_000_000  # between two attempts to write a journal that failed
 class Lifecycle:
     """Everything about a system that is not a command or a question."""
 
+    broker_kind: type[BrokerActor] = BrokerActor
+
     def __init__(
         self,
         venues: Sequence[Venue],
@@ -83,8 +85,7 @@ class Lifecycle:
             raise InvalidValue(f"cross_check must be above 0 seconds, or None; was {cross_check}")
         if protect_within is not None and not protect_within > 0:
             raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
-        self._tuning = Tuning(gc_policy)
-        self._retention = retention
+        self._tuning, self._retention = Tuning(gc_policy), retention
         self._pruner: Pruner | None = None
         self.hub = Hub()
         self._venues = tuple(venues)
@@ -97,12 +98,11 @@ class Lifecycle:
         self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
         self._protect_ns = None if protect_within is None else round(protect_within * _SECOND)
         self._cross_check_ns = None if cross_check is None else round(cross_check * _SECOND)
-        self._running = False
+        self._running = self._finished = False
         self._journal_error: JournalError | None = None
         self._requests = itertools.count(1)
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
         self._definitions = Definitions(self.brokers)
-        self._finished = False
         self._restarted: list[tuple[BrokerActor, OrderReport]] = []
 
     # --- starting and stopping --------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Lifecycle:
         for venue in self._venues:
             key = (venue.name, venue.account)
             limits = self._limits.get(key) if isinstance(self._limits, Mapping) else self._limits
-            broker = BrokerActor(
+            broker = self.broker_kind(
                 venue,
                 self.dispatcher,
                 self.turn,

@@ -23,6 +23,7 @@ from engine.values import Instrument
 
 from .broker import BrokerActor
 from .journal import Journal
+from .replay_groups import RecordedBroker
 from .runtime import SimulatedDispatcher
 from .runtime.timers import Timer
 from .system import ExecutionSystem
@@ -50,7 +51,9 @@ class _Clock(SimulatedDispatcher):
 
 
 class _ReplaySystem(ExecutionSystem):
-    """The system, taken up again without doubts."""
+    """The system, taken up again without doubts; groups and switches follow their facts."""
+
+    broker_kind = RecordedBroker
 
     def _resume(self) -> None:
         self._restarted.clear()

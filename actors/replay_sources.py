@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
+from engine.control import CONTROL_FACTS
 from engine.errors import RecordingError
 from engine.fold import Books
 from engine.journal import decode_record
@@ -20,8 +21,10 @@ from engine.messages import (
     Event,
     LinkDown,
     LinkUp,
+    ReviveGroup,
     ReviveOrder,
     SetBaseline,
+    SubmitGroup,
     SubmitOrder,
 )
 from engine.recordings import FORMATS, Check, Oracle, Recording, ReplayView, Step
@@ -36,6 +39,9 @@ __all__ = ["JOURNAL_FORMAT", "JournalSource", "RecordingSource", "Source", "open
 
 JOURNAL_FORMAT: Final = "journal"
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
+
+#: Facts that say whose they are.
+_OWNED: Final = (SubmitOrder, SubmitGroup, SetBaseline, CorrectPosition, *CONTROL_FACTS)
 
 #: The account a message comes under, and the message with its row.
 Rows: TypeAlias = Iterator[tuple[str, Step]]
@@ -139,6 +145,7 @@ class JournalSource:
 
     What the system does by itself (adopting, taking up a closed order) is not fed, because it must
     do that again; neither are the ups and downs of sessions, nor messages that had reached nobody.
+    What groups and kill switches did is fed as it was (:mod:`actors.replay_groups`).
     """
 
     format = JOURNAL_FORMAT
@@ -168,12 +175,8 @@ class JournalSource:
             fact = decode_record(record)
             if not isinstance(fact, AdoptOrder | ReviveOrder):
                 whole = record.seq  # those two are one with the fact behind them
-            owner: SubmitOrder | SetBaseline | CorrectPosition
-            if isinstance(fact, SubmitOrder | SetBaseline | CorrectPosition):
-                owner = fact
-            elif isinstance(fact, AdoptOrder):
-                owner = fact.terms
-            else:
+            owner = fact.terms if isinstance(fact, AdoptOrder | ReviveGroup) else fact
+            if not isinstance(owner, _OWNED):
                 continue
             key = owner.venue, owner.account
             self._owners[record.entity] = _door(key)

@@ -85,6 +85,8 @@ class LaneRole(Protocol):
 
     def withdraw_unsent(self) -> None: ...
 
+    def drop_amend(self, cid: str, reason: str) -> None: ...
+
 
 class CallsRole(Protocol):
     """Who asks about one order."""

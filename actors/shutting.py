@@ -88,15 +88,23 @@ class Shutting:
             self.take(SetMode(broker.name, broker.account, "", TradingMode.REDUCE_ONLY, ts, why))
 
     def _withdraw_entries(self, instrument: str) -> None:
-        """Entries that wait to leave never do: nothing is queued for better times."""
+        """Entries and their amends that wait to leave never do: nothing is queued for better
+        times.
+        """
         for cid, actor in list(self.broker.orders.items()):
             order = actor.order
-            if instrument not in ("", order.terms.instrument) or order.life is not Life.PENDING:
+            if instrument not in ("", order.terms.instrument):
                 continue
             mode = self.control.mode_of(order.terms.instrument)
             if mode is TradingMode.ALL or is_held(order) or order.terms.reduce_only:
                 continue
-            if not self.groups.closes(order) and not any(o.is_cancel for o in order.requests):
+            if self.groups.closes(order):
+                continue
+            if order.life is not Life.PENDING:
+                if any(not out.is_cancel for out in order.requests):
+                    reason = "entries were shut before it was sent"
+                    self.broker.turn.effects.append((self.broker.lane.drop_amend, cid, reason))
+            elif not any(out.is_cancel for out in order.requests):
                 self._cancel(cid, "shut")
 
     def _cancel(self, cid: str, why: str) -> None:

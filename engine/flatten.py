@@ -277,19 +277,16 @@ class _Planner:
         if (symbol, slot.slot) in self.view.pausing or self._has_own_group(symbol):
             return
         side = Side.SELL if held > ZERO else Side.BUY
-        beside = [
-            one
-            for one in self.orders
-            if (one.instrument, one.slot, one.side) == (symbol, slot.slot, side)
-        ]
-        if any(one.is_close and not one.is_over and not one.is_doubtful for one in beside):
-            return  # one at a time
+        here = [one for one in self.orders if (one.instrument, one.slot) == (symbol, slot.slot)]
+        if any(one.is_close and not one.is_over and not one.is_doubtful for one in here):
+            return  # one at a time, also where the slot has turned round meanwhile
         if (symbol, slot.slot) in self.view.tried and self._would_meet(symbol, side):
             return  # a venue cancels a close for that: its end first
         left = abs(held)
         if not self.view.bounds_exits:
-            for one in beside:
-                left -= left if one.exposure is None else one.exposure
+            for one in here:
+                if one.side is side:
+                    left -= left if one.exposure is None else one.exposure
         qty = self._slice(slot, left)
         if qty > ZERO and not is_dust(qty, slot.instrument):
             self.actions.append(CloseSlot(symbol, slot.slot, side, qty))

@@ -105,6 +105,16 @@ class Outbox:
         self._settle(cid, unsent, free=False, gone=(calls,))
         return calls
 
+    def forget_amend(self, cid: str) -> Call | None:
+        """Take out the unsent amend of an order, if there is one; what waits behind it moves up."""
+        unsent = self._unsent.get(cid)
+        call = None if unsent is None else unsent.change
+        if unsent is None or call is None or not isinstance(call.request, Amend):
+            return None
+        unsent.change = None
+        self._settle(cid, unsent, free=unsent.ready is not None, gone=((call,),))
+        return call
+
     def drain(self) -> tuple[Call, ...]:
         """Take out everything, order by order."""
         return tuple(call for cid in tuple(self._unsent) for call in self.forget(cid))

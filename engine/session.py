@@ -273,6 +273,11 @@ class VenueSession:
             self._late = [call for call in self._late if call.client_order_id != client_order_id]
         return (*late, *self._outbox.forget(client_order_id))
 
+    def forget_amend(self, client_order_id: str) -> Call | None:
+        """Take out the unsent amend of an order; it never leaves. None: there is none."""
+        self._spill()
+        return self._outbox.forget_amend(client_order_id)
+
     def drain(self) -> tuple[Call, ...]:
         """Take out everything unsent, for an orderly stop; nothing of it ever leaves."""
         self._spill()

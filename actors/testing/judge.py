@@ -28,18 +28,25 @@ from engine.errors import InvariantViolated, JournalError
 from engine.fold import Books
 from engine.invariants import check_ledger, check_order
 from engine.journal import decode, decode_record
-from engine.messages import Alarm, CorrectPosition, Event, Fact, SetBaseline, VenueStatus
+from engine.messages import (
+    Alarm,
+    CorrectPosition,
+    Event,
+    Fact,
+    FlatProgress,
+    SetBaseline,
+    VenueStatus,
+)
 from engine.order import Order, exposure_qty, is_settled
 from engine.order_links import is_held
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState
-from engine.simulator import Exchange
 from engine.testing.twin import Twin
 from engine.values import ZERO, Instrument, PositionSlot, exact
 
 from ..replay_checks import books_digest
 from ..verifying import verify
-from .judge_groups import committed_groups, groups_at_rest, looked_at
+from .judge_promises import OUR_FAILURES, Promises
 from .truth import Violation, compare, truth_of
 
 if TYPE_CHECKING:
@@ -47,22 +54,10 @@ if TYPE_CHECKING:
     from ..journal import FactRow, Journal
     from ..runtime import Future
     from ..system import ExecutionSystem
+    from .simulated_parts import KitExchange, WatchedSystem
 
 __all__ = ["Judge", "Violation", "can_prove"]
 
-#: Alarms that say that something of ours failed; whatever a venue does, they must not be raised.
-_FAILURES: Final = frozenset(
-    {
-        "background_failed",
-        "broker_failed",
-        "dead_letter",
-        "effect_failed",
-        *("group_failed", "group_restless"),
-        "order_failed",
-        "subscriber_failed",
-        "unbookable",
-    }
-)
 _OPEN: Final = (VenueStatus.WORKING, VenueStatus.TRIGGERED)
 
 
@@ -85,7 +80,7 @@ class Judge:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: KitExchange,
         venue: str,
         account: str,
         instruments: Iterable[Instrument],
@@ -99,6 +94,7 @@ class Judge:
         self.twin = Twin(self.instruments)
         self.found: list[Violation] = []
         self.alarms: list[Alarm] = []
+        self.promises = Promises(exchange, venue, account, self.alarms)
         self._ever: dict[tuple[str, str, str], tuple[Decimal, Decimal]] = {}
         self._noted: dict[tuple[str, str], None] = {}
         self._told = 0
@@ -108,11 +104,12 @@ class Judge:
 
     # --- lives ------------------------------------------------------------------------------------
 
-    def attach(self, system: ExecutionSystem, capabilities: Capabilities) -> None:
+    def attach(self, system: WatchedSystem, capabilities: Capabilities) -> None:
         """A life begins, at a venue that declares ``capabilities``; call it before the start."""
         self._system, self._broker = system, None
         self.capabilities = capabilities
-        system.hub.add_callback(self._alarmed, (Alarm,))
+        self.promises.begins(self.books, system)
+        system.hub.add_callback(self._heard, (Alarm, FlatProgress))
 
     def detach(self) -> None:
         """A life has ended; what it says while it falls apart counts no more."""
@@ -135,13 +132,13 @@ class Judge:
             to = self.account, fact.instrument, fact.slot  # what a person states is so from here on
             self.exchange.move(*to, fact.qty, px, self.exchange.now_ns)
 
-    def _alarmed(self, event: Event) -> None:
-        assert isinstance(event, Alarm)
-        if self._system is None:
-            return
-        self.alarms.append(event)
-        if event.kind in _FAILURES:
-            self._note("nothing_failed", f"{event.kind}: {event.detail}", event.entity)
+    def _heard(self, event: Event) -> None:
+        if self._system is not None and isinstance(event, FlatProgress):
+            self.note(self.promises.control.told(event))
+        elif self._system is not None and isinstance(event, Alarm):
+            self.alarms.append(event)
+            if event.kind in OUR_FAILURES:
+                self._note("nothing_failed", f"{event.kind}: {event.detail}", event.entity)
 
     def _note(self, invariant: str, message: str, entity: str = "") -> None:
         if (invariant, entity) not in self._noted:
@@ -190,7 +187,7 @@ class Judge:
                 check_ledger(folded, ledger)
             except InvariantViolated as error:
                 self._note("invariants", str(error), entity)
-        self.note(committed_groups(rows, self.books, broker))
+        self.note(self.promises.committed(rows, self.books, broker))
         for text in self.twin.doubled:
             self._note("no_fill_doubled", text)
 
@@ -222,7 +219,7 @@ class Judge:
             broker = self._the_broker()
             if broker is not None:
                 self._check_live(broker)
-            self.note(looked_at(self.books, broker, self.exchange, self.account))
+            self.note(self.promises.looked(self.books, broker))
             self.note_executions()
             self._check_executions()
             self._check_venue()
@@ -332,7 +329,7 @@ class Judge:
         with exact():
             truth = truth_of(self.exchange, self.account)
             bad += self._excused(compare(truth, self.books, self.venue, self.account))
-            bad += groups_at_rest(truth, self.books, broker)
+            bad += self.promises.at_rest(truth, self.books, broker)
             bad += self._twin_of_venue()
         live, folded = system.state_digest().get(timeout=60), books_digest(self.books)
         if live != folded:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..broker import BrokerActor
     from ..journal import FactRow
 
-__all__ = ["committed_groups", "groups_at_rest", "looked_at"]
+__all__ = ["committed_groups", "groups_at_rest", "looked_at", "touched_groups"]
 
 _PREFIX: Final = "group:"
 #: Where no group stays once all is at rest: there somebody is still to do something.
@@ -33,13 +33,7 @@ def committed_groups(
     rows: Sequence[FactRow], books: Books, broker: BrokerActor
 ) -> Iterator[Violation]:
     """Groups of a commit: each is what its facts fold to; one that is DONE has no live order."""
-    newest: dict[str, bool] = {}  # by group: whether it spoke after its orders
-    for _, entity, _, _ in rows:
-        if entity.startswith(_PREFIX):
-            newest[entity.removeprefix(_PREFIX)] = True
-        elif (order := books.orders.get(entity)) is not None and order.terms.group_id:
-            newest[order.terms.group_id] = False
-    for group_id, spoke_last in newest.items():
+    for group_id, spoke_last in touched_groups(rows, books).items():
         folded = books.groups.get(group_id)
         if folded is None or not spoke_last:
             continue  # its look at them is still to come
@@ -58,6 +52,17 @@ def committed_groups(
                 if order is None or order.life not in TERMINAL or not is_settled(order):
                     stands = "nowhere" if order is None else order.life.name
                     yield Violation("done_is_done", f"it is DONE, {cid} is {stands}", group_id)
+
+
+def touched_groups(rows: Sequence[FactRow], books: Books) -> dict[str, bool]:
+    """The groups of a commit, and whether each spoke after its orders."""
+    newest: dict[str, bool] = {}
+    for _, entity, _, _ in rows:
+        if entity.startswith(_PREFIX):
+            newest[entity.removeprefix(_PREFIX)] = True
+        elif (order := books.orders.get(entity)) is not None and order.terms.group_id:
+            newest[order.terms.group_id] = False
+    return newest
 
 
 def looked_at(

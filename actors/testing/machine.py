@@ -1,9 +1,10 @@
 """A state machine over the simulated system, to be subclassed (needs ``orderwright[testing]``).
 
 :class:`ExecutionMachine` does to a real system whatever a host, a market, a venue, people and fate
-can do, in any order: submit orders and groups, submit again, cancel, amend, stop, restart; quotes,
-trades, marks, time; faults at the venue; settlements, baselines, corrections and drop copies;
-crashes before and after a commit, a full disk. After each rule the judge looks
+can do, in any order: submit orders and groups, submit again, cancel, amend, signal, stop, restart;
+quotes, trades, marks, time; faults at the venue; settlements, baselines, corrections and drop
+copies; kill switches and trading modes; crashes before and after a commit, a full disk. After each
+rule the judge looks
 (:meth:`SimulatedSystem.check`); at the end of each example everything is healed, comes to rest, and
 is compared with the venue's truth.
 
@@ -65,6 +66,7 @@ from engine.testing.strategies import (
 from engine.values import Instrument, Side
 
 from .machine_base import MachineBase, PromiseBroken
+from .machine_control import ControlRules
 from .running import simulated
 
 __all__ = ["ExecutionMachine", "PromiseBroken"]
@@ -153,7 +155,7 @@ def _unlike(struct: msgspec.Struct, usual: msgspec.Struct) -> list[str]:
     ]
 
 
-class ExecutionMachine(MachineBase):
+class ExecutionMachine(ControlRules):
     """See the module's text, and :class:`~actors.testing.machine_base.MachineBase` for what to
     override and what a strategy can do.
     """

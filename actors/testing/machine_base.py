@@ -27,8 +27,10 @@ from engine.testing.scenario import (
     VENUE,
     Amends,
     Cancels,
+    Flattens,
     Restarts,
     Scenario,
+    SetsMode,
     Step,
     Submits,
     SubmitsGroup,
@@ -72,7 +74,7 @@ class MachineBase(RuleBasedStateMachine):
         scenario_dir: where scenarios of failures are written; ``None``: nowhere.
         intents: the bundle of intent ids, for rules of your own.
         system: what runs. submitted: the first terms of each intent. groups: of each group.
-        mids: where each market is.
+        mids: where each market is. shut: what people have shut.
     """
 
     intents: ClassVar[Bundle[str]] = Bundle("intents")
@@ -92,6 +94,7 @@ class MachineBase(RuleBasedStateMachine):
         super().__init__()
         self.submitted: dict[str, SubmitOrder] = {}
         self.groups: dict[str, SubmitsGroup] = {}
+        self.shut: list[Flattens | SetsMode] = []
         self._steps: list[Step] = []
         self._heard = 0
         self._failed = False

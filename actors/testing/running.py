@@ -40,6 +40,7 @@ from engine.testing.scenario import (
     Waits,
 )
 
+from .control_acts import ControlStep, act, leave_desk
 from .group_acts import submit_group
 from .people import tell
 from .simulated_system import SimulatedSystem
@@ -49,7 +50,7 @@ __all__ = ["Result", "failed", "play", "run", "run_seed", "simulated", "take"]
 
 _SECOND: Final = 1_000_000_000
 #: What a host asks for; it may be refused.
-_Asked: TypeAlias = Submits | Cancels | Amends | SubmitsGroup | CancelsGroup
+_Asked: TypeAlias = Submits | Cancels | Amends | SubmitsGroup | CancelsGroup | ControlStep
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
     """The running system that a scenario begins with."""
     if choose is None and scenario.choices is not None:
         choose = _listed(scenario.choices)
-    return SimulatedSystem(
+    system = SimulatedSystem(
         seed=scenario.seed,
         choose=choose,
         plan=scenario.plan,
@@ -95,6 +96,8 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
         checkpoint_facts=scenario.checkpoint_facts,
         listens=scenario.listens,
     )
+    system.risk = scenario.risk
+    return system
 
 
 def _listed(choices: tuple[int, ...]) -> Callable[[int], int]:
@@ -132,6 +135,9 @@ def _command(system: SimulatedSystem, step: _Asked) -> None:
     if isinstance(step, CancelsGroup):
         system.asked.append(system.system.cancel_group(step.intent, close=step.close))
         return
+    if isinstance(step, ControlStep):
+        act(system, step)
+        return
     name = system.id_of(step.intent)
     if isinstance(step, Cancels):
         system.cancel(name)
@@ -155,6 +161,7 @@ def _happen(system: SimulatedSystem, step: Step) -> None:
     elif isinstance(step, Crashes):
         system.crash_at(step.at, step.nth)
     elif isinstance(step, Stops):
+        leave_desk(system)
         system.stop(cancel=step.cancels)
     elif isinstance(step, Restarts):
         system.restart()

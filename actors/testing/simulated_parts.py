@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
+from engine.flatten import Scope
 from engine.group import legs_of
-from engine.messages import GroupState, LegRole
-from engine.simulator import Exchange
-from engine.values import Side
+from engine.messages import GroupState, LegRole, SetMode, TradingMode
+from engine.simulator import Exchange, ExchangeConfig
+from engine.values import Instrument, PositionSlot, Side
 
 from ..broker import BrokerActor
 from ..checkpoints import Pace
 from ..group import GroupActor
 from ..journal import FactRow
-from ..runtime import SimulatedDispatcher
+from ..runtime import Future, SimulatedDispatcher
+from ..signals import SignalDesk
 from ..system import ExecutionSystem
 from ..venues.paper_market import PaperMarket, sleep_until
 
@@ -58,9 +61,14 @@ class TimedMarket(PaperMarket):
 class KitExchange(Exchange):
     """An exchange that lets its judge see an execution before it is taken back."""
 
-    __slots__ = ("before_bust",)
+    __slots__ = ("before_bust", "disturbed_ns")
 
     before_bust: Callable[[], object]
+    disturbed_ns: int  # when it last changed what had been executed, or a holding
+
+    def __init__(self, config: ExchangeConfig, instruments: Iterable[Instrument] = ()) -> None:
+        super().__init__(config, instruments)
+        self.disturbed_ns = 0
 
     def seen(self, symbol: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """The best bid, the best ask and the last price of an instrument, as the market shows."""
@@ -70,12 +78,27 @@ class KitExchange(Exchange):
     def bust(self, symbol: str, exec_id: str, now_ns: int) -> int:
         """As :meth:`Exchange.bust`."""
         self.before_bust()
+        self.disturbed_ns = now_ns
         return super().bust(symbol, exec_id, now_ns)
 
     def correct(self, symbol: str, exec_id: str, px: Decimal, qty: Decimal, now_ns: int) -> int:
         """As :meth:`Exchange.correct`."""
         self.before_bust()
+        self.disturbed_ns = now_ns
         return super().correct(symbol, exec_id, px, qty, now_ns)
+
+    def move(
+        self,
+        account: str,
+        symbol: str,
+        slot: PositionSlot,
+        qty: Decimal,
+        px: Decimal | None,
+        now_ns: int,
+    ) -> None:
+        """As :meth:`Exchange.move`."""
+        self.disturbed_ns = now_ns
+        super().move(account, symbol, slot, qty, px, now_ns)
 
 
 class WatchedSystem(ExecutionSystem):
@@ -83,6 +106,13 @@ class WatchedSystem(ExecutionSystem):
 
     on_commit: Callable[[list[FactRow]], object]
     checkpoint_facts: int
+    desk: SignalDesk | None = None  # of a scenario's strategy, once it has signalled
+    lifted: tuple[str, ...] = ()  # instruments ("": all) of switches that somebody has lifted
+
+    def lift(self, scope: Scope, statement: str) -> Future[None]:
+        """As :meth:`ExecutionSystem.lift`; its judge knows that somebody has asked for it."""
+        self.lifted = (*self.lifted, scope.instrument)
+        return super().lift(scope, statement)
 
     def launch(self) -> None:
         """Start, without waiting until the venues are connected: all of it is still to run."""
@@ -106,9 +136,13 @@ class WatchedSystem(ExecutionSystem):
 
 def deepen(broker: BrokerActor, market: TimedMarket, exchange: KitExchange, now_ns: int) -> None:
     """Where a group waits to close something, show plenty to trade with, at a better price than any
-    order of our own.
+    order of our own. What people let not leave at all may leave to close.
     """
+    _let_go(broker, now_ns)
     closing: dict[str, Side] = {}
+    for (symbol, _), held in broker.positions.items():
+        if held.position.qty and broker.flattening.control.switch_over(symbol) is not None:
+            closing[symbol] = Side.SELL if held.position.qty > 0 else Side.BUY
     for actor in broker.groups.groups.values():
         for symbol, side in _closes(actor) if actor.group.state in _CLOSES else ():
             closing.setdefault(symbol, side)
@@ -131,6 +165,16 @@ def deepen(broker: BrokerActor, market: TimedMarket, exchange: KitExchange, now_
             ask = max(min([ask or middle, *(px - tick for px in mine)]), 2 * tick)
             bid = ask - tick if bid is None or bid >= ask else bid
         market.on_quote(symbol, bid, many, ask, many, now_ns)
+
+
+def _let_go(broker: BrokerActor, now_ns: int) -> None:
+    """Where a person lets nothing leave, not even exits, the person lets them go in the end."""
+    control = broker.flattening.control
+    of = control.venue, control.account
+    for instrument, mode in control.modes:
+        if mode is TradingMode.NONE:
+            opened = SetMode(*of, instrument, TradingMode.REDUCE_ONLY, now_ns, "all is to rest")
+            broker.dispatcher.call_soon(partial(broker.flattening.take, opened))
 
 
 def _closes(actor: GroupActor) -> Iterator[tuple[str, Side]]:

@@ -19,6 +19,7 @@ import msgspec
 
 from engine.errors import InvalidValue, SystemStopped
 from engine.messages import Event, SubmitOrder
+from engine.policies.risk import RiskLimits
 from engine.session import SessionLimits
 from engine.simulator import ExchangeConfig
 from engine.testing.drawing import draws
@@ -64,11 +65,12 @@ class SimulatedSystem:
         market: where prices are told. venue: what the system talks to. dispatcher: its clock.
         journal: of the present life. judge: what watches. alive: whether a system runs.
         crashes: how many there were. asked: answers of commands, in order, of the present life.
-        heard: every event so far, if somebody listens. ids: client order ids, by intent.
+        heard: every event so far, if somebody listens. ids: by intent. risk: of its signals.
     """
 
     system: ExecutionSystem
     dispatcher: SimulatedDispatcher
+    risk: RiskLimits | None = None
 
     def __init__(
         self,
@@ -119,8 +121,7 @@ class SimulatedSystem:
         self._choose = choose if choose is not None else draws(seed, _SCHEDULE)
         self._choose_fault = choose if choose is not None else draws(seed, _FAULTS)
         self._limits, self._listens = limits, listens
-        self._schedule = (queue_deliveries, turn_messages)
-        self._timeouts = (call_timeout, ack_timeout)
+        self._terms = (queue_deliveries, turn_messages, call_timeout, ack_timeout)
         self._checkpoint_facts = checkpoint_facts
         self.heard: list[Event] = []
         self.ids: dict[str, str] = {}
@@ -134,7 +135,7 @@ class SimulatedSystem:
     # --- lives ------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        queue_deliveries, turn_messages = self._schedule
+        queue_deliveries, turn_messages, call_timeout, ack_timeout = self._terms
         self.dispatcher = SimulatedDispatcher(
             choose=self._choose,
             start_ns=self._now_ns,
@@ -142,7 +143,6 @@ class SimulatedSystem:
             turn_messages=turn_messages,
         )
         self.market.wakes_on(self.dispatcher)
-        call_timeout, ack_timeout = self._timeouts
         system = WatchedSystem(
             [self._line],
             journal=self.journal,

@@ -30,13 +30,13 @@ from engine.values import CONTEXT, ZERO, Instrument, InstrumentKind, PositionSlo
 
 from .truth import Truth, Violation
 
-__all__ = ["closed_by_nobody", "compare_groups"]
+__all__ = ["Holding", "closed_by_nobody", "compare_groups", "held_by"]
 
 _OPEN = (VenueStatus.WORKING, VenueStatus.TRIGGERED)
 _SlotSide: TypeAlias = tuple[str, PositionSlot, Side]
 
 
-class _Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True):
     """What the exits of one group close together, by the venue."""
 
     group: Group
@@ -50,6 +50,7 @@ class _Holding(msgspec.Struct, frozen=True):
 
     @property
     def left(self) -> Decimal:
+        """What is not closed yet."""
         return max(self.whole - self.closed, ZERO)
 
     @property
@@ -79,7 +80,7 @@ def compare_groups(
     }
     at_venue = _Venue(truth)
     found: list[Violation] = []
-    holdings: list[_Holding] = []
+    holdings: list[Holding] = []
     is_whole = True
     for group_id, group in books.groups.items():
         if group_id in left_to_people:
@@ -90,19 +91,21 @@ def compare_groups(
     found += _closed_once(holdings)
     if is_whole:  # else it is not known what is left for whom
         found += _covered(holdings, truth)
-        if capabilities.reduce_only is ReduceOnlyRule.UNSUPPORTED:
+        if capabilities.amend or capabilities.reduce_only is ReduceOnlyRule.UNSUPPORTED:
             found += _fits(holdings, truth)
     return found
 
 
-def _closed_once(holdings: Iterable[_Holding]) -> Iterator[Violation]:
+def _closed_once(holdings: Iterable[Holding]) -> Iterator[Violation]:
     for one in holdings:
+        if one.group.aside:
+            continue  # a kill switch closes what there is, whoever opened it
         if one.closed - one.whole >= one.dust:
             text = f"its exits closed {one.closed} of {one.whole}, and nobody bought it back"
             yield Violation("exits_fit_the_entry", text, one.group.group_id)
 
 
-def _covered(holdings: Iterable[_Holding], truth: Truth) -> Iterator[Violation]:
+def _covered(holdings: Iterable[Holding], truth: Truth) -> Iterator[Violation]:
     """Stops cover what groups hold of a slot: of what is there, less what groups without one may
     hold of it.
     """
@@ -117,20 +120,27 @@ def _covered(holdings: Iterable[_Holding], truth: Truth) -> Iterator[Violation]:
             yield Violation("what_is_held_has_a_stop", f"{text} ({names})", key[0])
 
 
-def _fits(holdings: Iterable[_Holding], truth: Truth) -> Iterator[Violation]:
-    """Exits that the venue would let open another position never exceed what is held."""
+def _fits(holdings: Iterable[Holding], truth: Truth) -> Iterator[Violation]:
+    """Exits never exceed what is held: none by itself, nor the largest of every group together.
+
+    Where a venue bounds exits and does not amend, the larger order is kept: it is bounded there.
+    """
     for key, (held, mine) in _by_slot(holdings, truth).items():
+        names = ", ".join(f"{one.group.group_id} {one.group.state.name}" for one in mine)
+        for one in mine:
+            if max(one.stops, one.targets) > held:
+                text = f"{held} held, exits of {one.group.group_id}: {one.stops}, {one.targets}"
+                yield Violation("exits_fit_the_position", f"{text} ({names})", key[0])
         largest = sum((max(one.stops, one.targets) for one in mine), ZERO)
         if largest > held:
             text = f"{held} held, exits at the venue: {largest}"
-            names = ", ".join(f"{one.group.group_id} {one.group.state.name}" for one in mine)
-            yield Violation("exits_fit_the_position", f"{text} ({names})", key[0])
+            yield Violation("largest_legs_fit", f"{text} ({names})", key[0])
 
 
 def _by_slot(
-    holdings: Iterable[_Holding], truth: Truth
-) -> dict[_SlotSide, tuple[Decimal, list[_Holding]]]:
-    found: dict[_SlotSide, tuple[Decimal, list[_Holding]]] = {}
+    holdings: Iterable[Holding], truth: Truth
+) -> dict[_SlotSide, tuple[Decimal, list[Holding]]]:
+    found: dict[_SlotSide, tuple[Decimal, list[Holding]]] = {}
     held = {(one.instrument, one.slot): one.qty for one in truth.positions}
     for one in holdings:
         key = one.key
@@ -151,12 +161,12 @@ def closed_by_nobody(
     found: list[Violation] = []
     if group.aside:
         return found  # a kill switch closes what it held
-    mine = _by_books(group, books)
+    mine = held_by(group, books)
     others = [
         one
         for other in books.groups.values()
         if other is not group and other.state is not GroupState.DONE
-        for one in _by_books(other, books)
+        for one in held_by(other, books)
     ]
     for one in mine:
         key = one.key
@@ -172,7 +182,8 @@ def closed_by_nobody(
     return found
 
 
-def _by_books(group: Group, books: Books) -> list[_Holding]:
+def held_by(group: Group, books: Books) -> list[Holding]:
+    """What the exits of a group close, by the facts of its orders."""
     fills = tuple(
         fill
         for _, cids in group.slices
@@ -205,7 +216,7 @@ class _Venue:
                     text = f"it is DONE, and {cid} works at the venue"
                     yield Violation("done_is_done", text, group.group_id)
 
-    def holdings(self, group: Group, books: Books) -> Iterator[_Holding]:
+    def holdings(self, group: Group, books: Books) -> Iterator[Holding]:
         """What its exits close, one for each set of them."""
         for parent, exits in _sets(group.terms.root):
             order = exits[0].order
@@ -219,7 +230,7 @@ class _Venue:
             closed = sum((self._filled(group, leg.name) for leg in exits), ZERO)
             closed += self._filled(group, emergency) - back
             px = next((p for leg in exits if (p := leg.order.stop_px or leg.order.price)), None)
-            yield _Holding(
+            yield Holding(
                 group,
                 exits,
                 parent,

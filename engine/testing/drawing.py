@@ -17,7 +17,9 @@ from ..errors import InvalidValue
 from ..messages import SubmitOrder
 from ..simulator import IntegerDraw
 from ..values import InstrumentKind, OrderType, PositionSlot, Side, TimeInForce, exact
+from .drawing_control import ControlDrawer
 from .drawing_groups import GroupDrawer
+from .drawing_signals import SignalDrawer
 from .drawing_venue import DESK, DrawnMarket, drawn_config, drawn_limits
 from .faults import PROFILES, FaultKind, FaultPlan
 from .scenario import (
@@ -58,6 +60,11 @@ _OMITTING: Final = 400
 #: One of so many scenarios has groups; they are drawn from a stream of their own.
 _GROUPED_ONE_OF: Final = 2
 _GROUPS: Final = 3
+#: One of so many has signals, and one of so many people who shut the account; so have these.
+_SIGNALLED_ONE_OF: Final = 3
+_SIGNALS: Final = 4
+_SHUT_ONE_OF: Final = 3
+_SHUTS: Final = 5
 #: How often somebody looks whether the process lives, after its death was arranged.
 _WATCHED: Final = 4
 _KINDS: Final = (
@@ -132,6 +139,11 @@ class _Drawer:
         if chance(_GROUPED_ONE_OF) == 0:
             self.groups = GroupDrawer(chance, hedged=self.hedged)
             self.config = self.groups.less_able(self.config)
+        signals, shuts = draws(seed, _SIGNALS), draws(seed, _SHUTS)
+        is_calm = profile == "calm"
+        signalled = signals(_SIGNALLED_ONE_OF) == 0 and not is_calm
+        self.signals = SignalDrawer(signals) if signalled else None
+        self.shuts = ControlDrawer(shuts) if shuts(_SHUT_ONE_OF) == 0 and not is_calm else None
         self.orders: dict[str, SubmitOrder] = {}
         self.steps: list[Step] = []
         self.now_ns = START_NS
@@ -156,6 +168,7 @@ class _Drawer:
             plan=self._plan(),
             balances=balances,
             limits=drawn_limits(draw),
+            risk=None if self.signals is None else self.signals.limits(),
             call_timeout_ns=(2_000, 5_000, 10_000)[draw(3)] * _MS,
             ack_timeout_ns=(1_000, 5_000)[draw(2)] * _MS,
             queue_deliveries=draw(3) == 0,
@@ -186,8 +199,7 @@ class _Drawer:
             return
         if self._trouble(draw(1000)):
             return
-        if self.groups is not None and self.groups.is_next():
-            self.steps.append(self.groups.step(self.markets))
+        if self._is_special():
             return
         kind = self._one_of(_KINDS)
         market = self.markets[draw(len(self.markets))]
@@ -205,6 +217,18 @@ class _Drawer:
             self.steps.append(Turns(1 + draw(6)))
         else:
             self._move(kind, market)
+
+    def _is_special(self) -> bool:
+        """At times something of groups, a strategy, or a person comes next, if there are any."""
+        if self.groups is not None and self.groups.is_next():
+            self.steps.append(self.groups.step(self.markets))
+        elif self.signals is not None and self.signals.is_next():
+            self.steps += self.signals.steps(self.markets, self.now_ns)
+        elif self.shuts is not None and self.shuts.is_next():
+            self.steps += self.shuts.steps(self.markets)
+        else:
+            return False
+        return True
 
     def _trouble(self, roll: int) -> bool:
         """At times the process dies or is stopped, or its disk is full."""
@@ -240,6 +264,8 @@ class _Drawer:
             self._again()
         if self.groups is not None:
             self.steps += self.groups.again()
+        if self.signals is not None:
+            self.steps += self.signals.again()
 
     def _move(self, kind: str, market: DrawnMarket) -> None:
         draw, symbol = self.draw, market.instrument.symbol

@@ -17,9 +17,11 @@ import msgspec
 
 from ..budget import SessionLimits
 from ..errors import EngineError, InvalidValue
-from ..messages import GroupTerms, SubmitOrder
+from ..messages import GroupTerms, SubmitOrder, TradingMode
+from ..policies.risk import RiskLimits
+from ..signals import EntrySignal, ExitSignal
 from ..simulator.config import ExchangeConfig
-from ..values import CorrectionKind, Instrument, Side, Word, exact
+from ..values import ONE, CorrectionKind, Instrument, Side, Word, exact
 from .faults import BY_THEMSELVES, Fault, FaultPlan
 
 __all__ = [
@@ -31,17 +33,22 @@ __all__ = [
     "CancelsGroup",
     "Copies",
     "Crashes",
+    "Flattens",
     "Happens",
     "Injects",
     "JournalFails",
     "Lapses",
+    "Lifts",
     "Marks",
     "Moment",
     "Quotes",
     "Restarts",
     "Scenario",
+    "SetsMode",
     "Settles",
     "Shifts",
+    "SignalsEntry",
+    "SignalsExit",
     "Step",
     "Stops",
     "Submits",
@@ -108,6 +115,39 @@ class CancelsGroup(_Step, frozen=True):
 
     intent: str
     close: bool = False
+
+
+class SignalsEntry(_Step, frozen=True):
+    """A strategy signals an entry; the same signal id again is the same signal again."""
+
+    signal: EntrySignal
+
+
+class SignalsExit(_Step, frozen=True):
+    """A strategy signals an exit."""
+
+    signal: ExitSignal
+
+
+class Flattens(_Step, frozen=True):
+    """Somebody pulls the kill switch of an instrument, or ("") of everything."""
+
+    instrument: str = ""
+    deadline_ns: int = 30_000_000_000
+    slice_share: Decimal = ONE
+
+
+class Lifts(_Step, frozen=True):
+    """A person lifts the kill switch of an instrument, or ("") every one."""
+
+    instrument: str = ""
+
+
+class SetsMode(_Step, frozen=True):
+    """A person says what may leave of an instrument, or ("") of everything."""
+
+    mode: TradingMode
+    instrument: str = ""
 
 
 class Settles(_Step, frozen=True):
@@ -231,6 +271,11 @@ Step: TypeAlias = (
     | Amends
     | SubmitsGroup
     | CancelsGroup
+    | SignalsEntry
+    | SignalsExit
+    | Flattens
+    | Lifts
+    | SetsMode
     | Settles
     | Shifts
     | Copies
@@ -262,6 +307,7 @@ class Scenario(
         instruments: all of the venue :data:`VENUE`. config: how it behaves.
         balances: what the account can pay with; None: nothing is refused for lack of funds.
         limits: what the session keeps to; None: the defaults.
+        risk: what signals may risk; None: a few lots.
         call_timeout_ns, ack_timeout_ns: as of the system.
         loose: what is under way between us and the venue arrives when the schedule says so, see
             :mod:`actors.testing.loose_venue`.
@@ -279,6 +325,7 @@ class Scenario(
     choices: tuple[int, ...] | None = None
     balances: dict[str, Decimal] | None = None
     limits: SessionLimits | None = None
+    risk: RiskLimits | None = None
     call_timeout_ns: int = 10_000_000_000
     ack_timeout_ns: int = 5_000_000_000
     loose: bool = False
@@ -317,7 +364,7 @@ def _check(step: Step, symbols: dict[str, None]) -> None:
         raise InvalidValue(f"{step}: a group of a scenario has an intent to call it by")
     if isinstance(step, Happens) and step.fault.kind not in BY_THEMSELVES:
         raise InvalidValue(f"{step.fault.kind.value} happens at a call or report: use Injects")
-    for name in ("ns", "count", "nth", "protect_within_ns"):
+    for name in ("ns", "count", "nth", "protect_within_ns", "deadline_ns"):
         value = getattr(step, name, 1)
         if value < (0 if name == "ns" else 1):
             raise InvalidValue(f"{step}: {name} is too small")

@@ -50,6 +50,7 @@ from .scenario import (
     Turns,
     Waits,
 )
+from .strategies_control import signals, switches
 from .strategies_faults import (
     DURATIONS_NS,
     SURVIVABLE,
@@ -97,8 +98,10 @@ __all__ = [
     "quotes",
     "scenarios",
     "shifts",
+    "signals",
     "stops",
     "submitted_groups",
+    "switches",
     "trades",
 ]
 

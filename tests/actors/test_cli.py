@@ -16,7 +16,7 @@ from tests.conftest import shared_path
 
 from .replay_kit import lobster, run
 
-COMMANDS = ("demo", "replay", "explain", "verify", "diagram", "conformance")
+COMMANDS = ("demo", "replay", "explain", "status", "verify", "diagram", "conformance")
 
 
 def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from actors.venues.paper import PaperVenue
 from engine import SessionLimits, limit, market, stop
 from engine.capabilities import ReduceOnlyRule
 from engine.contingent import bracket, oco
-from engine.errors import InvalidValue
+from engine.errors import InvalidValue, SystemStopped
 from engine.flatten import FlatReport, Scope
 from engine.messages import Alarm, FlatProgress, GroupState, OrderDenied
 from engine.simulator import ExchangeConfig
@@ -396,6 +396,20 @@ def test_what_cannot_be_meant_is_refused() -> None:
         with pytest.raises(InvalidValue):
             flatten(scope, deadline, slice_share=share)
     assert not system.system.brokers["SIM", "main"].flattening.is_anything_shut
+
+
+def test_who_waits_is_told_that_the_system_has_stopped() -> None:
+    """The switch stays on, and nobody waits for ever."""
+    system = begun()
+    long(system)
+    system.happen(Fault(FaultKind.DISCONNECT, delay_ns=40 * SECOND))
+    done = pull(system, 300)
+    system.run(SECOND)
+    system.stop()
+    with pytest.raises(SystemStopped, match="the switch stays on"):
+        done.get(timeout=0)
+    system.restart()
+    flat(system, pull(system), 60)
 
 
 def test_of_two_venues_one_is_down_and_the_other_is_flattened() -> None:

@@ -190,6 +190,40 @@ def test_without_a_confirmed_stop_in_time_what_is_held_is_closed() -> None:
     assert not system.settle(120 * SECOND)
 
 
+def test_a_clock_is_not_started_anew_by_what_changes() -> None:
+    """The entry goes on filling in parts: what filled first is closed when its time is over."""
+    system = begun()
+    ticket = system.system.submit_group(one_way_out(), protect_within=3)
+    system.run(SECOND)
+    system.inject(Fault(FaultKind.NEVER_ARRIVED, When(verb="place", nth=1)))
+    for _ in range(4):
+        system.trade(BTC, D("199.5"), D("0.1"))
+        system.run(SECOND)
+    assert "unprotected" in alarms(system)
+    system.cancel(ticket.legs["entry"])
+    system.run(5 * SECOND)
+    assert D(0) == held(system)
+    assert not system.settle(120 * SECOND)
+
+
+def test_after_the_venue_was_away_the_clock_begins_anew() -> None:
+    """The time was over while nothing could be closed: it is closed when the link has stood as
+    long again.
+    """
+    system = begun()
+    system.system.submit_group(one_way_out(), protect_within=3)
+    system.run(SECOND)
+    system.inject(Fault(FaultKind.NEVER_ARRIVED, When(verb="place", nth=1)))
+    system.trade(BTC, D("199.5"), D("1"))
+    system.run(SECOND)
+    system.happen(Fault(FaultKind.DISCONNECT, delay_ns=3 * SECOND))
+    system.run(3 * SECOND)
+    assert (D(1), False) == (held(system), "unprotected" in alarms(system))
+    system.run(4 * SECOND)
+    assert (D(0), True) == (held(system), "unprotected" in alarms(system))
+    assert not system.settle(120 * SECOND)
+
+
 def test_both_exits_filling_is_an_event_and_is_bought_back() -> None:
     """Where the venue bounds nothing a gap in the market fills both before a cancel arrives."""
     weak = replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED)

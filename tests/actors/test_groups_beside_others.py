@@ -17,6 +17,8 @@ from engine.simulator.config import FULL_CAPABILITIES, FeeCurrency, FeePlan
 from engine.testing.scenario import Shifts
 from engine.values import ONE, ZERO, CorrectionKind, OrderState, OrderType, Side
 
+from .venues import CAPABLE, ScriptedVenue, simulated
+
 SECOND = 1_000_000_000
 D = Decimal
 BTC = SPOT.symbol
@@ -34,6 +36,24 @@ def begun(
     system.quote(BTC, D(199), D(50), D(201), D(50))
     system.run(SECOND)
     return system
+
+
+def test_a_fee_that_is_told_later_makes_the_exits_smaller() -> None:
+    """It was taken in the coin that was bought: the stop sells no more than what is left."""
+    kinds = (OrderType.LIMIT, OrderType.MARKET, OrderType.STOP)
+    venue = ScriptedVenue("v", capabilities=replace(CAPABLE, order_types=kinds))
+    system = simulated(venue)
+    terms = bracket(limit(BTC, "BUY", "1", 100), stop_px=90)
+    ticket = system.submit_group(terms)
+    system.sim.run_for(SECOND)
+    bought = venue.fill(ticket.legs["entry"].client_order_id, "x1", "1")
+    venue.push(bought)
+    system.sim.run_for(SECOND)
+    stop = ticket.legs["stop"].client_order_id
+    assert D(1) == venue.orders[stop].terms.order_qty
+    venue.push(replace(bought, fee=D("0.001"), fee_currency="BTC"))
+    system.sim.run_for(SECOND)
+    assert D("0.999") == venue.orders[stop].qty
 
 
 def held(system: SimulatedSystem) -> Decimal:

@@ -150,6 +150,47 @@ def test_an_entry_at_the_venue_stays_and_does_not_grow() -> None:
     assert (D(1), D(185)) == (view.order_qty, view.stop_px)
 
 
+def test_an_amend_that_waits_to_leave_never_does() -> None:
+    """Of an entry, when entries are shut: refused, and the order settles when it is cancelled."""
+    rule = BudgetRule(
+        name="o",
+        capacity=4,
+        refill=1,
+        refill_ns=20 * SECOND,
+        reserved=2,
+        amend=2,
+        query=0,
+    )
+    system = begun(limits=SessionLimits(budgets=(rule,)))
+    system.run(60 * SECOND)
+    first = system.submit(limit(BTC, "BUY", "1", 150))
+    system.run(SECOND // 10)
+    system.system.amend(first, price=D(151)).get(timeout=1)
+    system.system.set_mode(REDUCE, Scope(), "me").get(timeout=1)
+    assert OrderState.ACCEPTED is state(system, first)
+    system.system.set_mode(ALL, Scope(), "me").get(timeout=1)
+    system.run(60 * SECOND)
+    (left,) = system.exchange.open_orders("main", system.now_ns())
+    assert D(150) == left.price
+    system.cancel(first)
+    assert OrderState.CANCELLED is state(system, first)
+    assert first.client_order_id not in system.system.brokers["SIM", "main"].orders
+
+
+def test_an_amend_behind_the_end_of_its_order_is_over() -> None:
+    """The cancel was faster, and entries were shut: nothing waits for ever."""
+    system = begun()
+    first = system.submit(limit(BTC, "BUY", "1", 150))
+    system.run(SECOND)
+    system.system.amend(first, price=D(151))
+    system.cancel(first)
+    system.system.flatten(Scope(), 60)
+    system.run(30 * SECOND)
+    assert 0 == system.system.brokers["SIM", "main"].session.queued
+    assert first.client_order_id not in system.system.brokers["SIM", "main"].orders
+    assert not system.settle(60 * SECOND)
+
+
 def test_what_is_shut_is_in_checkpoints() -> None:
     """And gone from them when it is opened; the journal agrees with itself throughout."""
     system = begun()

@@ -78,6 +78,15 @@ def test_where_nothing_bounds_a_close_it_is_what_nothing_else_may_close() -> Non
     assert [D(3)] == closed(replace(other_side, bounds_exits=False))
 
 
+def test_a_slot_that_turned_round_waits_for_the_close_of_what_it_held() -> None:
+    """One close of a slot at a time, whichever way; one in doubt is not waited for."""
+    buying = order("1", Side.BUY, is_close=True)
+    view = replace(EMPTY, slots=(slot("2"),), orders=(buying,))
+    assert [] == closed(view)
+    assert [D(2)] == closed(replace(view, orders=(replace(buying, is_over=True),)))
+    assert [D(2)] == closed(replace(view, orders=(replace(buying, is_doubtful=True),)))
+
+
 def test_each_slot_of_a_hedge_is_closed_on_its_own_side() -> None:
     """Long is sold, short is bought."""
     view = replace(EMPTY, slots=(slot("3", FUTURE, LONG), slot("-2", FUTURE, SHORT)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from engine.errors import InvalidOrder
 from engine.group import begin_group
@@ -12,7 +13,7 @@ from engine.group_tables import GroupState
 from engine.messages import Contingency, GroupTerms, LegRole, SubmitGroup
 from engine.order_tables import Link
 from engine.values import OrderState, Side
-from tests.group_kit import D, GroupDesk, bracket, leg
+from tests.group_kit import LOT, D, GroupDesk, bracket, leg
 
 S = GroupState
 
@@ -122,6 +123,24 @@ def test_a_stop_that_is_refused_again_and_again_is_replaced_by_an_exit() -> None
     assert (S.DONE, D(0), {}) == (desk.group.state, desk.held(), at_venue(desk))
 
 
+def test_where_nothing_bounds_exits_the_emergency_waits_for_the_end_of_the_others() -> None:
+    """The stop may fill while it is being cancelled: both would, and we would be short."""
+    desk = GroupDesk(bracket(), bounds=False)
+    desk.fill("e", "10")
+    for cid in ("s", "t"):
+        desk.ack(cid)
+    desk.group = replace(desk.group, called_off=True, closing=True)
+    desk.look()
+    assert {"s": D(10), "t": D(10)} == at_venue(desk)
+    desk.answer("t")
+    assert {"s": D(10)} == at_venue(desk)
+    desk.answer("s")
+    (market,) = desk.at_venue
+    assert D(10) == desk.at_venue[market]
+    desk.fill(market, "10")
+    assert (S.DONE, D(0)) == (desk.group.state, desk.held())
+
+
 def test_an_entry_that_ends_unfilled_ends_its_group() -> None:
     """What was held back never leaves."""
     desk = GroupDesk(bracket())
@@ -146,6 +165,64 @@ def test_of_two_entries_the_first_fill_wins() -> None:
     desk.end("b")
     desk.look()
     assert D(6) == desk.at_venue["a"] or desk.orders["a"].requests
+
+
+def test_the_loser_goes_on_for_what_the_winner_left() -> None:
+    """Its cancel was refused and the winner ended short: it is shrunk, and linked again by name."""
+    root = GroupTerms(Contingency.OCO, tuple(
+        leg(name, LegRole.ENTRY, "10", price=px) for name, px in (("a", "90"), ("b", "110"))
+    ))  # fmt: skip
+    desk = GroupDesk(root)
+    for cid in ("a", "b"):
+        desk.ack(cid)
+    desk.fill("b", "4")
+    assert [Link.STANDING_DOWN] == [one.link for one in desk.orders.values()][:1]
+    desk.end("b")  # the venue ended it, while the cancel of the other is on its way
+    desk.answer("a", refused=True)
+    assert Link.STANDING_DOWN is not desk.orders["a"].link
+    desk.answer("a")
+    assert {"a": D(6)} == at_venue(desk)
+    desk.fill("a", "6")
+    assert (S.DONE, D(10)) == (desk.group.state, desk.held())
+
+
+def test_the_winner_stays_the_winner() -> None:
+    """The loser fills as well before its cancel arrives: the one that was first has still won."""
+    root = GroupTerms(Contingency.OCO, tuple(
+        leg(name, LegRole.ENTRY, "10", price=px) for name, px in (("a", "90"), ("b", "110"))
+    ))  # fmt: skip
+    desk = GroupDesk(root)
+    for cid in ("a", "b"):
+        desk.ack(cid)
+    desk.fill("b", "4")
+    desk.fill("a", "1")
+    assert (("", 1),) == desk.group.winners
+    assert OrderState.PENDING_CANCEL is desk.orders["a"].state
+    assert OrderState.PENDING_CANCEL is not desk.orders["b"].state
+
+
+def test_a_leg_is_resized_once_at_a_time() -> None:
+    """What fills meanwhile is asked for when the venue has answered: the newest total, once."""
+    desk = GroupDesk(bracket())
+    desk.fill("e", "4")
+    desk.ack("s")
+    for _ in range(3):
+        desk.fill("e", "1")
+        assert [D(5)] == [out.order_qty for out in desk.orders["s"].requests]
+    desk.answer("s")
+    assert [D(7)] == [out.order_qty for out in desk.orders["s"].requests]
+
+
+def test_what_is_below_the_least_order_is_not_chased() -> None:
+    """Ten lots are held, seven are sold, and no order for three is possible: it is over."""
+    desk = GroupDesk(bracket("10"), instrument=replace(LOT, min_qty=D(5)))
+    desk.fill("e", "10")
+    for cid in ("s", "t"):
+        desk.ack(cid)
+    desk.fill("t", "7")
+    desk.answer("s")
+    desk.answer("t")
+    assert (S.DONE, {}, D(3)) == (desk.group.state, at_venue(desk), desk.held())
 
 
 def test_base_fees_and_dust_are_no_quantity_to_protect() -> None:
@@ -181,5 +258,10 @@ def test_one_order_triggers_another_in_proportion() -> None:
     ))  # fmt: skip
     desk = GroupDesk(root)
     desk.ack("e")
-    desk.fill("e", "10")
+    assert {"e": D(10)} == at_venue(desk)
+    desk.fill("e", "4")
+    assert {"e": D(6), "hedge": D(2)} == at_venue(desk)
+    desk.fill("e", "6")
+    desk.ack("hedge")
+    desk.answer("hedge")
     assert {"hedge": D(5)} == at_venue(desk)

@@ -152,6 +152,23 @@ def test_forget_order_takes_out_its_unsent_calls() -> None:
     assert ["QUERY p"] == leaving(session)
 
 
+def test_forget_amend_takes_out_an_unsent_amend_and_nothing_else() -> None:
+    """Not one in flight, nor a cancel; a question behind it moves up."""
+    session = ready()
+    assert session.forget_amend("o") is None
+    session.enqueue(amend("o"), 0)
+    call = leave(session)
+    assert session.forget_amend("o") is None
+    session.ended(call.call_id, Ending.DONE, 0)
+    change = session.enqueue(amend("o"), 0).call
+    session.enqueue(query("o"), 0)
+    assert change == session.forget_amend("o")
+    assert ["QUERY o"] == leaving(session)
+    session.enqueue(cancel("p"), 0)
+    assert session.forget_amend("p") is None
+    assert ["CANCEL p"] == leaving(session)
+
+
 def test_drain_returns_everything_unsent() -> None:
     """Late entries first, then order by order; nothing of it leaves afterwards."""
     session = ready(SessionLimits(entry_send_by_ns=10))

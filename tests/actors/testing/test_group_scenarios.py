@@ -57,9 +57,11 @@ def linked() -> tuple[SimulatedSystem, Truth]:
     return system, truth_of(system.exchange, "main")
 
 
-def broken(system: SimulatedSystem, truth: Truth, *, bounds: bool = True) -> list[str]:
+def broken(
+    system: SimulatedSystem, truth: Truth, *, bounds: bool = True, amends: bool = True
+) -> list[str]:
     """Which promises of groups do not hold."""
-    able = FULL_CAPABILITIES
+    able = replace(FULL_CAPABILITIES, amend=amends)
     if not bounds:
         able = replace(able, reduce_only=ReduceOnlyRule.UNSUPPORTED)
     return [one.invariant for one in compare_groups(truth, system.judge.books, able, ())]
@@ -130,13 +132,17 @@ def test_a_stop_that_is_too_small_is_told() -> None:
     assert ["what_is_held_has_a_stop"] == broken(system, replace(truth, orders=tuple(less)))
 
 
-def test_exits_that_are_too_large_are_told_where_the_venue_bounds_nothing() -> None:
-    """A target above what is held would open another position."""
+def test_exits_that_are_too_large_are_told() -> None:
+    """A target above what is held would open another position; where a venue bounds it and does
+    not amend, it stays as it is.
+    """
     system, truth = linked()
     more = [replace(seen, order_qty=D(2)) if seen.price == 220 else seen for seen in truth.orders]
     wrong = replace(truth, orders=tuple(more))
-    assert [] == broken(system, wrong)
-    assert ["exits_fit_the_position"] == broken(system, wrong, bounds=False)
+    assert [] == broken(system, wrong, amends=False)
+    for bounds in (True, False):
+        found = broken(system, wrong, bounds=bounds)
+        assert ["exits_fit_the_position", "largest_legs_fit"] == found
 
 
 def test_closing_more_than_was_opened_is_told() -> None:

@@ -1,0 +1,132 @@
+"""``orderwright status``: how a journal leaves its accounts, and what is shut there."""
+
+from __future__ import annotations
+
+import argparse
+
+from engine.control import Control
+
+from .cli_output import (
+    HOLDS,
+    Json,
+    console,
+    decimal_text,
+    print_json,
+    print_table,
+    shown,
+    time_text,
+)
+from .explaining_control import AccountStatus, ControlStory, in_force, status_of
+from .journal import open_journal
+
+__all__ = ["control_object", "print_control", "run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say how the journal that ``args`` name leaves its accounts."""
+    journal = open_journal(args.journal, read_only=True)
+    try:
+        accounts = status_of(journal)
+    finally:
+        journal.close()
+    if args.json:
+        print_json({"journal": args.journal, "accounts": [_object(one) for one in accounts]})
+        return HOLDS
+    for one in accounts:
+        _print(one)
+    if not accounts:
+        console().print(f"{shown(args.journal)} holds no account yet")
+    return HOLDS
+
+
+def _print(one: AccountStatus) -> None:
+    out = console()
+    out.print(f"Account {shown(one.venue)}/{shown(one.account)}")
+    for line in in_force(one.control) or ("nothing is shut",):
+        out.print(f"  {shown(line)}")
+    for switch in one.control.switches:
+        said = switch.statement or "no statement"
+        out.print(f"    pulled {time_text(switch.ts)}: {shown(said, 400)}", soft_wrap=True)
+    out.print(
+        f"  {one.open_orders:,} orders open, {one.held_orders:,} held by their groups,"
+        f" {one.unsettled:,} not settled"
+    )
+    out.print()
+    if one.positions:
+        rows = [(symbol, slot.value, decimal_text(qty)) for symbol, slot, qty in one.positions]
+        print_table("Positions", (("instrument", ""), ("slot", ""), ("quantity", ">")), rows)
+    if one.groups:
+        print_table("Groups", (("group", ""), ("state", "")), one.groups)
+
+
+def _object(one: AccountStatus) -> dict[str, Json]:
+    return {
+        "venue": one.venue,
+        "account": one.account,
+        **_shut(one.control),
+        "positions": [
+            {"instrument": symbol, "slot": slot.value, "qty": decimal_text(qty)}
+            for symbol, slot, qty in one.positions
+        ],
+        "open_orders": one.open_orders,
+        "held_orders": one.held_orders,
+        "unsettled_orders": one.unsettled,
+        "groups": dict(one.groups),
+    }
+
+
+def _shut(control: Control) -> dict[str, Json]:
+    return {
+        "modes": {of: mode.value for of, mode in control.modes},
+        "kill_switches": [
+            {
+                "instrument": one.instrument,
+                "ts": one.ts,
+                "time": time_text(one.ts),
+                "statement": one.statement,
+                "slice_share": decimal_text(one.slice_share),
+            }
+            for one in control.switches
+        ],
+    }
+
+
+# --- for explain ----------------------------------------------------------------------------------
+
+
+def print_control(told: ControlStory) -> None:
+    """Print the chain of what was shut at an account, for a person."""
+    out = console()
+    out.print(f"Account {shown(told.venue)}/{shown(told.account)}: what may leave\n")
+    for moment in told.moments:
+        of = moment.instrument or "everything"
+        what = f" {moment.what}" if moment.what else ""
+        head = f"{moment.seq:>6}  {time_text(moment.ts)}  {moment.fact:12} of {shown(of)}{what}"
+        out.print(head, soft_wrap=True)
+        if moment.statement:
+            out.print(f"        {shown(moment.statement, 400)}", soft_wrap=True)
+        out.print(f"        -> {shown('; '.join(moment.after) or 'nothing is shut', 400)}")
+    out.print()
+    out.print(f"End: {shown('; '.join(in_force(told.control)) or 'nothing is shut', 400)}")
+
+
+def control_object(told: ControlStory) -> dict[str, Json]:
+    """The same for machines."""
+    return {
+        "venue": told.venue,
+        "account": told.account,
+        "facts": [
+            {
+                "seq": moment.seq,
+                "ts": moment.ts,
+                "time": time_text(moment.ts),
+                "fact": moment.fact,
+                "instrument": moment.instrument,
+                "what": moment.what or None,
+                "statement": moment.statement or None,
+                "in_force": list(moment.after),
+            }
+            for moment in told.moments
+        ],
+        **_shut(told.control),
+    }

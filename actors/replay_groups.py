@@ -1,0 +1,122 @@
+"""Groups, trading modes and kill switches in a replay: they are followed, and decide nothing.
+
+A journal holds what a group looked at and what it then did, each as a fact of its own: the moves of
+the group, the links, amends and cancels of its orders, the orders that it made. A group that looked
+once more would do all of that twice, at other times. So in a replay a fact of a group is taken as
+it stands, and what follows from it comes as the next fact; the same goes for a kill switch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.control import Control, ControlFact, controlled
+from engine.errors import UnknownOrder
+from engine.group import begin_group, moved_group
+from engine.messages import (
+    Flatten,
+    GroupMoved,
+    LiftFlatten,
+    LinkOrder,
+    Place,
+    ReviveGroup,
+    SetMode,
+    SubmitGroup,
+    SubmitOrder,
+)
+from engine.order import Order
+from engine.values import PositionSlot
+
+from .broker import BrokerActor
+from .flattening import Flattening
+from .groups import BrokerGroups
+
+__all__ = ["RecordedBroker"]
+
+
+class _Groups(BrokerGroups):
+    """The groups of an account as their facts say."""
+
+    def take(self, fact: SubmitGroup | GroupMoved | ReviveGroup) -> None:
+        """A group has come, has moved, or was taken up again."""
+        terms = fact.terms if isinstance(fact, ReviveGroup) else fact
+        self.broker.turn.record(fact.ts, f"group:{terms.group_id}", fact)
+        actor = self.groups.get(terms.group_id)
+        if actor is None and not isinstance(terms, GroupMoved):
+            actor = self.hold(begin_group(terms))
+        if actor is not None and isinstance(fact, GroupMoved):
+            actor.group = moved_group(actor.group, fact)
+
+    def touched(self, order: Order) -> None:
+        """What follows from it is a fact of its own."""
+
+    def moved(self, instrument: str, slot: PositionSlot) -> None:
+        """What follows from it is a fact of its own."""
+
+    def cancelled(self, order: Order) -> None:
+        """What follows from it is a fact of its own."""
+
+    def look_all(self) -> None:
+        """A replay that goes on looks at nothing either."""
+
+
+class _Shut(Flattening):
+    """What is shut at an account, as its facts say."""
+
+    def take(self, fact: ControlFact) -> None:
+        """Somebody has shut or opened something."""
+        turn = self.broker.turn
+        turn.record(fact.ts, self.control.name, fact)
+        self._become(controlled(self.control, fact))
+
+    def _become(self, control: Control) -> None:
+        self.control = control  # the session lets everything leave: it left when it was recorded
+
+    def touched(self, instrument: str) -> None:
+        """What follows from it is a fact of its own."""
+
+    def linked(self) -> None:
+        """Nobody is asked."""
+
+    def is_shut(self, instrument: str) -> bool:
+        """What was refused was not written."""
+        return False
+
+    def refusal(self, order: SubmitOrder, reduces: bool) -> tuple[str, str] | None:
+        """What was refused has its denial behind it."""
+        return None
+
+
+class RecordedBroker(BrokerActor):
+    """A broker of recorded accounts: also facts that its own groups and switches had written are
+    fed to it.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        groups = _Groups(self, self._write_down, self._submit)
+        self.groups, self.flattening = groups, _Shut(self, groups)
+        self._routes.update(
+            {
+                SubmitOrder: self._introduced,
+                LinkOrder: self._linked,
+                **dict.fromkeys((SubmitGroup, GroupMoved, ReviveGroup), groups.take),
+                **dict.fromkeys((SetMode, Flatten, LiftFlatten), self.flattening.take),
+            }
+        )
+
+    def _introduced(self, order: SubmitOrder) -> None:
+        """An order that its group holds back does not leave."""
+        if order.held:
+            self._write_down(order)
+        else:
+            self._submit(order)
+
+    def _linked(self, message: LinkOrder) -> None:
+        """An order is tied in another way; one that is let go leaves."""
+        actor = self.orders.get(message.client_order_id) or self.revive(message.client_order_id)
+        if actor is None:
+            raise UnknownOrder(f"{message.client_order_id!r} is tied, and was never introduced")
+        self.deliver(actor, message)
+        if message.order_qty is not None:
+            self.turn.effects.append((self.lane.send, Place(actor.order.terms), True))

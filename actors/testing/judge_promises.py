@@ -1,0 +1,80 @@
+"""What the judge asks of groups, protection, and what is shut: one door to all of it.
+
+Each promise has a name; ``docs/testing.md`` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from engine.fold import Books
+from engine.messages import Alarm
+
+from .judge_control import ControlJudge
+from .judge_groups import committed_groups, groups_at_rest, looked_at, touched_groups
+from .judge_protection import ProtectionJudge
+from .truth import Truth, Violation
+
+if TYPE_CHECKING:
+    from ..broker import BrokerActor
+    from ..journal import FactRow
+    from .simulated_parts import KitExchange, WatchedSystem
+
+__all__ = ["OUR_FAILURES", "Promises"]
+
+#: Alarms that say that something of ours failed; whatever a venue does, they must not be raised.
+OUR_FAILURES: Final = frozenset(
+    {
+        "background_failed",
+        "broker_failed",
+        "dead_letter",
+        "effect_failed",
+        *("group_failed", "group_restless"),
+        "order_failed",
+        "subscriber_failed",
+        "unbookable",
+    }
+)
+
+
+class Promises:
+    """Watches one account of one system over all its lives; belongs to its judge."""
+
+    def __init__(
+        self, exchange: KitExchange, venue: str, account: str, alarms: list[Alarm]
+    ) -> None:
+        self.exchange = exchange
+        self.account = account
+        self.control = ControlJudge(exchange, venue, account)
+        self.protection = ProtectionJudge(alarms)
+
+    def begins(self, books: Books, system: WatchedSystem) -> None:
+        """A life begins, with what was written before it."""
+        self.control.begins(books, system)
+        self.protection.begins()
+
+    def committed(
+        self, rows: Sequence[FactRow], books: Books, broker: BrokerActor
+    ) -> Iterator[Violation]:
+        """Facts were written and folded, and nothing has left yet."""
+        yield from committed_groups(rows, books, broker)
+        yield from self.control.committed(rows, books)
+        names = touched_groups(rows, books)
+        groups = [group for name in names if (group := books.groups.get(name)) is not None]
+        self.protection.committed(groups, books, broker)
+
+    def looked(self, books: Books, broker: BrokerActor | None) -> Iterator[Violation]:
+        """What has to hold at any time, whether a system runs or not."""
+        yield from looked_at(books, broker, self.exchange, self.account)
+        if broker is not None:
+            yield from self.control.looked(books, broker)
+            yield from self.protection.looked(books, broker)
+
+    def at_rest(self, truth: Truth, books: Books, broker: BrokerActor) -> list[Violation]:
+        """What is wrong now that nothing is under way any more."""
+        return [
+            *groups_at_rest(truth, books, broker),
+            *self.control.at_rest(books, broker),
+            *self.protection.at_rest(truth, books, broker),
+        ]
