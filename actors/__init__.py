@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from .lazily import loader
 
 if TYPE_CHECKING:
+    from .following import Marking
+    from .pnl import PnlReport
     from .portfolio import Portfolio, PositionView, Snapshot
     from .retention import Retention
     from .signals import Decision, SignalDesk
@@ -23,8 +25,10 @@ else:
         "Decision": "signals",
         "ExecutionSystem": "system",
         "GroupTicket": "submitting",
+        "Marking": "following",
         "PaperMarket": "venues.paper",
         "PaperVenue": "venues.paper",
+        "PnlReport": "pnl",
         "Portfolio": "portfolio",
         "PositionView": "portfolio",
         "Retention": "retention",
@@ -39,8 +43,10 @@ __all__ = [
     "Decision",
     "ExecutionSystem",
     "GroupTicket",
+    "Marking",
     "PaperMarket",
     "PaperVenue",
+    "PnlReport",
     "Portfolio",
     "PositionView",
     "Retention",

@@ -57,6 +57,7 @@ from .broker_words import (
 )
 from .executions import Executions
 from .flattening import Flattening
+from .following import Following
 from .groups import BrokerGroups
 from .intake import Intake
 from .lane import CallEnded, Lane
@@ -104,8 +105,7 @@ class BrokerActor(BrokerBooks):
         on_instruments: Callable[[Iterable[Instrument]], None],
     ) -> None:
         self.venue = venue
-        self.name = venue.name
-        self.account = venue.account
+        self.name, self.account = venue.name, venue.account
         self.capabilities: Capabilities = venue.capabilities
         self.dispatcher = dispatcher
         self.turn = turn
@@ -128,6 +128,7 @@ class BrokerActor(BrokerBooks):
         self.on_revived = on_revived
         self.on_instruments = on_instruments
         self.prices = Prices(self)
+        self.following = Following(self)
         self.protections = Protections(self, protect_within_ns)
         self.groups = BrokerGroups(self, self._write_down, self._submit)
         self.flattening = Flattening(self, self.groups)

@@ -15,6 +15,7 @@ from .broker_calls import BrokerCalls
 from .broker_watch import BrokerWatch
 from .broker_words import NewSlot, UnknownInstrument
 from .flattening import Flattening
+from .following import Following
 from .groups import BrokerGroups
 from .intake import Intake
 from .order import OrderActor
@@ -32,6 +33,7 @@ class BrokerBooks(BrokerRole):
     groups: BrokerGroups
     protections: Protections
     flattening: Flattening
+    following: Following
     watch: BrokerWatch
     intake: Intake
     on_closed: Callable[[SubmitOrder], None]
@@ -54,6 +56,7 @@ class BrokerBooks(BrokerRole):
             actor = PositionActor(self.turn, instrument, position, self.groups.moved)
             self.dispatcher.adopt(actor)
             self.positions[symbol, slot] = actor
+            self.following.made(actor)
             self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
             if not self.watch.armed:
                 self.watch.arm()

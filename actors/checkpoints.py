@@ -23,15 +23,18 @@ from engine.order import is_settled
 from engine.order_steps import mark_unsent
 from engine.order_tables import TERMINAL
 from engine.position_state import Position, new_position
+from engine.trip_books import Money
+from engine.trips import Trail
 from engine.values import Instrument
 
+from .accounts import Accounts
 from .broker import BrokerActor
 from .cut import Cut, Item, Was
 from .journal import FactRow
 from .position import PositionActor
 from .recovery import Recovered
 from .segments import HEAD, Entry, Head, Kind, pack_segment, segment_key
-from .stored import FROZEN, instrument_name, parked_name, position_name
+from .stored import FROZEN, MONEY, instrument_name, parked_name, position_name
 from .turn import Turn
 
 __all__ = ["Checkpoints", "Pace"]
@@ -73,8 +76,10 @@ class Checkpoints:
         brokers: Mapping[tuple[str, str], BrokerActor],
         instruments: Mapping[str, Mapping[str, Instrument]],
         recovered: Recovered,
+        accounts: Accounts,
     ) -> None:
         self._turn = turn
+        self._accounts = accounts
         self._brokers = brokers
         self._instruments = instruments
         stored = recovered.stored
@@ -305,6 +310,8 @@ class Checkpoints:
                     yield "position", slot.position, slot
             for group in broker.groups.groups.values():
                 yield "group", group.group, group
+            for trail in broker.following.trails():
+                yield "trail", trail, ("trail", trail.name)
             if broker.flattening.is_anything_shut:
                 yield "control", broker.flattening.control, broker.flattening
             for entity, reports in broker.intake.parked.items():
@@ -312,6 +319,8 @@ class Checkpoints:
         for known in self._instruments.values():
             for one in known.values():
                 yield "instrument", one, (one.venue, one.symbol)
+        if self._accounts.money:
+            yield "money", self._accounts.money, MONEY
         yield from self._elsewhere
 
 
@@ -328,6 +337,9 @@ def _elsewhere(
     for position in recovered.books.positions.values():
         if (position.venue, position.account) not in brokers:
             yield "position", position, position.key
+    for (venue, account, *_), trail in recovered.books.history.trails.items():
+        if (venue, account) not in brokers:
+            yield "trail", trail, ("trail", trail.name)
     for group in recovered.books.groups.values():
         if (group.terms.venue, group.terms.account) not in brokers:
             yield "group", group, group.group_id
@@ -347,6 +359,10 @@ def _named(found: tuple[Kind, object, Any]) -> Item:
         return Item(kind, position_name(value), value, mark)
     if isinstance(value, Instrument):
         return Item(kind, instrument_name(value), value, mark)
+    if isinstance(value, Trail):
+        return Item(kind, value.name, value, mark)
+    if isinstance(value, Money):
+        return Item(kind, MONEY, value, mark)
     if isinstance(value, Group):
         return Item(kind, value.group_id, value, mark)
     if isinstance(value, Control):

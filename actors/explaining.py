@@ -23,6 +23,7 @@ from engine.order_tables import TERMINAL
 from engine.policies.validation import check_order
 from engine.position_state import Position
 from engine.position_views import realized_pnl
+from engine.trips import Trail
 from engine.values import exact
 
 from .journal import Journal
@@ -177,9 +178,10 @@ class _Teller:
         """Apply one fact."""
         books, cid = self._books, self._cid
         before = dict(books.positions)
+        trails = dict(books.history.trails)
         late, quarantined = books.late, books.quarantined
         self._fold.apply(cid, fact)
-        notes = []
+        notes = _trips(trails, books.history.trails) if self._fold.knows_positions else []
         if books.late > late:
             notes.append("late: booked all the same")
         if books.quarantined > quarantined:
@@ -275,6 +277,22 @@ def _touched(
         if old is not position:
             return old, position
     return None
+
+
+def _trips(before: Mapping[SlotKey, Trail], after: Mapping[SlotKey, Trail]) -> list[str]:
+    """What one fact did to the trips of positions."""
+    notes: list[str] = []
+    for key, trail in after.items():
+        old = before.get(key)
+        if old is trail:
+            continue
+        was = None if old is None else old.now.trip
+        now = trail.now.trip
+        if was is not None and (now is None or now.number != was.number):
+            notes.append(f"closed trip {was.number} of {was.instrument}")
+        if now is not None and (was is None or now.number != was.number):
+            notes.append(f"opened trip {now.number} of {now.instrument}")
+    return notes
 
 
 def _qty(position: Position | None) -> Decimal:

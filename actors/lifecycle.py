@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,15 +18,17 @@ from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
 from engine.session import SessionLimits
 from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
 
+from .accounts import Accounts
 from .broker import BrokerActor
 from .broker_words import Ask, InTurn
 from .checkpoints import Checkpoints
 from .definitions import Definitions
+from .following import Marking, resume_following
 from .gc_policy import GcPolicy, Tuning
 from .hub import Hub
 from .intents import Intents
 from .journal import Durability, Journal, open_journal
-from .portfolio import PositionView, Snapshot, snapshot_of, views_of
+from .portfolio import Snapshot, snapshot_of
 from .recovery import recover
 from .retention import Pruner, Retention
 from .runtime import (
@@ -75,17 +76,19 @@ class Lifecycle:
         protect_within: float | None = None,
         retention: Retention | None = None,
         gc_policy: GcPolicy = "leave",
+        history: bool = False,
+        mark_positions: bool | Marking = False,
     ) -> None:
         if len(engine_id) != ENGINE_ID_LENGTH or any(char not in BASE36 for char in engine_id):
             raise InvalidValue(f"engine_id must be three characters of [0-9A-Z], was {engine_id!r}")
         keys = [(venue.name, venue.account) for venue in venues]
         if not keys or len(dict.fromkeys(keys)) != len(keys):
             raise InvalidValue(f"a system needs venues, each (name, account) once, got {keys}")
-        if cross_check is not None and not cross_check > 0:
-            raise InvalidValue(f"cross_check must be above 0 seconds, or None; was {cross_check}")
-        if protect_within is not None and not protect_within > 0:
-            raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
+        for what, span in (("cross_check", cross_check), ("protect_within", protect_within)):
+            if span is not None and not span > 0:
+                raise InvalidValue(f"{what} must be above 0 seconds, or None; was {span}")
         self._tuning, self._retention = Tuning(gc_policy), retention
+        self._history, self._marking = history, mark_positions
         self._pruner: Pruner | None = None
         self.hub = Hub()
         self._venues = tuple(venues)
@@ -208,7 +211,9 @@ class Lifecycle:
         self._add_brokers()
         self._requests = itertools.count(first)
         self._restarted = hand_over(recovered, self.brokers, self._intents.open, ts)
-        self._checkpoints = Checkpoints(turn, self.brokers, self._definitions.known, recovered)
+        self.accounts = Accounts(turn, recovered.books.history.money)
+        known = self._definitions.known
+        self._checkpoints = Checkpoints(turn, self.brokers, known, recovered, self.accounts)
         turn.committed = self._checkpoints.committed
         if self._retention is not None:
             clock = self.dispatcher
@@ -242,6 +247,7 @@ class Lifecycle:
             )
             broker.groups.req_id = self.req_id
             broker.groups.new_order = functools.partial(self._new_order, broker)
+            broker.following.begin(self._marking)
             self.dispatcher.adopt(broker)
             self.brokers[key] = broker
 
@@ -256,6 +262,7 @@ class Lifecycle:
         for broker in self.brokers.values():
             broker.groups.look_all()
             broker.protections.look_all()
+        resume_following(self.brokers.values(), self.accounts, self._history)
         self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:
@@ -361,14 +368,9 @@ class Lifecycle:
         self.dispatcher.call_soon(InTurn(self.turn, fn, future))
         return future
 
-    def _positions(
-        self, marks: Mapping[tuple[str, str], Decimal] | None = None
-    ) -> tuple[PositionView, ...]:
-        return views_of(self.brokers.values(), self.dispatcher.time_ns(), marks or {})
-
     def snapshot_now(self) -> Snapshot:
         """Everything as it is in memory; on the dispatcher's thread."""
-        error = "" if self._journal_error is None else str(self._journal_error)
+        error = str(self._journal_error or "")
         brokers = list(self.brokers.values())
         facts, dead = self.turn.facts_written, self.dispatcher.dead_letters.count
         return snapshot_of(brokers, self.dispatcher.time_ns(), error, facts, dead)
@@ -381,16 +383,14 @@ class Lifecycle:
         """Halt entries, tell it, and let the turn's cancels leave all the same; outside the turn,
         which is discarded.
         """
-        first = self._journal_error is None
-        self._journal_error = error
+        first, self._journal_error = self._journal_error is None, error
         if first:
             self.dispatcher.urgent(lambda: self._alarm("journal", str(error)))
         for actor, message, _ in inputs:
-            if isinstance(actor, BrokerActor) and isinstance(message, Ask):
-                if isinstance(message.command, CancelOrder):
-                    self.dispatcher.urgent(
-                        functools.partial(actor.trouble.let_cancel_leave, message.command)
-                    )
+            command = message.command if isinstance(message, Ask) else None
+            if isinstance(actor, BrokerActor) and isinstance(command, CancelOrder):
+                leave = functools.partial(actor.trouble.let_cancel_leave, command)
+                self.dispatcher.urgent(leave)
 
     def _journal_works(self) -> None:
         self._journal_error = None

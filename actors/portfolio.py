@@ -10,14 +10,15 @@ from decimal import Decimal
 
 import msgspec
 
+from engine.marks import Mark
 from engine.order import leaves_qty
 from engine.order_tables import TERMINAL, Life
 from engine.pnl import add_amount
 from engine.position import follow_orders
 from engine.position_state import Position
 from engine.position_tables import Exposure, PositionLife
-from engine.position_views import avg_px, exposure, realized_pnl, unrealized_pnl
-from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side
+from engine.position_views import avg_px, direction, realized_pnl, unrealized_pnl
+from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side, TriggerSource
 from engine.views import OrderView, view_order
 
 from .roles import BrokerRole
@@ -39,7 +40,9 @@ Amounts = tuple[tuple[str, Decimal], ...]
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     """One slot at one moment.
 
-    ``qty`` is signed; P&L is in ``currency``, without fees; fees stand per currency.
+    ``exposure`` is LONG, SHORT or FLAT, dust being FLAT; ``qty`` is signed. P&L is in ``currency``,
+    without fees and funding; fees paid and funding received stand per currency. ``mark_px`` is what
+    it is valued at, from ``mark_source`` (None: the caller gave it), ``mark_age_ns`` old.
     """
 
     venue: str
@@ -56,12 +59,16 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     fees: Amounts
     ts: int
+    funding: Amounts = ()
+    mark_source: TriggerSource | None = None
+    mark_age_ns: int | None = None
 
 
 class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
     """All slots, and the sums per currency.
 
-    ``unmarked`` names what had no mark: its unrealised P&L is missing.
+    ``unmarked`` names what had no mark that is known and new enough (or no entry price): its
+    unrealised P&L is missing.
     """
 
     positions: tuple[PositionView, ...]
@@ -69,6 +76,7 @@ class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
     unrealized_pnl: Amounts
     fees: Amounts
     unmarked: tuple[str, ...]
+    funding: Amounts = ()
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,24 +93,28 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_position(
-    position: Position, instrument: Instrument, mark: Decimal | None = None
+    position: Position, instrument: Instrument, mark: Mark | None = None
 ) -> PositionView:
     """The view of a slot; ``mark`` values what is held."""
+    px = None if mark is None else mark.px
     return PositionView(
         venue=position.venue,
         account=position.account,
         instrument=position.instrument,
         slot=position.slot,
         life=position.life,
-        exposure=exposure(position, instrument, mark),
+        exposure=direction(position, instrument, px),
         qty=position.qty,
         avg_px=_shown(avg_px(position, instrument)),
         realized_pnl=realized_pnl(position),
-        unrealized_pnl=None if mark is None else unrealized_pnl(position, instrument, mark),
-        mark_px=mark,
+        unrealized_pnl=None if px is None else unrealized_pnl(position, instrument, px),
+        mark_px=px,
         currency=position.currency,
         fees=position.fees,
         ts=position.ts,
+        funding=position.funding,
+        mark_source=None if mark is None else mark.source,
+        mark_age_ns=None if mark is None or mark.source is None else mark.age_ns,
     )
 
 
@@ -147,11 +159,14 @@ def portfolio_of(positions: tuple[PositionView, ...]) -> Portfolio:
     realized: Amounts = ()
     unrealized: Amounts = ()
     fees: Amounts = ()
+    funding: Amounts = ()
     unmarked: list[str] = []
     for held in positions:
         realized = add_amount(realized, held.currency, held.realized_pnl)
         for currency, amount in held.fees:
             fees = add_amount(fees, currency, amount)
+        for currency, amount in held.funding:
+            funding = add_amount(funding, currency, amount)
         if held.unrealized_pnl is not None:
             unrealized = add_amount(unrealized, held.currency, held.unrealized_pnl)
         elif held.qty:
@@ -162,18 +177,26 @@ def portfolio_of(positions: tuple[PositionView, ...]) -> Portfolio:
         unrealized_pnl=unrealized,
         fees=fees,
         unmarked=tuple(unmarked),
+        funding=funding,
     )
 
 
 def views_of(
     brokers: Iterable[BrokerRole], ts: int, marks: Mapping[tuple[str, str], Decimal]
 ) -> tuple[PositionView, ...]:
-    """The views of every slot; ``marks`` by (venue, instrument) value what is held."""
+    """The views of every slot. Prices that are known value what is held; ``marks`` by (venue,
+    instrument) win.
+    """
     return tuple(
-        view_position(position, instrument, marks.get((broker.name, position.instrument)))
+        view_position(position, instrument, _mark(broker, position.instrument, marks))
         for broker in brokers
         for position, instrument in positions_now(broker, ts)
     )
+
+
+def _mark(broker: BrokerRole, symbol: str, marks: Mapping[tuple[str, str], Decimal]) -> Mark | None:
+    given = marks.get((broker.name, symbol))
+    return broker.following.mark(symbol) if given is None else Mark(given)
 
 
 def snapshot_of(

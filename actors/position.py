@@ -6,24 +6,26 @@ It calls the pure functions and stages what they return.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from engine.booking import book_execution, state_position
 from engine.errors import InvalidValue
-from engine.fold import book_execution, state_position
 from engine.messages import CorrectPosition, PositionChanged, SetBaseline, SubmitOrder, Tags
 from engine.order import Booking
 from engine.position_state import Position
-from engine.position_views import avg_px, realized_pnl
+from engine.position_views import avg_px, direction, realized_pnl
 from engine.values import Instrument, PositionSlot
 
 from .runtime import Actor
 
 if TYPE_CHECKING:
+    from engine.trips import Stated, Trail
+
     from .turn import Turn
 
-__all__ = ["BookExecution", "PositionActor"]
+__all__ = ["BookExecution", "Follower", "PositionActor"]
 
 
 class BookExecution(msgspec.Struct, frozen=True, gc=False):
@@ -34,10 +36,28 @@ class BookExecution(msgspec.Struct, frozen=True, gc=False):
     ts: int
 
 
+class Follower(Protocol):
+    """Who follows a slot beyond its quantity: its trips, the marks on it."""
+
+    trail: Trail | None
+
+    def booked(self, message: BookExecution) -> Position:
+        """The slot after a booking."""
+        ...
+
+    def stated(self, stated: Stated) -> Position:
+        """The slot after a word about it."""
+        ...
+
+    def look(self, _: None, __: None) -> None:
+        """After a commit: watch the prices of what is held."""
+        ...
+
+
 class PositionActor(Actor):
     """One slot. Its state is the fold of bookings; it decides nothing about orders."""
 
-    __slots__ = ("_moved", "instrument", "position", "turn")
+    __slots__ = ("_moved", "follower", "instrument", "position", "turn")
 
     def __init__(
         self,
@@ -51,6 +71,7 @@ class PositionActor(Actor):
         self._moved = moved
         self.instrument = instrument
         self.position = position
+        self.follower: Follower | None = None  # where trips are kept or marks are watched
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -61,15 +82,22 @@ class PositionActor(Actor):
     def on_receive(self, message: Any) -> None:
         """Book an execution, or take over a baseline."""
         before = self.position
+        follower = self.follower
         tags: Tags = ()
         client_order_id = ""
         if type(message) is BookExecution:
             terms = message.terms
-            after = book_execution(before, self.instrument, terms, message.booking, message.ts)
+            if follower is None:
+                after = book_execution(before, self.instrument, terms, message.booking, message.ts)
+            else:
+                after = follower.booked(message)
             tags, client_order_id = terms.tags, terms.client_order_id
             ts = message.ts
         elif isinstance(message, SetBaseline | CorrectPosition):
-            after = state_position(before, self.instrument, message)
+            if follower is None:
+                after = state_position(before, self.instrument, message)
+            else:
+                after = follower.stated(message)
             ts = message.ts
         else:
             raise InvalidValue(f"{type(message).__name__} is not a message to a position")
@@ -107,4 +135,6 @@ def changed(
         position.fees,
         client_order_id,
         tags,
+        direction(position, instrument),
+        position.funding,
     )

@@ -112,6 +112,8 @@ class KeptFold:
         if stored is not None and (not seq or seq > stored.seq):
             self._stored = None
             self.books.positions = {held.key: held for held in stored.positions.values()}
+            trails = {trail.now.position.key: trail for trail in stored.trails.values()}
+            self.books.history.restart(stored.money, trails)
 
     def apply(self, entity: str, fact: Fact) -> None:
         """Take one fact over, as :meth:`engine.fold.Books.apply`."""
@@ -141,6 +143,8 @@ def _books_of(stored: Stored) -> Books:
     books.frozen.update(dict.fromkeys(stored.frozen, FROZEN.decode()))
     for position in stored.positions.values():
         books.positions[position.key] = position
+    trails = {trail.now.position.key: trail for trail in stored.trails.values()}
+    books.history.restart(stored.money, trails)
     books.groups.update(stored.groups)
     for control in stored.controls.values():
         books.controls[control.venue, control.account] = control

@@ -96,7 +96,12 @@ def stones_of(books: Books) -> list[tuple[str, bytes]]:
 def books_digest(books: Books) -> str:
     """The digest of a folded state."""
     return digest(
-        stones_of(books), books.positions.values(), books.groups.values(), books.controls.values()
+        stones_of(books),
+        books.positions.values(),
+        books.groups.values(),
+        books.controls.values(),
+        books.history.trails.values(),
+        books.history.money,
     )
 
 

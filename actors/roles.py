@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from engine.calls import QueryExecutions, QueryOpenOrders, VenueRequest
 from engine.capabilities import Capabilities
 from engine.group import Group
+from engine.marks import Mark
 from engine.messages import (
     AmendGroup,
     AmendOrder,
@@ -27,6 +28,7 @@ from engine.messages import (
 from engine.order import Ledger, Order, Step
 from engine.prices import Price
 from engine.session import VenueSession
+from engine.trips import Trail
 from engine.values import Instrument, PositionSlot, TriggerSource
 
 from .broker_words import Counters
@@ -199,6 +201,22 @@ class PricesRole(Protocol):
     ) -> Decimal | None: ...
 
 
+class FollowingRole(Protocol):
+    """Who follows slots: their trips, and the marks on them."""
+
+    keeps: bool
+
+    def made(self, actor: PositionActor) -> None: ...
+
+    def trails(self) -> Iterable[Trail]: ...
+
+    def keep_trips(self) -> None: ...
+
+    def look_all(self) -> None: ...
+
+    def mark(self, instrument: str) -> Mark | None: ...
+
+
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
 
@@ -218,6 +236,7 @@ class BrokerRole(Actor):
     groups: GroupsRole
     flattening: FlatteningRole
     prices: PricesRole
+    following: FollowingRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

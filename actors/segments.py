@@ -40,9 +40,11 @@ __all__ = [
 #: The key of the head's row.
 HEAD: Final = "checkpoint"
 
-Kind: TypeAlias = Literal["order", "frozen", "position", "instrument", "parked", "group", "control"]
+Kind: TypeAlias = Literal[
+    "order", "frozen", "position", "instrument", "parked", "group", "control", "trail", "money"
+]
 KINDS: Final[tuple[Kind, ...]] = (
-    "order", "frozen", "position", "instrument", "parked", "group", "control",
+    "order", "frozen", "position", "instrument", "parked", "group", "control", "trail", "money",
 )  # fmt: skip
 
 #: Kind, name and what it is, encoded; None: it is gone.

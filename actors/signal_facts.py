@@ -5,7 +5,7 @@ Read on the dispatcher's thread, inside a turn; nothing is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from engine.policies.risk import Held, RiskLimits, SlotFact
 from engine.position_state import Position
 from engine.position_tables import Exposure
 from engine.position_views import avg_px, exposure, realized_pnl
+from engine.rates import RateTable, rate_of
 from engine.session_chart import SessionState
 from engine.signals import Signal
 from engine.values import CONTEXT, ZERO, Instrument, OrderState, PositionSlot, Side, decimal_from
@@ -33,25 +34,19 @@ _SIDES = {Exposure.LONG: 1, Exposure.SHORT: -1, Exposure.FLAT: 0}
 
 
 class Rates:
-    """What currencies are worth in that of the risk, and since when that is known."""
+    """What currencies are worth in that of the risk: the system's rates, none that is too old."""
 
-    def __init__(self, limits: RiskLimits) -> None:
+    def __init__(self, limits: RiskLimits, known: Callable[[], RateTable]) -> None:
         self._limits = limits
-        self._rates: dict[str, tuple[Decimal, int]] = {}
-
-    def put(self, currency: str, rate: Decimal, ts: int) -> None:
-        """Know a rate from now on."""
-        self._rates[currency] = rate, ts
+        self._known = known
 
     def of(self, currency: str, now_ns: int) -> Decimal | None:
-        """The rate, if one is known that is new enough."""
-        if currency == self._limits.currency:
-            return Decimal(1)
-        found = self._rates.get(currency)
-        if found is None:
-            return None
-        age = self._limits.max_rate_age_ns
-        return None if age is not None and now_ns - found[1] > age else found[0]
+        """The rate, if one is known that is new enough: directly, by its inverse, or across one
+        more currency.
+        """
+        limits = self._limits
+        found = rate_of(self._known(), currency, limits.currency, now_ns, limits.max_rate_age_ns)
+        return None if found is None else found.px
 
 
 class LiveGroup(NamedTuple):

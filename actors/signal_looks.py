@@ -96,7 +96,7 @@ class Looks:
         name: str,
     ) -> None:
         self.capital = capital
-        self.rates = Rates(limits)
+        self.rates = Rates(limits, lambda: system.accounts.money.table)
         self._system = system
         self._limits = limits
         self._row = name

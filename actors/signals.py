@@ -44,7 +44,6 @@ from engine.signals import (
     SignalRefused,
     same_slot,
 )
-from engine.values import ZERO
 
 from .broker_words import InTurn
 from .runtime import Future
@@ -148,12 +147,14 @@ class SignalDesk:
 
     def set_rate(self, currency: str, rate: Decimal, ts: int) -> None:
         """State what one unit of ``currency`` is worth in the currency of the risk, since ``ts``
-        (UTC ns).
+        (UTC ns): :meth:`~actors.system.ExecutionSystem.set_rate`, journalled.
+
+        Raises:
+            InvalidValue: it is no rate; nothing has changed.
+            JournalUnavailable, SystemStopped: not accepted.
         """
         check_number("a rate", rate)
-        if rate <= ZERO:
-            raise InvalidValue(f"a rate must be above 0, was {rate}")
-        self._looks.rates.put(currency, rate, ts)
+        self._system.set_rate(currency, self._limits.currency, rate, ts=ts, source="risk")
 
     def close(self) -> None:
         """Listen no more; orders and groups go on by themselves. Waiting reverses are refused."""

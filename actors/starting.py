@@ -69,11 +69,17 @@ def hand_over(
 
 
 def _give_state(recovered: Recovered, brokers: Mapping[tuple[str, str], BrokerActor]) -> None:
-    """Positions, groups, and what is shut."""
+    """Positions with their trips, groups, and what is shut."""
+    history = recovered.books.history
+    for broker in brokers.values():
+        broker.following.keeps = history.money.history_ts is not None
     for position in recovered.books.positions.values():
         at = brokers.get((position.venue, position.account))
         if at is not None:  # else its account is not here now: it stays in the checkpoint
             at.hold_position(position)
+    for (venue, account, *_), trail in history.trails.items():
+        if (venue, account) in brokers:
+            brokers[venue, account].following.hold(trail)
     for group in recovered.books.groups.values():
         at = brokers.get((group.terms.venue, group.terms.account))
         if at is not None and group.state not in GROUP.terminal:

@@ -18,6 +18,8 @@ from engine.group import Group
 from engine.messages import OrderReport
 from engine.order import Ledger, Order
 from engine.position_state import Position
+from engine.trip_books import Money
+from engine.trips import Trail
 from engine.values import Instrument
 
 from .segments import KINDS, Head, Kind, Shelf, read_head, segment_key, segments
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FROZEN",
+    "MONEY",
     "Stored",
     "checkpoint_seq",
     "instrument_name",
@@ -38,10 +41,15 @@ __all__ = [
 #: The entry of an order that is frozen.
 FROZEN: Final = b'"frozen before the checkpoint"'
 
+#: The name of what is of the system as a whole.
+MONEY: Final = "system"
+
 _INSTRUMENT: Final = msgspec.json.Decoder(Instrument)
 _GROUP: Final = msgspec.json.Decoder(Group)
 _CONTROL: Final = msgspec.json.Decoder(Control)
 _POSITION: Final = msgspec.json.Decoder(Position)
+_TRAIL: Final = msgspec.json.Decoder(Trail)
+_MONEY: Final = msgspec.json.Decoder(Money)
 _PARKED: Final = msgspec.json.Decoder(tuple[OrderReport, ...])
 _PARKED_NAME: Final = msgspec.json.Decoder(tuple[str, str, str])
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -59,6 +67,8 @@ class Stored:
         self.instruments: dict[str, Instrument] = {}
         self.groups: dict[str, Group] = {}
         self.controls: dict[str, Control] = {}
+        self.trails: dict[str, Trail] = {}
+        self.money = Money()
         #: Reports by account (venue, account) and what they are parked as. ("", ""): in a
         #: checkpoint of before accounts were told apart.
         self.parked: dict[tuple[str, str], dict[str, tuple[OrderReport, ...]]] = {}
@@ -75,6 +85,10 @@ class Stored:
                 yield "group", name, group
             for name, control in self.controls.items():
                 yield "control", name, control
+            for name, trail in self.trails.items():
+                yield "trail", name, trail
+            if self.money:
+                yield "money", MONEY, self.money
             for (venue, account), parked in self.parked.items():
                 for entity, reports in parked.items():
                     yield "parked", parked_name(venue, account, entity), reports
@@ -159,6 +173,10 @@ def _take(stored: Stored, kind: str, name: str, body: bytes, where: str) -> None
             stored.groups[name] = _GROUP.decode(body)
         elif kind == "control":
             stored.controls[name] = _CONTROL.decode(body)
+        elif kind == "trail":
+            stored.trails[name] = _TRAIL.decode(body)
+        elif kind == "money":
+            stored.money = _MONEY.decode(body)
         else:
             venue, account, entity = "", "", name
             if stored.shelf.head is not None:

@@ -9,7 +9,7 @@ be called from any thread. What returns a future can be awaited, or waited for w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar
 
@@ -35,11 +35,11 @@ from engine.policies.validation import ID_LENGTH_MAX, Reason, check_amend, check
 from engine.values import OrderState, PositionSlot
 from engine.views import OrderView, view_order
 
+from .accounting import Accounting
 from .broker_words import Ask
 from .door import admit, check_statement, check_types
 from .hub import Overflow, Subscription
-from .moving import Moving
-from .portfolio import Portfolio, Snapshot, portfolio_of
+from .portfolio import Snapshot
 from .runtime import Future
 from .stamping import id_of, only_one
 from .tickets import Ticket
@@ -49,7 +49,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Moving):
+class ExecutionSystem(Accounting):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
@@ -69,6 +69,10 @@ class ExecutionSystem(Moving):
         held, open orders and executions are read and compared, behind all other calls; ``None``:
         never. retention: how long the journal keeps the facts of closed orders, a
         :class:`~actors.retention.Retention`; ``None``: for ever.
+        history: keep trips of positions from now on, see :meth:`history`; a journal that keeps them
+        goes on keeping them. mark_positions: watch the prices of what is held, to value it by and
+        for the extremes of its trips: ``True``, or a :class:`~actors.following.Marking` that says
+        which prices and how old they may be; without it prices that are known anyway are used.
         gc_policy: ``"leave"`` the process's garbage collector as it is, or ``"tune"`` it while the
         system runs: rarer collections, and none over what recovery made.
     """
@@ -252,14 +256,6 @@ class ExecutionSystem(Moving):
         """
         return self._asked(self.snapshot_now)
 
-    def portfolio(
-        self, marks: Mapping[tuple[str, str], Decimal] | None = None
-    ) -> Future[Portfolio]:
-        """Positions of all venues and amounts per currency; ``marks`` by (venue, instrument) value
-        what is held.
-        """
-        return self._asked(lambda: portfolio_of(self._positions(marks)))
-
     def state_digest(self) -> Future[str]:
         """One line that names the whole state, as the fold of the journal would."""
 
@@ -271,7 +267,9 @@ class ExecutionSystem(Moving):
             positions = [slot.position for b in brokers for slot in b.positions.values()]
             groups = [held.group for b in brokers for held in b.groups.groups.values()]
             shut = [b.flattening.control for b in brokers if b.flattening.is_anything_shut]
-            return digest([*self.journal.closed_orders(), *stones], positions, groups, shut)
+            trails = [trail for b in brokers for trail in b.following.trails()]
+            stones += self.journal.closed_orders()
+            return digest(stones, positions, groups, shut, trails, self.accounts.money)
 
         return self._asked(total)
 

@@ -23,6 +23,7 @@ from engine.order import Ledger, Order, is_settled, public_state
 from engine.order_steps import mark_unsent
 from engine.order_tables import TERMINAL
 from engine.recordings import Check
+from engine.trip_books import TripBooks
 from engine.values import OrderState
 
 from .journal import Journal
@@ -83,6 +84,8 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
             books.positions.values(),
             books.groups.values(),
             books.controls.values(),
+            books.history.trails.values(),
+            books.history.money,
         )
         for order, ledger in _everything(journal, books):
             states[public_state(order)] += 1
@@ -141,6 +144,7 @@ def _compare_rows(journal: Journal, books: Books) -> list[Check]:
         ("closed_rows_are_the_fold", _closed_rows),
         ("execution_rows_are_the_fold", _execution_rows),
         ("checkpoint_and_tail_are_the_fold", _checkpoint),
+        ("trip_rows_are_the_fold", _trip_rows),
     ):
         try:
             checked, bad = judge(journal, books)
@@ -191,6 +195,17 @@ def _execution_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
     return checked, bad
 
 
+def _trip_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
+    bad: list[str] = []
+    for key, trip in books.history.trips.items():
+        row = journal.checkpoint(key)
+        if row is None:
+            bad.append(f"closed {key!a} has no row")
+        elif row[1] != msgspec.json.encode(trip):
+            bad.append(f"the row of {key!a} is not what its facts fold to")
+    return len(books.history.trips), bad
+
+
 def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
     recovered = recover(journal)
     bad: list[str] = []
@@ -200,6 +215,7 @@ def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
     for name, control in books.controls.items():
         if recovered.books.controls.get(name) != control:
             bad.append(f"what is shut at {name} is not what its facts fold to")
+    bad += _histories(recovered.books.history, books.history)
     restored = {order.client_order_id: (order, ledger) for order, ledger in recovered.open_orders}
     for cid, order in books.orders.items():
         if _is_done(order):
@@ -212,6 +228,17 @@ def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
         elif _waiting(*again) != _waiting(order, books.ledgers.get(cid)):
             bad.append(f"open order {cid!a} is not what its facts fold to")
     return len(books.positions) + len(books.orders), bad
+
+
+def _histories(recovered: TripBooks, folded: TripBooks) -> list[str]:
+    bad = [
+        f"the trips of {key} are not what their facts fold to"
+        for key, trail in folded.trails.items()
+        if recovered.trails.get(key) != trail
+    ]
+    if recovered.money != folded.money:
+        bad.append("rates, or since when trips are kept, are not what their facts fold to")
+    return bad
 
 
 def _waiting(order: Order, ledger: Ledger | None) -> bytes:

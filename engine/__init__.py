@@ -41,8 +41,10 @@ from .intents import (
 )
 from .messages import GroupState, LegRole, SubmitOrder, TradingMode
 from .policies.risk import RiskLimits
+from .position_tables import Exposure
 from .session import SessionLimits
 from .signals import Direction, EntrySignal, ExitSignal
+from .trips import PositionClosed, PositionOpened, PositionReopened, Trip
 from .values import (
     Instrument,
     InstrumentKind,
@@ -63,6 +65,7 @@ __all__ = [
     "EngineError",
     "EntrySignal",
     "ExitSignal",
+    "Exposure",
     "FlatReport",
     "GroupState",
     "IdScope",
@@ -81,6 +84,9 @@ __all__ = [
     "OrderState",
     "OrderType",
     "OrderView",
+    "PositionClosed",
+    "PositionOpened",
+    "PositionReopened",
     "PositionSlot",
     "RecordingError",
     "ReduceOnlyRule",
@@ -94,6 +100,7 @@ __all__ = [
     "TimeInForce",
     "TradingMode",
     "TriggerSource",
+    "Trip",
     "UnknownOrder",
     "UserError",
     "bracket",

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from .booking import book_execution, state_position
 from .control import CONTROL_FACTS, Control, take_control
 from .errors import InvalidValue, InvariantViolated, JournalCorrupt
 from .group import Group, begin_group, moved_group
@@ -55,10 +56,10 @@ from .messages import (
 from .order import Booking, BookingKind, Ledger, Order, public_state
 from .order_steps import begin, mark_sent, step
 from .order_tables import Life
-from .position import book, late_fee, void
-from .position_corrections import correct, set_baseline
 from .position_state import Position, new_position
 from .statechart import Verdict
+from .trip_books import MONEY_FACTS, Money, TripBooks
+from .trips import Trail
 from .values import Instrument, OrderState, PositionSlot, exact
 
 __all__ = [
@@ -73,9 +74,6 @@ __all__ = [
 ]
 
 SlotKey: TypeAlias = tuple[str, str, str, PositionSlot]  # venue, account, instrument, slot
-
-
-_BOOK = BookingKind.BOOK
 
 
 class Tombstone(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -123,53 +121,6 @@ def revive(body: bytes) -> tuple[Order, Ledger | None]:
     return stone.order, Ledger.restored(stone.order.terms, stone.fills, stone.voids)
 
 
-def book_execution(
-    position: Position, instrument: Instrument, terms: SubmitOrder, booking: Booking, ts: int
-) -> Position:
-    """Take one booking of an order into the slot it trades.
-
-    ``terms`` give the side where the fill does not.
-    """
-    kind, fill = booking.kind, booking.fill
-    side = fill.side if fill.side is not None else terms.side
-    if kind is _BOOK:
-        return book(
-            position, instrument, side, fill.last_qty, fill.last_px, fill.fee, fill.fee_currency, ts
-        )
-    if kind is BookingKind.VOID:
-        if not fill.last_qty:
-            return position  # it never came: nothing to take back
-        return void(
-            position, instrument, side, fill.last_qty, fill.last_px, fill.fee, fill.fee_currency, ts
-        )
-    if kind is BookingKind.FEE and fill.fee is not None:
-        return late_fee(position, instrument, fill.fee, fill.fee_currency, ts)
-    return position
-
-
-def state_position(
-    position: Position, instrument: Instrument, message: SetBaseline | CorrectPosition
-) -> Position:
-    """Take what was stated about a slot into it.
-
-    Raises:
-        InvalidValue: it does not fit the slot or the kind of correction; nothing changed.
-    """
-    if isinstance(message, SetBaseline):
-        return set_baseline(position, instrument, message.qty, message.avg_px, message.ts)
-    return correct(
-        position,
-        instrument,
-        message.kind,
-        message.ts,
-        qty=message.qty,
-        px=message.px,
-        ratio=message.ratio,
-        amount=message.amount,
-        currency=message.currency,
-    )
-
-
 class Books:
     """What a journal says, built fact by fact. Mutable; owns what it holds."""
 
@@ -180,6 +131,7 @@ class Books:
         self.positions: dict[SlotKey, Position] = {}
         self.groups: dict[str, Group] = {}
         self.controls: dict[tuple[str, str], Control] = {}
+        self.history = TripBooks()
         self.parked: dict[str, list[Message]] = {}
         self.frozen: dict[str, str] = {}  # order -> the failure that froze it
         self.facts = 0
@@ -206,7 +158,9 @@ class Books:
             held = self.positions.get(key) or new_position(
                 message.venue, message.account, instrument, message.slot
             )
-            self.positions[key] = state_position(held, instrument, message)
+            self.positions[key] = self.history.stated(held, instrument, message)
+        elif isinstance(message, MONEY_FACTS):
+            self.history.take(message, self.positions, self.instruments)
         elif isinstance(message, SubmitGroup | ReviveGroup | GroupMoved | AmendGroup):
             self._of_group(message)
         elif isinstance(message, CONTROL_FACTS):
@@ -255,7 +209,7 @@ class Books:
             self._failed(entity, before.terms, message, error)
             return
         self.orders[entity] = out.order
-        self.positions.update(held)
+        self._hold(held)
         if out.order.venue_order_ids is not before.venue_order_ids:
             self._unpark_venue_ids(before, out.order)
         if out.anomaly in ("late_fill", "overfill"):
@@ -277,7 +231,7 @@ class Books:
         if isinstance(message, Filled):
             booking = Booking(BookingKind.BOOK, message, message.exec_id)
             try:
-                self.positions.update(self._booked(terms, (booking,), message.ts))
+                self._hold(self._booked(terms, (booking,), message.ts))
             except _FAILURES:
                 return  # it was unbookable live too, and alarmed there
 
@@ -292,6 +246,7 @@ class Books:
     ) -> dict[SlotKey, Position]:
         """The slots that bookings feed, as they are after them; nothing is taken over yet."""
         after: dict[SlotKey, Position] = {}
+        self.history.drop()
         for booking in bookings:
             fill = booking.fill
             if fill.feeds is Feeds.ORDER or booking.kind is BookingKind.SPLIT or not fill.last_qty:
@@ -302,8 +257,13 @@ class Books:
             held = after.get(key) or self.positions.get(key)
             if held is None:
                 held = new_position(terms.venue, terms.account, instrument, terms.slot)
-            after[key] = book_execution(held, instrument, terms, booking, ts)
+            after[key] = self.history.booked(held, instrument, terms, booking, ts)
         return after
+
+    def _hold(self, after: dict[SlotKey, Position]) -> None:
+        if after:
+            self.positions.update(after)
+            self.history.keep()
 
     def _of_group(self, message: SubmitGroup | ReviveGroup | GroupMoved | AmendGroup) -> None:
         group_id = (message.terms if isinstance(message, ReviveGroup) else message).group_id
@@ -367,10 +327,13 @@ def digest(
     positions: Iterable[Position],
     groups: Iterable[Group] = (),
     controls: Iterable[Control] = (),
+    trails: Iterable[Trail] = (),
+    money: Money | None = None,
 ) -> str:
     """One line that names the whole state.
 
-    SHA-256 over every order, position, group that is not done, and what is shut, in order of ids.
+    SHA-256 over every order, position, group that is not done, what is shut, what can still change
+    of trips, and rates, in order of ids.
 
     ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
     leave and one that left count as the same: after a restart nothing counts as not sent, so the
@@ -388,6 +351,10 @@ def digest(
             total.update(_ENCODER.encode(group) + b"\n")
     for control in sorted(controls, key=lambda one: one.name):
         total.update(_ENCODER.encode(control) + b"\n")
+    for trail in sorted(trails, key=lambda one: one.name):
+        total.update(_ENCODER.encode(trail) + b"\n")
+    if money:
+        total.update(_ENCODER.encode(money) + b"\n")
     return total.hexdigest()
 
 

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from .position_tables import Exposure
 from .values import (
     ONE,
     ZERO,
@@ -189,6 +190,39 @@ class CorrectPosition(Command, frozen=True, gc=False, omit_defaults=True):
     amount: Decimal | None = None
     currency: str = ""
     statement: str = ""
+
+
+class SetRate(Command, frozen=True, gc=False, omit_defaults=True):
+    """State that one unit of currency ``base`` is worth ``px`` of ``quote`` since ``ts``.
+
+    ``source`` says who or what says so: the host, an instrument's price.
+    """
+
+    base: str
+    quote: str
+    px: Decimal
+    ts: int
+    source: str = ""
+
+
+class KeepHistory(Command, frozen=True, gc=False, omit_defaults=True):
+    """Trips of positions are kept from here on (:mod:`engine.trips`)."""
+
+    ts: int
+
+
+class PriceExtreme(Command, frozen=True, gc=False, omit_defaults=True):
+    """Note the lowest and the highest price that a held slot saw since its last booking, where
+    they say something new about its trip.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    low: Decimal
+    high: Decimal
 
 
 class Contingency(Word):
@@ -963,7 +997,8 @@ class OrderAnomaly(OrderEvent, frozen=True, gc=False, omit_defaults=True):
 class PositionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     """A slot after a booking.
 
-    ``qty`` is signed; amounts are in ``currency``, fees per currency beside it.
+    ``qty`` is signed; ``exposure`` says which way that is, FLAT also when only dust is left.
+    Amounts are in ``currency``; fees paid and funding received stand per currency beside it.
     """
 
     venue: str
@@ -978,6 +1013,8 @@ class PositionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     fees: tuple[tuple[str, Decimal], ...]
     client_order_id: str = ""
     tags: Tags = ()
+    exposure: Exposure = Exposure.FLAT
+    funding: tuple[tuple[str, Decimal], ...] = ()
 
 
 class GroupChanged(Event, frozen=True, gc=False, omit_defaults=True):
@@ -1129,6 +1166,9 @@ Fact: TypeAlias = (
     | DefineInstrument
     | SetBaseline
     | CorrectPosition
+    | SetRate
+    | KeepHistory
+    | PriceExtreme
     | OrderReport
     | LinkUp
     | LinkDown

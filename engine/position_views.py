@@ -11,11 +11,12 @@ from typing import Final
 
 from .pnl import EXACT, is_dust, value
 from .position_state import Position
-from .position_tables import Exposure
+from .position_tables import Exposure, PositionLife
 from .values import CONTEXT, ZERO, Instrument, InstrumentKind, PositionSlot
 
 __all__ = [
     "avg_px",
+    "direction",
     "exposure",
     "is_contrary",
     "realized_pnl",
@@ -78,6 +79,16 @@ def exposure(position: Position, instrument: Instrument, px: Decimal | None = No
     if not position.qty or is_dust(position.qty, instrument, px):
         return Exposure.FLAT
     return Exposure.SHORT if position.qty < ZERO else Exposure.LONG
+
+
+def direction(position: Position, instrument: Instrument, px: Decimal | None = None) -> Exposure:
+    """LONG, SHORT or FLAT as a strategy means it, for net and for hedge slots.
+
+    Without ``px`` dust below the minimum notional is what its last booking, at its price, made it.
+    """
+    if px is None and position.life is PositionLife.FLAT:
+        return Exposure.FLAT
+    return exposure(position, instrument, px)
 
 
 def is_contrary(position: Position) -> bool:

@@ -91,6 +91,7 @@ class FaultyVenue:
         latency_ns = self.exchange.config.latency_out_ns
         window_ns = max(self.capabilities.request_window_ns - latency_ns, 0)
         self._calls = FaultyCalls(inner, self.faults, self.wire, window_ns, self.plan.hang_ns)
+        self._life = 0
         self._memory = Memory(self.exchange, self.account, is_on=_K.LIST_LAGS in kinds)
         self._lists = FaultyLists(
             inner, self.faults, self.wire, self._calls, self._memory, self.capabilities
@@ -140,6 +141,7 @@ class FaultyVenue:
 
     def abandon(self) -> None:
         """The engine died without a word: nobody hears what is told, until somebody connects."""
+        self._life += 1
         self._calls.forget()
         self.wire.detach()
 
@@ -150,7 +152,13 @@ class FaultyVenue:
 
     def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
         """Prices are public data: the faults here are of the private session."""
-        self.inner.watch_prices(instrument, tell)
+        life = self._life
+
+        def heard(update: PriceUpdate) -> None:
+            if life == self._life:  # a dead engine hears nothing
+                tell(update)
+
+        self.inner.watch_prices(instrument, heard)
 
     # --- sessions ---------------------------------------------------------------------------------
 

@@ -121,6 +121,8 @@ class PaperVenue:
 
     def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
         """Tell the prices of an instrument: as they stand, then each change of them."""
+        if self._sink is None:
+            return  # no session: it is asked again when one stands
         self._feeds[instrument] = tell
         self._told.pop(instrument, None)
         self._tell_prices()

@@ -40,7 +40,7 @@ def test_a_whole_journal_passes(
     assert told.json["whole"] is True
     assert (told.json["digest"], told.json["defects"]) == (digest, [])
     assert (told.json["orders"], told.json["open_orders"], told.json["fills"]) == (5, 2, 4)
-    assert [check["failed"] for check in told.json["checks"]] == [0] * 7
+    assert [check["failed"] for check in told.json["checks"]] == [0] * 8
     assert "the journal is whole" in run(capsys, "verify", journal).out
 
 

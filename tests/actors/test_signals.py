@@ -258,6 +258,22 @@ def test_a_rate_makes_another_currency_tradable() -> None:
     assert (D("2.00"), D(20)) == (found.qty, found.loss)
 
 
+def test_a_stale_rate_lets_only_reducing_orders_through_over_a_restart() -> None:
+    """The system's rates count, across a third currency too, until one of them is too old."""
+    desk = Desk(currency="EUR", max_rate_age_ns=30 * SECOND)
+    desk.sim.system.set_rate("USD", "USDT", 1)
+    desk.sim.system.set_rate("EUR", "USD", 2)
+    assert desk.submit(entry(**AT_MARKET)).accepted
+    desk.sim.crash()
+    desk.restart()
+    assert desk.submit(entry("more")).reason == "ALREADY_LONG"
+    desk.sim.run(30 * SECOND)
+    assert desk.submit(entry("eth", instrument=ETH.symbol)).reason == "RATE_MISSING"
+    assert desk.submit(ExitSignal(signal_id="out", instrument=BTC, ts=desk.sim.now_ns())).accepted
+    desk.sim.run(SECOND)
+    assert desk.held() == 0
+
+
 def test_while_the_venue_is_away_or_an_order_in_doubt_nothing_is_entered() -> None:
     """What is held is not known then."""
     desk = Desk(Fault(FaultKind.NEVER_ARRIVED, When(verb="place", nth=1)), allow_scale_in=True)

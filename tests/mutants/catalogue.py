@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .accounts import ACCOUNTS
 from .contingent import CONTINGENT
 from .doubt import DOUBT
 from .gaps import GAPS
@@ -33,6 +34,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *CONTINGENT,
     *PROTECTING,
     *SIGNALLING,
+    *ACCOUNTS,
     *WRITING,
     *RESTARTING,
     *VENUE,

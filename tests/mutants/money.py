@@ -29,7 +29,7 @@ MONEY: Final = (
     Mutant(
         "bust-bought-again",
         "A busted trade is booked a second time instead of being taken back.",
-        "engine/fold.py",
+        "engine/booking.py",
         "        return void(\n",
         "        return book(\n",
         ("simulate hell 0:200",),
@@ -135,7 +135,7 @@ MONEY: Final = (
     Mutant(
         "late-fee-lost",
         "A fee that is told after its fill is never paid in our books.",
-        "engine/fold.py",
+        "engine/booking.py",
         "    if kind is BookingKind.FEE and fill.fee is not None:",
         "    if False:",
         (
@@ -154,7 +154,7 @@ MONEY: Final = (
     Mutant(
         "side-of-the-order",
         "The sold leg of a bought combo is booked as bought.",
-        "engine/fold.py",
+        "engine/booking.py",
         "    side = fill.side if fill.side is not None else terms.side",
         "    side = terms.side",
         ("tests/actors/test_legs.py::test_each_leg_is_booked_on_its_own_instrument_and_side",),

@@ -1,0 +1,261 @@
+"""The facade's accounts: what is held and what it is worth, rates, and the history of positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from engine.errors import InvalidOrder, InvalidValue
+from engine.marks import mark_of
+from engine.messages import SetRate
+from engine.prices import Price
+from engine.rates import Converter, UsedRate, check_rate, rate_of
+from engine.trip_steps import averaged
+from engine.trips import Trip
+from engine.values import PositionSlot, decimal_from
+
+from .broker import BrokerActor
+from .history import HistoryReader, Wanted
+from .moving import Moving
+from .pnl import PnlReport, pnl_of
+from .portfolio import Portfolio, PositionView, portfolio_of, views_of
+from .runtime import Future
+
+__all__ = ["Accounting"]
+
+_SECOND: Final = 1_000_000_000
+_NAME_MAX: Final = 64
+
+
+class Accounting(Moving):
+    """Amounts stay per currency; one currency is a view. Everything public may be called from any
+    thread.
+    """
+
+    # --- what it is worth -------------------------------------------------------------------------
+
+    def portfolio(
+        self, marks: Mapping[tuple[str, str], Decimal] | None = None
+    ) -> Future[Portfolio]:
+        """Positions of all venues and amounts per currency.
+
+        What is held is valued by the prices that are known (see ``mark_positions``); ``marks`` by
+        (venue, instrument) win.
+        """
+        return self._asked(lambda: portfolio_of(self._positions(marks)))
+
+    def pnl(
+        self,
+        currency: str,
+        *,
+        max_age: float | None = None,
+        marks: Mapping[tuple[str, str], Decimal] | None = None,
+    ) -> Future[PnlReport]:
+        """P&L, fees and funding by position and in all, in ``currency``, at the rates that were
+        stated (:meth:`set_rate`, :meth:`follow_rate`) and are not older than ``max_age`` seconds.
+
+        What cannot be told is None, and named in ``missing``.
+
+        Raises:
+            InvalidValue: no currency, or ``max_age`` is no time.
+            SystemStopped: the system is not running.
+        """
+        _check_name(currency, "currency")
+        age_ns = _age_ns(max_age)
+
+        def look() -> PnlReport:
+            ts = self.dispatcher.time_ns()
+            converter = Converter(self.accounts.money.table, currency, ts, age_ns)
+            return pnl_of(self._positions(marks), converter, ts)
+
+        return self._asked(look)
+
+    # --- rates ------------------------------------------------------------------------------------
+
+    def set_rate(
+        self,
+        base: str,
+        quote: str,
+        px: Decimal | int | str,
+        *,
+        ts: int | None = None,
+        source: str = "",
+    ) -> Future[None]:
+        """State that one unit of ``base`` is worth ``px`` of ``quote`` since ``ts`` (UTC ns; now if
+        left out). Journalled; of each pair the newest counts.
+
+        Raises:
+            InvalidValue: it is no rate; nothing has changed.
+            JournalUnavailable, SystemStopped: not accepted.
+        """
+        self._check_running()
+        _check_name(base, "base")
+        _check_name(quote, "quote")
+        _check_name(source or "-", "source")
+        if ts is not None and (type(ts) is not int or not 0 <= ts < 2**63):
+            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r}")
+        at = self.dispatcher.time_ns() if ts is None else ts
+        rate = SetRate(base, quote, decimal_from(px, "a rate"), at, source)
+        check_rate(rate)
+        return self.in_turn(lambda: self.accounts.take(rate))
+
+    def rate(
+        self, base: str, quote: str, *, max_age: float | None = None
+    ) -> Future[UsedRate | None]:
+        """What one ``base`` is worth in ``quote``, directly, by the inverse or across one more
+        currency; None: no rate is known that is not older than ``max_age`` seconds.
+        """
+        age_ns = _age_ns(max_age)
+
+        def look() -> UsedRate | None:
+            now_ns = self.dispatcher.time_ns()
+            return rate_of(self.accounts.money.table, base, quote, now_ns, age_ns)
+
+        return self._asked(look)
+
+    def follow_rate(
+        self, instrument: str, *, venue: str = "", account: str = "", every: float = 60.0
+    ) -> Callable[[], None]:
+        """Take the rate of an instrument's base in its quote from its price: at once, and then at
+        most every so many seconds, each a journalled fact. Returns what ends it.
+
+        The price is chosen as for positions. It is asked for anew after a restart.
+
+        Raises:
+            InvalidValue: the instrument has no base and quote, or ``every`` is not above 0.
+            InvalidOrder: no account there knows it.
+            SystemStopped: the system is not running.
+        """
+        self._check_accepting()
+        broker = self._broker(venue, account)
+        known = broker.instruments.get(instrument)
+        if known is None:
+            raise InvalidOrder(
+                f"instrument {instrument[:64]!a} is not known at {broker.name}",
+                "UNKNOWN_INSTRUMENT",
+            )
+        if not every > 0:
+            raise InvalidValue(f"every must be above 0 seconds, was {every}")
+        check_rate(SetRate(known.base, known.quote, Decimal(1), 0))
+        follower = _RateFollower(self, broker, known.base, known.quote, round(every * _SECOND))
+
+        def watch() -> None:
+            broker.prices.watch(instrument, follower, follower.priced)
+            price = broker.prices.latest(instrument)
+            if price is not None:
+                follower.priced(price)
+
+        self.dispatcher.call_soon(watch)
+        return lambda: self.dispatcher.call_soon(
+            lambda: broker.prices.unwatch(instrument, follower)
+        )
+
+    # --- history ----------------------------------------------------------------------------------
+
+    def history(
+        self,
+        instrument: str = "",
+        *,
+        venue: str = "",
+        account: str = "",
+        slot: PositionSlot | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Future[tuple[Trip, ...]]:
+        """Positions that were closed, in the order of their closes; of more than ``limit`` the
+        newest. ``since`` and ``until`` bound the close (UTC ns, ``until`` not included); ``tags``
+        are those its opening order must have.
+
+        Read from the journal a piece at a time, so that a long history holds nothing up.
+
+        Raises:
+            InvalidValue: no history is kept (``ExecutionSystem(history=True)``), or ``limit`` is
+                negative.
+            JournalCorrupt: in the future: a row of it cannot be read.
+            SystemStopped: the system is not running.
+        """
+        self._check_accepting()
+        if self.accounts.money.history_ts is None:
+            raise InvalidValue("no history is kept: give history=True to ExecutionSystem")
+        if limit is not None and limit < 0:
+            raise InvalidValue(f"limit must not be negative, was {limit}")
+        wanted = Wanted(instrument, slot, since, until, tuple((tags or {}).items()), limit)
+        brokers = [
+            broker
+            for (name, at), broker in self.brokers.items()
+            if (not venue or name == venue) and (not account or at == account)
+        ]
+        future: Future[tuple[Trip, ...]] = Future(self.dispatcher)
+        HistoryReader(brokers, wanted, self.journal, future).begin(self.dispatcher)
+        return future
+
+    def open_trips(self) -> Future[tuple[Trip, ...]]:
+        """The trips that are open, with what they have come to so far; without their unrealised
+        P&L, which :meth:`portfolio` has.
+        """
+
+        def look() -> tuple[Trip, ...]:
+            return tuple(
+                averaged(trail.now.trip, broker.instruments[trail.now.trip.instrument])
+                for broker in self.brokers.values()
+                for trail in broker.following.trails()
+                if trail.now.trip is not None
+            )
+
+        return self._asked(look)
+
+    # --- inside -----------------------------------------------------------------------------------
+
+    def _positions(
+        self, marks: Mapping[tuple[str, str], Decimal] | None = None
+    ) -> tuple[PositionView, ...]:
+        return views_of(self.brokers.values(), self.dispatcher.time_ns(), marks or {})
+
+
+class _RateFollower:
+    """States a rate from the prices of an instrument, at a bounded pace."""
+
+    def __init__(
+        self, system: Accounting, broker: BrokerActor, base: str, quote: str, every_ns: int
+    ) -> None:
+        self._system = system
+        self._broker = broker
+        self._base = base
+        self._quote = quote
+        self._every_ns = every_ns
+        self._told_ns: int | None = None
+
+    def priced(self, price: Price) -> None:
+        """A price came, inside a turn."""
+        broker, marking = self._broker, self._broker.following.marking
+        now_ns = broker.dispatcher.monotonic_ns()
+        if self._told_ns is not None and now_ns - self._told_ns < self._every_ns:
+            return
+        mark = mark_of(price, marking.sources, now_ns, marking.max_age_ns)
+        if mark is None:
+            return
+        ts = broker.turn.time_ns() - mark.age_ns
+        rate = SetRate(self._base, self._quote, mark.px, ts, f"{broker.name}:{price.instrument}")
+        check_rate(rate)
+        self._system.accounts.take(rate)
+        self._told_ns = now_ns
+
+
+def _age_ns(max_age: float | None) -> int | None:
+    if max_age is None:
+        return None
+    if not max_age > 0:
+        raise InvalidValue(f"max_age must be above 0 seconds, or None; was {max_age}")
+    return round(max_age * _SECOND)
+
+
+def _check_name(text: str, what: str) -> None:
+    try:
+        fits = 0 < len(text.encode()) <= _NAME_MAX
+    except (AttributeError, UnicodeEncodeError):
+        fits = False
+    if not fits:
+        raise InvalidValue(f"{what} must be a text of 1 to {_NAME_MAX} bytes, was {text!a:.80}")
