@@ -135,7 +135,7 @@ class BrokerActor(BrokerBooks):
         self._routes: dict[type, Callable[[Any], object]] = {
             Ask: self.commands.asked,
             **self.groups.routes,
-            **self.flattening.routes,
+            **self.begin_to_watch(),
             PriceUpdate: self.prices.take,
             SubmitOrder: self._submit,
             **self.commands.routes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from engine.fold import revive
 from engine.messages import Filled, SubmitOrder
@@ -14,14 +15,17 @@ from engine.values import PositionSlot
 from .broker_calls import BrokerCalls
 from .broker_watch import BrokerWatch
 from .broker_words import NewSlot, UnknownInstrument
+from .drifting import Drifting
 from .flattening import Flattening
 from .following import Following
 from .groups import BrokerGroups
 from .intake import Intake
+from .monitors import Monitors
 from .order import OrderActor
 from .position import PositionActor
 from .protection import Protections
 from .roles import BrokerRole, OrderRole
+from .watched_books import WatchedBooks
 
 __all__ = ["BrokerBooks"]
 
@@ -36,7 +40,22 @@ class BrokerBooks(BrokerRole):
     following: Following
     watch: BrokerWatch
     intake: Intake
+    drifting: Drifting
+    monitors: Monitors
     on_closed: Callable[[SubmitOrder], None]
+
+    def begin_to_watch(self) -> dict[type, Callable[[Any], object]]:
+        """Make what watches over slots beside their orders; the routes of that."""
+        self.watched = WatchedBooks(self.turn, self.name, self.account)
+        self.drifting = Drifting(self)
+        self.monitors = Monitors(self)
+        return {**self.flattening.routes, **self.monitors.routes}
+
+    def look_all(self) -> None:
+        """After a restart: whatever looks at orders and slots does so once."""
+        self.groups.look_all()
+        self.protections.look_all()
+        self.monitors.look_all()
 
     # --- slots ------------------------------------------------------------------------------------
 
@@ -58,6 +77,7 @@ class BrokerBooks(BrokerRole):
             self.positions[symbol, slot] = actor
             self.following.made(actor)
             self.turn.undo.append((NewSlot(self.positions), (symbol, slot), None))
+            self.monitors.made(actor)
             if not self.watch.armed:
                 self.watch.arm()
         return actor

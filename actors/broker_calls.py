@@ -337,16 +337,15 @@ class BrokerCalls:
 
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
         """Why an entry may not be taken now, or None. Exits are never refused here."""
-        if order.reduce_only or not self._stuck:
+        drifts = self.broker.watched.drifts
+        if order.reduce_only or not (self._stuck or drifts):
             return None
         for cid in self._stuck.get(order.instrument, ()):
             if self._is_stuck(cid):
-                if self._is_exit(order):
-                    return None
-                return (
-                    "hand_over",
-                    f"order {cid} of {order.instrument} is not settled: entries of it stop",
-                )
+                why = f"order {cid} of {order.instrument} is not settled: entries of it stop"
+                return None if self._is_exit(order) else ("hand_over", why)
+        if drifts and not self._is_exit(order):
+            return self.broker.drifting.refusal(order)
         return None
 
     def _is_exit(self, order: SubmitOrder) -> bool:

@@ -356,6 +356,7 @@ class BrokerLink:
         if question == self._question and not self._unasked:
             self.broker.session.on(SessionTrigger.RECONCILED)
             self.broker.lane.pump()
+            self.broker.drifting.begin()
 
     def _pump(self, _: None, __: None) -> None:
         self.broker.lane.pump()

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engine.calls import QueryExecutions, QueryOpenOrders
+from engine.calls import FetchExecutions, QueryExecutions, QueryOpenOrders, QueryPositions
 from engine.messages import LinkSilent, OrderSnapshot
 from engine.session_chart import SessionState
 
@@ -141,7 +141,8 @@ class BrokerWatch:
 
     def _is_busy(self) -> bool:
         broker = self.broker
-        return bool(broker.orders) or any(slot.position.qty for slot in broker.positions.values())
+        held = any(slot.position.qty for slot in broker.positions.values())
+        return bool(broker.orders) or held or bool(broker.watched.drifts)
 
     def _arm(self, _: None, __: None) -> None:
         if not self.broker.link.closing:
@@ -169,11 +170,15 @@ class BrokerWatch:
         self.broker.lane.send(QueryOpenOrders(), False)
 
     def answered(
-        self, request: QueryOpenOrders | QueryExecutions, outcome: Answer[Any] | None
+        self,
+        request: QueryOpenOrders | QueryExecutions | QueryPositions | FetchExecutions,
+        outcome: Answer[Any] | None,
     ) -> None:
         """A list came, or (None) did not."""
         broker = self.broker
-        if outcome is None:
+        if isinstance(request, QueryPositions | FetchExecutions):
+            broker.drifting.answered(request, outcome)
+        elif outcome is None:
             broker.turn.effects.append((self._failed, None, None))
         elif isinstance(request, QueryOpenOrders):
             self._open_orders = outcome
@@ -210,6 +215,7 @@ class BrokerWatch:
             self.broker.dispatcher.call_later(self.patience_ns, self._judge)
             return
         self.broker.link.saw_executions(comparison.latest_ts)
+        self.broker.drifting.begin()
         self._arm(None, None)
 
     def _judge(self) -> None:

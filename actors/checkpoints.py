@@ -26,6 +26,7 @@ from engine.position_state import Position, new_position
 from engine.trip_books import Money
 from engine.trips import Trail
 from engine.values import Instrument
+from engine.watched import Watched
 
 from .accounts import Accounts
 from .broker import BrokerActor
@@ -39,7 +40,8 @@ from .turn import Turn
 
 __all__ = ["Checkpoints", "Pace"]
 
-_PASSING: Final[tuple[Kind, ...]] = ("parked", "group", "control")  # kinds of which one may be gone
+#: Kinds of which one may be gone.
+_PASSING: Final[tuple[Kind, ...]] = ("parked", "group", "control", "watched")
 _BYTES_MAX: Final = 256 * 1024  # of one segment: an order may have many executions
 
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -314,6 +316,8 @@ class Checkpoints:
                 yield "trail", trail, ("trail", trail.name)
             if broker.flattening.is_anything_shut:
                 yield "control", broker.flattening.control, broker.flattening
+            if broker.watched.is_anything_watched:
+                yield "watched", broker.watched.now, broker.watched
             for entity, reports in broker.intake.parked.items():
                 yield "parked", reports, (venue, account, entity)
         for known in self._instruments.values():
@@ -346,6 +350,9 @@ def _elsewhere(
     for key, control in recovered.books.controls.items():
         if key not in brokers:
             yield "control", control, control.name
+    for key, watched in recovered.books.watched.items():
+        if key not in brokers:
+            yield "watched", watched, watched.name
     for (venue, account), parked in recovered.parked.items():
         if venue and (venue, account) not in brokers:
             for entity, reports in parked.items():
@@ -365,6 +372,6 @@ def _named(found: tuple[Kind, object, Any]) -> Item:
         return Item(kind, MONEY, value, mark)
     if isinstance(value, Group):
         return Item(kind, value.group_id, value, mark)
-    if isinstance(value, Control):
+    if isinstance(value, Control | Watched):
         return Item(kind, value.name, value, mark)
     return Item(kind, parked_name(*mark), value, mark)

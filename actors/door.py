@@ -31,7 +31,7 @@ from engine.values import OrderType, PositionSlot, Side, TimeInForce, TriggerSou
 
 from .venues.port import Answer
 
-__all__ = ["admit", "check_statement", "check_types", "checked_answer"]
+__all__ = ["admit", "check_statement", "check_types", "check_words", "checked_answer"]
 
 R = TypeVar("R")
 
@@ -226,9 +226,7 @@ def _check_each(order: SubmitOrder) -> None:
                 f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS"
             )
     if order.held or order.closes:
-        raise InvalidOrder(
-            "held and closes are for legs of a group: submit the group", "BAD_TERMS"
-        )
+        raise InvalidOrder("held and closes are for legs of a group: submit the group", "BAD_TERMS")
     if not 1 <= order.attempt < 36**2:
         raise InvalidOrder(
             f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS"
@@ -256,4 +254,23 @@ def check_statement(statement: SetBaseline | CorrectPosition) -> None:
         )
 
 
+def check_words(statement: object) -> None:
+    """Refuse what says not who decided something and why.
+
+    Raises:
+        InvalidValue: nothing has happened.
+    """
+    if not isinstance(statement, str) or not statement.strip():
+        raise InvalidValue("say who decided this and why, as the statement: it is journalled")
+    if len(statement) > _WORDS_MAX:
+        raise InvalidValue(f"a statement has at most {_WORDS_MAX} characters")
+    try:
+        statement.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(
+            "the statement holds a lone surrogate, which cannot be written"
+        ) from None
+
+
+_WORDS_MAX = 1_000
 _read_statement = msgspec.json.Decoder(SetBaseline | CorrectPosition).decode

@@ -11,12 +11,12 @@ from engine.messages import FlatProgress, Flatten, LiftFlatten, SetMode, Trading
 from engine.values import ONE, ZERO, decimal_from
 
 from .broker import BrokerActor
+from .door import check_words
 from .facade import Facade
 from .runtime import Future, Timer
 
 __all__ = ["Halting"]
 
-_STATEMENT_MAX = 1_000
 _EVERYTHING = Scope()
 
 
@@ -100,7 +100,7 @@ class Halting(Facade):
         self._check_accepting()
         brokers = self._in_scope(scope)
         if statement:
-            _check_statement(statement)
+            check_words(statement)
         if deadline is not None and not deadline > 0:
             raise InvalidValue(f"deadline must be above 0 seconds or None, was {deadline}")
         share = decimal_from(slice_share, "slice_share")
@@ -134,7 +134,7 @@ class Halting(Facade):
         """
         self._check_accepting()
         brokers = self._in_scope(scope)
-        _check_statement(statement)
+        check_words(statement)
 
         def lift() -> None:
             lifted = [one for one in brokers if _is_on(one.flattening.control, scope.instrument)]
@@ -162,7 +162,7 @@ class Halting(Facade):
         """
         self._check_accepting()
         brokers = self._in_scope(scope)
-        _check_statement(statement)
+        check_words(statement)
         if not isinstance(mode, TradingMode):
             raise InvalidValue(f"mode must be a TradingMode, was {mode!r:.80}")
 
@@ -216,19 +216,6 @@ class Halting(Facade):
             have = ", ".join(f"{venue}/{account}" for venue, account in self.brokers)
             raise InvalidValue(f"nothing here is in {scope}; there are {have}")
         return found
-
-
-def _check_statement(statement: object) -> None:
-    if not isinstance(statement, str) or not statement.strip():
-        raise InvalidValue("say who decided this and why, as the statement: it is journalled")
-    if len(statement) > _STATEMENT_MAX:
-        raise InvalidValue(f"a statement has at most {_STATEMENT_MAX} characters")
-    try:
-        statement.encode()
-    except UnicodeEncodeError:
-        raise InvalidValue(
-            "the statement holds a lone surrogate, which cannot be written"
-        ) from None
 
 
 def _is_on(control: Control, instrument: str) -> bool:

@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 import msgspec
 
 from engine.calls import (
+    LISTS,
     Call,
     CallKind,
     Ending,
+    FetchExecutions,
     QueryExecutions,
     QueryOpenOrders,
+    QueryPositions,
     VenueRequest,
 )
 from engine.errors import InvalidValue, SystemStopped
@@ -127,6 +130,8 @@ class Lane:
             QueryOrder: venue.query_order,
             QueryOpenOrders: lambda _: venue.open_orders(),
             QueryExecutions: lambda request: venue.executions(request.since_ts),
+            FetchExecutions: lambda request: venue.executions(request.since_ts),
+            QueryPositions: lambda _: venue.positions(),
         }
         self._pumping = False
         self._wake: Timer | None = None
@@ -205,7 +210,7 @@ class Lane:
                 open_calls.clear()
                 self._ended(call, Unknown(f"no answer within {wait_ns / 1e9:g} s"), sent_ts)
 
-        wait_ns = self.call_timeout_ns if call.client_order_id else LISTS_NS
+        wait_ns = LISTS_NS if isinstance(call.request, LISTS) else self.call_timeout_ns
         timer = self.dispatcher.call_later(wait_ns, time_out)
         try:
             outcome = await ask(call.request)

@@ -260,8 +260,7 @@ class Lifecycle:
         for broker, report in self._restarted:
             broker.report(report)
         for broker in self.brokers.values():
-            broker.groups.look_all()
-            broker.protections.look_all()
+            broker.look_all()
         resume_following(self.brokers.values(), self.accounts, self._history)
         self._definitions.define_all(self._given)
 

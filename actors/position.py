@@ -108,6 +108,16 @@ class PositionActor(Actor):
         if PositionChanged in turn.hub.wanted:
             turn.events.append(changed(after, self.instrument, ts, client_order_id, tags))
 
+    def tell_also(self, told: Callable[[str, PositionSlot], object]) -> None:
+        """Have another one called, after those who are, when it holds something else."""
+        first = self._moved
+
+        def both(instrument: str, slot: PositionSlot) -> None:
+            first(instrument, slot)
+            told(instrument, slot)
+
+        self._moved = both
+
     def restore(self, before: Position, extra: None) -> None:
         """Take back a step whose turn was discarded."""
         del extra

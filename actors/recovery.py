@@ -148,6 +148,8 @@ def _books_of(stored: Stored) -> Books:
     books.groups.update(stored.groups)
     for control in stored.controls.values():
         books.controls[control.venue, control.account] = control
+    for watched in stored.watched.values():
+        books.watched[watched.venue, watched.account] = watched
     for instrument in stored.instruments.values():
         books.instruments[instrument.venue, instrument.symbol] = instrument
     for mine in stored.parked.values():

@@ -99,7 +99,7 @@ def books_digest(books: Books) -> str:
         stones_of(books),
         books.positions.values(),
         books.groups.values(),
-        books.controls.values(),
+        [*books.controls.values(), *books.watched.values()],
         books.history.trails.values(),
         books.history.money,
     )

@@ -7,12 +7,19 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
-from engine.calls import QueryExecutions, QueryOpenOrders, VenueRequest
+from engine.calls import (
+    FetchExecutions,
+    QueryExecutions,
+    QueryOpenOrders,
+    QueryPositions,
+    VenueRequest,
+)
 from engine.capabilities import Capabilities
+from engine.control import Control
 from engine.group import Group
 from engine.marks import Mark
 from engine.messages import (
@@ -40,10 +47,12 @@ from .runtime import Actor, Dispatcher, Timer
 from .turn import Turn
 from .venue_ids import VenueIds
 from .venues.port import Answer, Sink, Venue
+from .watched_books import WatchedBooks
 
 __all__ = [
     "BrokerRole",
     "CallsRole",
+    "DriftingRole",
     "FlatteningRole",
     "GroupsRole",
     "LaneRole",
@@ -121,6 +130,8 @@ class LinkRole(Protocol):
 class WatchRole(Protocol):
     """Who listens for silence."""
 
+    patience_ns: int
+
     @property
     def sink(self) -> Sink: ...
 
@@ -129,14 +140,28 @@ class WatchRole(Protocol):
     def unheard(self, what: str) -> None: ...
 
     def answered(
-        self, request: QueryOpenOrders | QueryExecutions, outcome: Answer[Any] | None
+        self,
+        request: QueryOpenOrders | QueryExecutions | QueryPositions | FetchExecutions,
+        outcome: Answer[Any] | None,
     ) -> None: ...
 
     def stop(self) -> None: ...
 
 
+class GroupHolder(Protocol):
+    """A group, as those see it who ask what it holds."""
+
+    group: Group
+    holds: dict[SlotSide, Decimal]
+
+    def refresh(self) -> None: ...
+
+
 class GroupsRole(Protocol):
     """Who keeps the groups of a broker, and does for them what touches others."""
+
+    @property
+    def groups(self) -> Mapping[str, GroupHolder]: ...
 
     def touched(self, order: Order) -> None: ...
 
@@ -180,6 +205,9 @@ class FlatteningRole(Protocol):
 
     def is_shut(self, instrument: str) -> bool: ...
 
+    @property
+    def control(self) -> Control: ...
+
     def touched(self, instrument: str) -> None: ...
 
     def linked(self) -> None: ...
@@ -217,6 +245,18 @@ class FollowingRole(Protocol):
     def mark(self, instrument: str) -> Mark | None: ...
 
 
+class DriftingRole(Protocol):
+    """Who compares positions with the venue's."""
+
+    def begin(self) -> None: ...
+
+    def answered(
+        self, request: QueryPositions | FetchExecutions, answer: Answer[Any] | None
+    ) -> None: ...
+
+    def refusal(self, order: SubmitOrder) -> tuple[str, str] | None: ...
+
+
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
 
@@ -237,6 +277,8 @@ class BrokerRole(Actor):
     flattening: FlatteningRole
     prices: PricesRole
     following: FollowingRole
+    watched: WatchedBooks
+    drifting: DriftingRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

@@ -41,10 +41,12 @@ __all__ = [
 HEAD: Final = "checkpoint"
 
 Kind: TypeAlias = Literal[
-    "order", "frozen", "position", "instrument", "parked", "group", "control", "trail", "money"
-]
+    "order", "frozen", "position", "instrument", "parked", "group", "control", "trail", "money",
+    "watched",
+]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = (
     "order", "frozen", "position", "instrument", "parked", "group", "control", "trail", "money",
+    "watched",
 )  # fmt: skip
 
 #: Kind, name and what it is, encoded; None: it is gone.

@@ -69,7 +69,7 @@ def hand_over(
 
 
 def _give_state(recovered: Recovered, brokers: Mapping[tuple[str, str], BrokerActor]) -> None:
-    """Positions with their trips, groups, and what is shut."""
+    """Positions with their trips, groups, what is shut, and what is watched."""
     history = recovered.books.history
     for broker in brokers.values():
         broker.following.keeps = history.money.history_ts is not None
@@ -87,6 +87,9 @@ def _give_state(recovered: Recovered, brokers: Mapping[tuple[str, str], BrokerAc
     for key, control in recovered.books.controls.items():
         if key in brokers:
             brokers[key].flattening.take_over(control)
+    for key, watched in recovered.books.watched.items():
+        if key in brokers:
+            brokers[key].watched.take_over(watched)
 
 
 def first_number(journal: Journal, ts: int) -> int:

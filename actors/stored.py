@@ -21,6 +21,7 @@ from engine.position_state import Position
 from engine.trip_books import Money
 from engine.trips import Trail
 from engine.values import Instrument
+from engine.watched import Watched
 
 from .segments import KINDS, Head, Kind, Shelf, read_head, segment_key, segments
 
@@ -47,6 +48,7 @@ MONEY: Final = "system"
 _INSTRUMENT: Final = msgspec.json.Decoder(Instrument)
 _GROUP: Final = msgspec.json.Decoder(Group)
 _CONTROL: Final = msgspec.json.Decoder(Control)
+_WATCHED: Final = msgspec.json.Decoder(Watched)
 _POSITION: Final = msgspec.json.Decoder(Position)
 _TRAIL: Final = msgspec.json.Decoder(Trail)
 _MONEY: Final = msgspec.json.Decoder(Money)
@@ -69,6 +71,7 @@ class Stored:
         self.controls: dict[str, Control] = {}
         self.trails: dict[str, Trail] = {}
         self.money = Money()
+        self.watched: dict[str, Watched] = {}
         #: Reports by account (venue, account) and what they are parked as. ("", ""): in a
         #: checkpoint of before accounts were told apart.
         self.parked: dict[tuple[str, str], dict[str, tuple[OrderReport, ...]]] = {}
@@ -89,6 +92,8 @@ class Stored:
                 yield "trail", name, trail
             if self.money:
                 yield "money", MONEY, self.money
+            for name, watched in self.watched.items():
+                yield "watched", name, watched
             for (venue, account), parked in self.parked.items():
                 for entity, reports in parked.items():
                     yield "parked", parked_name(venue, account, entity), reports
@@ -177,6 +182,8 @@ def _take(stored: Stored, kind: str, name: str, body: bytes, where: str) -> None
             stored.trails[name] = _TRAIL.decode(body)
         elif kind == "money":
             stored.money = _MONEY.decode(body)
+        elif kind == "watched":
+            stored.watched[name] = _WATCHED.decode(body)
         else:
             venue, account, entity = "", "", name
             if stored.shelf.head is not None:

@@ -35,10 +35,10 @@ from engine.policies.validation import ID_LENGTH_MAX, Reason, check_amend, check
 from engine.values import OrderState, PositionSlot
 from engine.views import OrderView, view_order
 
-from .accounting import Accounting
 from .broker_words import Ask
 from .door import admit, check_statement, check_types
 from .hub import Overflow, Subscription
+from .monitoring import Monitoring
 from .portfolio import Snapshot
 from .runtime import Future
 from .stamping import id_of, only_one
@@ -49,7 +49,7 @@ __all__ = ["ExecutionSystem"]
 T = TypeVar("T")
 
 
-class ExecutionSystem(Accounting):
+class ExecutionSystem(Monitoring):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
@@ -267,9 +267,11 @@ class ExecutionSystem(Accounting):
             positions = [slot.position for b in brokers for slot in b.positions.values()]
             groups = [held.group for b in brokers for held in b.groups.groups.values()]
             shut = [b.flattening.control for b in brokers if b.flattening.is_anything_shut]
+            seen = [b.watched.now for b in brokers if b.watched.is_anything_watched]
             trails = [trail for b in brokers for trail in b.following.trails()]
             stones += self.journal.closed_orders()
-            return digest(stones, positions, groups, shut, trails, self.accounts.money)
+            money = self.accounts.money
+            return digest(stones, positions, groups, [*shut, *seen], trails, money)
 
         return self._asked(total)
 

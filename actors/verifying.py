@@ -83,7 +83,7 @@ def verify(journal: Journal, progress: Callable[[int], None] | None = None) -> V
             [*stones_of(books), *_removed_stones(journal, books)],
             books.positions.values(),
             books.groups.values(),
-            books.controls.values(),
+            [*books.controls.values(), *books.watched.values()],
             books.history.trails.values(),
             books.history.money,
         )
@@ -216,6 +216,9 @@ def _checkpoint(journal: Journal, books: Books) -> tuple[int, list[str]]:
         if recovered.books.controls.get(name) != control:
             bad.append(f"what is shut at {name} is not what its facts fold to")
     bad += _histories(recovered.books.history, books.history)
+    for name, watched in books.watched.items():
+        if recovered.books.watched.get(name) != watched:
+            bad.append(f"what is watched at {name} is not what its facts fold to")
     restored = {order.client_order_id: (order, ledger) for order, ledger in recovered.open_orders}
     for cid, order in books.orders.items():
         if _is_done(order):

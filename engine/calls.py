@@ -14,15 +14,18 @@ from .values import Word
 
 __all__ = [
     "EXITS",
+    "LISTS",
     "QUERIES",
     "Call",
     "CallKind",
     "Ended",
     "Ending",
     "Enqueued",
+    "FetchExecutions",
     "Query",
     "QueryExecutions",
     "QueryOpenOrders",
+    "QueryPositions",
     "VenueRequest",
     "sort",
 ]
@@ -45,9 +48,28 @@ class QueryExecutions(Request, frozen=True, gc=False, omit_defaults=True):
     instrument: str = ""
 
 
+class QueryPositions(Request, frozen=True, gc=False, omit_defaults=True):
+    """Ask what each slot holds, to compare. Its id is no order's: it waits for no other question of
+    the account.
+    """
+
+    client_order_id: str = "/positions"
+    instrument: str = ""
+
+
+class FetchExecutions(Request, frozen=True, gc=False, omit_defaults=True):
+    """Ask what was executed at or after ``since_ts``, to be booked where it is not."""
+
+    since_ts: int
+    client_order_id: str = "/executions"
+    instrument: str = ""
+
+
 #: What changes nothing at the venue.
-Query: TypeAlias = QueryOrder | QueryOpenOrders | QueryExecutions
-QUERIES: Final = (QueryOrder, QueryOpenOrders, QueryExecutions)
+Query: TypeAlias = QueryOrder | QueryOpenOrders | QueryExecutions | QueryPositions | FetchExecutions
+QUERIES: Final = (QueryOrder, QueryOpenOrders, QueryExecutions, QueryPositions, FetchExecutions)
+#: Questions about a whole account: their answers may have many pages.
+LISTS: Final = (QueryOpenOrders, QueryExecutions, QueryPositions, FetchExecutions)
 #: The requests that go through a session.
 VenueRequest: TypeAlias = Place | Cancel | Amend | Query
 
@@ -126,7 +148,13 @@ def sort(request: VenueRequest, *, reduces: bool) -> CallKind:
             return CallKind.REDUCE if reduces else CallKind.AMEND
         case Place():
             return CallKind.REDUCE if reduces else CallKind.NEW
-        case QueryOrder() | QueryOpenOrders() | QueryExecutions():
+        case (
+            QueryOrder()
+            | QueryOpenOrders()
+            | QueryExecutions()
+            | QueryPositions()
+            | FetchExecutions()
+        ):
             return CallKind.QUERY
         case _:
             assert_never(request)

@@ -46,6 +46,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     )
     lists_trigger_orders: bool = False  # open_orders shows every book the venue keeps
     executions_complete: bool = False  # executions(since) shows every execution of the account
+    positions_complete: bool = False  # positions() shows every slot that is not flat
+    cash_positions: bool = (
+        False  # ... of CASH instruments as well, each as its executions and fees in kind leave it
+    )
     visibility_lag_ns: int = 1_000_000_000  # how long a fact may stay invisible to queries
     request_window_ns: int = 5_000_000_000  # how long a delayed request may still take effect
     inline: bool = False  # calls may run outside an asyncio task (they await only our clock)

@@ -61,6 +61,7 @@ from .statechart import Verdict
 from .trip_books import MONEY_FACTS, Money, TripBooks
 from .trips import Trail
 from .values import Instrument, OrderState, PositionSlot, exact
+from .watched import WATCHED_FACTS, Watched, take_watched
 
 __all__ = [
     "Books",
@@ -132,6 +133,7 @@ class Books:
         self.groups: dict[str, Group] = {}
         self.controls: dict[tuple[str, str], Control] = {}
         self.history = TripBooks()
+        self.watched: dict[tuple[str, str], Watched] = {}
         self.parked: dict[str, list[Message]] = {}
         self.frozen: dict[str, str] = {}  # order -> the failure that froze it
         self.facts = 0
@@ -165,6 +167,8 @@ class Books:
             self._of_group(message)
         elif isinstance(message, CONTROL_FACTS):
             take_control(self.controls, message)
+        elif isinstance(message, WATCHED_FACTS):
+            take_watched(self.watched, message)
         elif isinstance(message, ReviveOrder):
             if entity not in self.orders:  # in a whole fold the order is here, as it was
                 self.hold(*revive(message.tombstone.encode()))
@@ -326,14 +330,14 @@ def digest(
     stones: Iterable[tuple[str, bytes]],
     positions: Iterable[Position],
     groups: Iterable[Group] = (),
-    controls: Iterable[Control] = (),
+    controls: Iterable[Control | Watched] = (),
     trails: Iterable[Trail] = (),
     money: Money | None = None,
 ) -> str:
     """One line that names the whole state.
 
-    SHA-256 over every order, position, group that is not done, what is shut, what can still change
-    of trips, and rates, in order of ids.
+    SHA-256 over every order, position, group that is not done, what is shut and what is watched,
+    what can still change of trips, and rates, in order of ids.
 
     ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
     leave and one that left count as the same: after a restart nothing counts as not sent, so the

@@ -476,6 +476,116 @@ class LiftFlatten(Command, frozen=True, gc=False, omit_defaults=True):
     statement: str
 
 
+class SetDrift(Command, frozen=True, gc=False, omit_defaults=True):
+    """The venue's own count of a slot is not ours, by two looks; or (``difference`` 0) it is again.
+
+    Quantities are signed: ``qty`` ours, ``venue_qty`` the venue's, ``difference`` the venue's less
+    ours.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    qty: Decimal
+    venue_qty: Decimal
+    difference: Decimal
+    venue_avg_px: Decimal | None = None
+
+
+class DriftRemedy(Word):
+    """What can be done about a slot that has drifted."""
+
+    FETCH = "FETCH"  # read executions again over a longer window
+    ADOPT = "ADOPT"  # take the venue's count over, by a correction or a baseline
+    WAIT = "WAIT"  # look again
+
+
+class SettleDrift(Command, frozen=True, gc=False, omit_defaults=True):
+    """A person decides what is to be done about a slot that has drifted. What it books are facts of
+    their own.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    how: DriftRemedy
+    statement: str
+
+
+class PnlUnit(Word):
+    """What the numbers of a P&L rule are."""
+
+    MONEY = "MONEY"  # in the settle currency
+    PERCENT = "PERCENT"  # of the entry value of what is held
+
+
+class SetMonitor(Command, frozen=True, gc=False, omit_defaults=True):
+    """Rules about what is held: when one is met, all of it is closed.
+
+    It is for a slot (``instrument``), for a group (``group_id``), or (neither) for all slots of the
+    account that settle in ``currency``. ``take_profit``, ``stop_loss`` and ``give_back`` are above
+    zero, in ``unit``: closed when P&L is so high, so low, or so far below its peak, once that is at
+    least ``give_back_from``. ``hold_ns``: how long it may be held. ``close_at`` ("15:15") of each
+    of ``close_days`` (ISO, 1 Monday; none: every day) in ``time_zone``, and ``close_times`` (UTC
+    ns): when it is to be closed at the latest. Prices older than ``max_age_ns`` count as none.
+    ``every``: it goes on with the next position; else it ends with the first.
+    """
+
+    monitor_id: str
+    venue: str
+    account: str
+    ts: int
+    instrument: str = ""
+    slot: PositionSlot = PositionSlot.NET
+    group_id: str = ""
+    currency: str = ""
+    take_profit: Decimal | None = None
+    stop_loss: Decimal | None = None
+    give_back: Decimal | None = None
+    give_back_from: Decimal = ZERO
+    unit: PnlUnit = PnlUnit.MONEY
+    hold_ns: int | None = None
+    close_at: str = ""
+    time_zone: str = ""
+    close_days: tuple[int, ...] = ()
+    close_times: tuple[int, ...] = ()
+    price_source: TriggerSource = TriggerSource.MID
+    max_age_ns: int = 60_000_000_000
+    every: bool = False
+    tags: Tags = ()
+
+
+class MonitorMoved(Command, frozen=True, gc=False, omit_defaults=True):
+    """A monitor as it stands with what is held now; see :class:`engine.watched.Monitor`."""
+
+    monitor_id: str
+    venue: str
+    account: str
+    ts: int
+    side: int = 0
+    opened_ts: int = 0
+    base: Decimal = ZERO
+    due_ts: int = 0
+    peak: Decimal = ZERO
+    fired: str = ""
+    fired_ts: int = 0
+    count: int = 0
+
+
+class EndMonitor(Command, frozen=True, gc=False, omit_defaults=True):
+    """A monitor is over: its position is, or somebody took it away."""
+
+    monitor_id: str
+    venue: str
+    account: str
+    ts: int
+    reason: str = ""
+
+
 # === Reports ======================================================================================
 
 
@@ -1087,6 +1197,43 @@ class FlatProgress(Event, frozen=True, gc=False, omit_defaults=True):
     detail: str = ""
 
 
+class PositionDrifted(Event, frozen=True, gc=False, omit_defaults=True):
+    """The venue's own count of a slot is not ours: entries of its instrument stop. ``difference`` 0
+    says that it is ours again. Quantities are signed; ``difference`` is the venue's less ours.
+    """
+
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    ts: int
+    qty: Decimal
+    venue_qty: Decimal
+    difference: Decimal
+
+
+class MonitorFired(Event, frozen=True, gc=False, omit_defaults=True):
+    """A rule about what is held was met, and all of it is being closed.
+
+    ``rule`` is TAKE_PROFIT, STOP_LOSS, GIVE_BACK, HOLD_TIME or TIME_OF_DAY. ``pnl`` is in
+    ``currency``, fees included, since the position was opened; None where a time rule fired and no
+    fresh price is known. ``level``: what it was held against.
+    """
+
+    monitor_id: str
+    venue: str
+    account: str
+    instrument: str
+    slot: PositionSlot
+    group_id: str
+    ts: int
+    rule: str
+    pnl: Decimal | None
+    level: Decimal | None
+    currency: str
+    tags: Tags = ()
+
+
 class VenueUp(Event, frozen=True, gc=False, omit_defaults=True):
     """A venue session is up and reconciled."""
 
@@ -1158,6 +1305,11 @@ Fact: TypeAlias = (
     | SetMode
     | Flatten
     | LiftFlatten
+    | SetDrift
+    | SettleDrift
+    | SetMonitor
+    | MonitorMoved
+    | EndMonitor
     | CancelOrder
     | AmendOrder
     | SettleOrder

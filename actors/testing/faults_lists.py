@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from engine.capabilities import Capabilities
 from engine.messages import Filled, OrderSnapshot, QueryOrder, VenueStatus
 from engine.testing.faults import Fault, FaultKind, Faults
-from engine.values import OrderType, Source
+from engine.values import ZERO, InstrumentKind, OrderType, PositionSlot, Side, Source
 
 from ..venues.paper import PaperVenue
 from ..venues.port import Answer, VenuePosition
@@ -98,8 +99,33 @@ class FaultyLists:
         return await self._answer(fault, lambda: self._inner.executions(since_ts), earlier)
 
     async def positions(self, fault: Fault | None) -> Answer[VenuePosition]:
-        """Every slot that is or was not flat."""
-        return await self._answer(fault, self._inner.positions, _as_it_is)
+        """Every slot that is or was not flat, without the last moments if ``fault`` says so."""
+
+        def earlier(ts: int, answer: Answer[VenuePosition]) -> Answer[VenuePosition]:
+            items = tuple(
+                msgspec.structs.replace(one, qty=one.qty - self._since(ts, one))
+                for one in answer.items
+            )
+            return msgspec.structs.replace(answer, items=items)
+
+        return await self._answer(fault, self._inner.positions, earlier)
+
+    def _since(self, ts: int, held: VenuePosition) -> Decimal:
+        """What executions have added to a position since then."""
+        exchange, account = self._inner.market.exchange, self._inner.account
+        known = exchange.executed_by(account, ts)
+        rules = next(one for one in exchange.instruments() if one.symbol == held.instrument)
+        in_kind = rules.base if rules.kind is InstrumentKind.CASH else None
+        added = ZERO
+        if held.slot is PositionSlot.NET:  # an execution does not say which of two others it fed
+            for fill in exchange.executions(account, 0)[0]:
+                if (
+                    fill.instrument == held.instrument
+                    and (fill.instrument, fill.exec_id) not in known
+                ):
+                    added += fill.last_qty if fill.side is Side.BUY else -fill.last_qty
+                    added -= (fill.fee or ZERO) if fill.fee_currency == in_kind else ZERO
+        return added
 
     async def _answer(
         self,
@@ -132,10 +158,6 @@ class FaultyLists:
             return msgspec.structs.replace(answer, items=items)
         broken: Answer[T] = malformed_answer(answer, self._faults.one_of)
         return broken
-
-
-def _as_it_is(_: int, answer: Answer[T]) -> Answer[T]:
-    return answer
 
 
 def _is_idle(order: OrderSnapshot) -> bool:

@@ -30,7 +30,6 @@ from engine.invariants import check_ledger, check_order
 from engine.journal import decode, decode_record
 from engine.messages import (
     Alarm,
-    CorrectPosition,
     Event,
     Fact,
     FlatProgress,
@@ -47,7 +46,7 @@ from engine.values import ZERO, Instrument, PositionSlot, exact
 from ..replay_checks import books_digest
 from ..verifying import verify
 from .judge_promises import OUR_FAILURES, Promises
-from .truth import Violation, compare, truth_of
+from .truth import Violation, compare, states_truth, truth_of
 
 if TYPE_CHECKING:
     from ..broker import BrokerActor
@@ -127,7 +126,7 @@ class Judge:
         self.books.apply(entity, fact)
         self.twin.take(entity, fact)
         self._seq += 1
-        if isinstance(fact, SetBaseline | CorrectPosition) and not is_known:
+        if states_truth(fact, self.books) and not is_known:
             px = fact.avg_px if isinstance(fact, SetBaseline) else fact.px
             to = self.account, fact.instrument, fact.slot  # what a person states is so from here on
             self.exchange.move(*to, fact.qty, px, self.exchange.now_ns)

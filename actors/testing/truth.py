@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeGuard
 
 import msgspec
 
 from engine.fold import Books
-from engine.messages import Filled, OrderSnapshot, VenueStatus
+from engine.messages import (
+    CorrectPosition,
+    Fact,
+    Filled,
+    OrderSnapshot,
+    SetBaseline,
+    VenueStatus,
+)
 from engine.order import Order, has_questions, is_open
 from engine.order_links import is_held
 from engine.order_tables import Life
@@ -23,7 +30,15 @@ from engine.values import ZERO, OrderType, PositionSlot
 
 from ..venues.port import VenuePosition
 
-__all__ = ["Truth", "Violation", "compare", "is_at_rest", "not_written_first", "truth_of"]
+__all__ = [
+    "Truth",
+    "Violation",
+    "compare",
+    "is_at_rest",
+    "not_written_first",
+    "states_truth",
+    "truth_of",
+]
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -225,6 +240,19 @@ def _positions(truth: Truth, books: Books, venue: str, account: str) -> Iterator
         if mine != real:
             text = f"{key[1].name} is {mine} with us, {real} at the venue"
             yield Violation("positions_agree", text, key[0])
+
+
+def states_truth(fact: Fact, books: Books) -> TypeGuard[SetBaseline | CorrectPosition]:
+    """Whether a person states what is so from here on; not what the venue's count was before, which
+    settles a drift.
+    """
+    if not isinstance(fact, SetBaseline | CorrectPosition):
+        return False
+    watched = books.watched.get((fact.venue, fact.account))
+    return watched is None or all(
+        (one.instrument, one.slot, one.difference) != (fact.instrument, fact.slot, fact.qty)
+        for one in watched.drifts
+    )
 
 
 def _unsettled(ours: dict[str, Order]) -> Iterator[Violation]:
