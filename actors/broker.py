@@ -66,6 +66,7 @@ from .prices import Prices
 from .protection import Protections
 from .roles import OrderRole
 from .tickets import Waiters
+from .triggers import Triggers
 from .venue_ids import VenueIds
 from .venues.port import Done
 
@@ -107,8 +108,7 @@ class BrokerActor(BrokerBooks):
         self.venue = venue
         self.name, self.account = venue.name, venue.account
         self.capabilities: Capabilities = venue.capabilities
-        self.dispatcher = dispatcher
-        self.turn = turn
+        self.dispatcher, self.turn = dispatcher, turn
         self.journal = journal
         self.instruments = instruments
         self.session, self.lane = lane_of(self, venue, limits, dispatcher, call_timeout_ns)
@@ -124,11 +124,11 @@ class BrokerActor(BrokerBooks):
         self.waiters = Waiters()
         self.commands = BrokerCommands(self, self.waiters)
         self.counters = Counters()
-        self.on_closed = on_retired
-        self.on_revived = on_revived
+        self.on_closed, self.on_revived = on_retired, on_revived
         self.on_instruments = on_instruments
         self.prices = Prices(self)
         self.following = Following(self)
+        self.triggers = Triggers(self, self._covered)
         self.protections = Protections(self, protect_within_ns)
         self.groups = BrokerGroups(self, self._write_down, self._submit)
         self.flattening = Flattening(self, self.groups)
@@ -136,6 +136,7 @@ class BrokerActor(BrokerBooks):
             Ask: self.commands.asked,
             **self.groups.routes,
             **self.begin_to_watch(),
+            **self.triggers.routes,
             PriceUpdate: self.prices.take,
             SubmitOrder: self._submit,
             **self.commands.routes,
@@ -200,6 +201,9 @@ class BrokerActor(BrokerBooks):
             refusal = self.calls.refusal(order)
         if refusal is not None:
             self.deliver(actor, Denied(cid, order.ts, *refusal))
+            return
+        if order.local:
+            self.triggers.begin(actor)
             return
         if not reduces and turn.waited_ns() > self.session.limits.entry_send_by_ns:
             self.deliver(actor, Withdrawn(cid, turn.time_ns(), reason="not_sent", expired=True))
@@ -269,13 +273,7 @@ class BrokerActor(BrokerBooks):
             self.counters.quarantined += 1
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
-        terms = order.terms
-        if terms.group_id:
-            self.groups.touched(order)
-        if (watch := self.protections).active and (out.bookings or terms.order_type in STOPS):
-            watch.stepped(order, out.bookings)
-        if self.flattening.control.switches:
-            self.flattening.stepped(order, bool(out.bookings))
+        self._followed(actor, before, out)
         if order.life in TERMINAL:
             cid = order.terms.client_order_id
             self.turn.closing[cid] = actor
@@ -290,6 +288,26 @@ class BrokerActor(BrokerBooks):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
             self.waiters.stepped(order, self.turn)
+
+    def _followed(self, actor: OrderRole, before: Order, out: Step) -> None:
+        """What looks at orders from beside them has to look again."""
+        order = out.order
+        terms = order.terms
+        if terms.local:
+            self.triggers.stepped(actor, before)
+        if terms.group_id:
+            self.groups.touched(order)
+        if (watch := self.protections).active and (out.bookings or terms.order_type in STOPS):
+            watch.stepped(order, out.bookings)
+        if self.flattening.is_anything_shut and self.flattening.control.switches:
+            self.flattening.stepped(order, bool(out.bookings))
+
+    def _covered(self, order: Order) -> None:
+        """What a stop of ours protects has changed, though no fact of it has."""
+        if order.terms.group_id:
+            self.groups.touched(order)
+        if order.terms.order_type in STOPS:
+            self.protections.stepped(order, ())
 
     def _leave(self, order: Order, request: Cancel | Amend) -> None:
         """Have a request leave after this turn, unless it left before it could be written."""

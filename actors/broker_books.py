@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.fold import revive
 from engine.messages import Filled, SubmitOrder
-from engine.order import Ledger, Order
+from engine.order import Ledger, Order, is_waiting
 from engine.position_state import Position, new_position
 from engine.protection import STOPS
 from engine.values import PositionSlot
@@ -25,6 +25,7 @@ from .order import OrderActor
 from .position import PositionActor
 from .protection import Protections
 from .roles import BrokerRole, OrderRole
+from .triggers import Triggers
 from .watched_books import WatchedBooks
 
 __all__ = ["BrokerBooks"]
@@ -38,6 +39,7 @@ class BrokerBooks(BrokerRole):
     protections: Protections
     flattening: Flattening
     following: Following
+    triggers: Triggers
     watch: BrokerWatch
     intake: Intake
     drifting: Drifting
@@ -53,6 +55,7 @@ class BrokerBooks(BrokerRole):
 
     def look_all(self) -> None:
         """After a restart: whatever looks at orders and slots does so once."""
+        self.triggers.resume()
         self.groups.look_all()
         self.protections.look_all()
         self.monitors.look_all()
@@ -129,6 +132,11 @@ class BrokerBooks(BrokerRole):
         """What an order trades, if we hold it; may be asked from any thread."""
         actor = self.orders.get(cid)
         return None if actor is None else actor.order.terms.instrument
+
+    def is_waiting(self, cid: str) -> bool:
+        """Whether an order waits here for its trigger; may be asked from any thread."""
+        actor = self.orders.get(cid)
+        return actor is not None and is_waiting(actor.order)
 
     def revive(self, cid: str) -> OrderRole | None:
         """Take up a closed order again."""

@@ -19,6 +19,7 @@ from engine.messages import (
     SetBaseline,
     SettleOrder,
 )
+from engine.order import is_waiting
 from engine.policies.validation import check_amend
 from engine.views import OrderView, view_order
 
@@ -81,7 +82,8 @@ class BrokerCommands:
             if broker.flattening.is_shut(terms.instrument) and not exits:
                 raise UserError(f"entries of {terms.instrument} are shut: cancel {cid!r} instead")
             instrument = broker.instruments[terms.instrument]
-            check_amend(command, instrument, broker.capabilities)
+            is_local = is_waiting(actor.order)
+            check_amend(command, instrument, broker.capabilities, is_local=is_local)
         out = broker.deliver(actor, command)
         if out is None:
             raise UserError(f"{type(command).__name__} of {cid!r} failed; see the alarm")

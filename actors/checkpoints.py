@@ -338,25 +338,28 @@ def _elsewhere(
     brokers: Mapping[tuple[str, str], BrokerActor], recovered: Recovered
 ) -> Iterator[tuple[Kind, object, object]]:
     """What is of accounts that this system does not have: it is kept as it is."""
-    for position in recovered.books.positions.values():
-        if (position.venue, position.account) not in brokers:
-            yield "position", position, position.key
-    for (venue, account, *_), trail in recovered.books.history.trails.items():
-        if (venue, account) not in brokers:
-            yield "trail", trail, ("trail", trail.name)
-    for group in recovered.books.groups.values():
-        if (group.terms.venue, group.terms.account) not in brokers:
-            yield "group", group, group.group_id
-    for key, control in recovered.books.controls.items():
-        if key not in brokers:
-            yield "control", control, control.name
-    for key, watched in recovered.books.watched.items():
-        if key not in brokers:
-            yield "watched", watched, watched.name
+    yield from (found[1:] for found in _of_accounts(recovered) if found[0] not in brokers)
     for (venue, account), parked in recovered.parked.items():
         if venue and (venue, account) not in brokers:
             for entity, reports in parked.items():
                 yield "parked", reports, (venue, account, entity)
+
+
+def _of_accounts(
+    recovered: Recovered,
+) -> Iterator[tuple[tuple[str, str], Kind, object, object]]:
+    """All that belongs to an account, and to which."""
+    books = recovered.books
+    for position in books.positions.values():
+        yield (position.venue, position.account), "position", position, position.key
+    for (venue, account, *_), trail in books.history.trails.items():
+        yield (venue, account), "trail", trail, ("trail", trail.name)
+    for group in books.groups.values():
+        yield (group.terms.venue, group.terms.account), "group", group, group.group_id
+    for key, control in books.controls.items():
+        yield key, "control", control, control.name
+    for key, watched in books.watched.items():
+        yield key, "watched", watched, watched.name
 
 
 def _named(found: tuple[Kind, object, Any]) -> Item:

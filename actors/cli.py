@@ -278,7 +278,8 @@ def _add_journals(command: _Command) -> None:
 def _add_charts(command: _Command) -> None:
     diagram = command("diagram", "the statecharts that run", _DIAGRAM)
     diagram.add_argument(
-        "chart", nargs="?", default="order", choices=("order", "group", "position", "session"),
+        "chart", nargs="?", default="order",
+        choices=("order", "group", "position", "session", "trigger"),
         help="which (default: order, its three regions)",
     )  # fmt: skip
     diagram.add_argument("--svg", metavar="FILE", help="also draw it into FILE")

@@ -15,6 +15,7 @@ from engine.order_tables import LIFE, LINK, REQUEST
 from engine.position_tables import LIFE as POSITION
 from engine.session_chart import SESSION
 from engine.statechart import Statechart
+from engine.trigger_tables import TRIGGER
 
 from .cli_output import HOLDS, error_line, print_json, shown
 
@@ -26,6 +27,7 @@ CHARTS: Final[dict[str, tuple[Statechart[Any, Any], ...]]] = {
     "group": (GROUP,),
     "position": (POSITION,),
     "session": (SESSION,),
+    "trigger": (TRIGGER,),
 }
 _DOT_SECONDS: Final = 60
 

@@ -124,6 +124,8 @@ def _terms(terms: SubmitOrder) -> str:
         words.append("post-only")
     if terms.reduce_only:
         words.append("reduce-only")
+    if terms.local:
+        words.append("trigger watched by the engine")
     return " ".join(words)
 
 

@@ -174,6 +174,7 @@ def check_types(order: SubmitOrder) -> None:
         or order.trigger_source is not TriggerSource.LAST
         or order.held  # only groups hold back, and say what closes
         or order.closes
+        or order.local
         or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check
         or type(order.reduce_only) is not bool
     ):

@@ -181,6 +181,8 @@ def _tree(node: Leg | GroupTerms, depth: int = 0) -> Iterator[str]:
         words.append(f"at {order.price:f}")
     if order.stop_px is not None:
         words.append(f"stop {order.stop_px:f}")
+    if order.local:
+        words.append("watched by the engine")
     if node.share is not None:
         words.append(f"for {node.share:f} of it")
     yield f"{indent}{node.name}: {' '.join(words)}"

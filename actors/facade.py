@@ -27,7 +27,7 @@ from .lifecycle import Lifecycle
 from .protection import ProtectionReport, report_of
 from .runtime import Future
 from .stamping import only_one
-from .submitting import GroupTicket, check_legs, new_group
+from .submitting import GroupTicket, check_legs, local_legs, new_group
 from .tickets import Ticket, Until
 
 __all__ = ["Facade"]
@@ -64,6 +64,8 @@ class Facade(Lifecycle):
         if not self.dispatcher.has_room():
             self._refuse_more()
         broker = only_one(self.brokers, venue, account)
+        if self._emulates:
+            root = local_legs(root, broker.capabilities)
         check_legs(root, broker)
         within = round(protect_within * 1e9)
         if within <= 0:

@@ -36,7 +36,7 @@ from engine.messages import (
     TradingMode,
 )
 from engine.order import Order, exposure_qty, has_questions, is_settled
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import TERMINAL, Life
 from engine.position_tables import PositionLife
 from engine.session_chart import SessionState
@@ -249,10 +249,10 @@ class Flattening(Shutting):
         over = order.life in TERMINAL
         return OrderSeen(
             terms.client_order_id, terms.instrument, terms.slot, terms.side,
-            ZERO if is_held(order) else exposure_qty(order), over,
+            ZERO if never_left(order) else exposure_qty(order), over,
             any(out.is_cancel for out in order.requests), has_questions(order),
             terms.order_type is OrderType.MARKET and any(key == _TAG for key, _ in terms.tags),
-            not is_held(order) and rests(order),
+            not never_left(order) and rests(order),
         )  # fmt: skip
 
     def _slots(self) -> tuple[SlotSeen, ...]:

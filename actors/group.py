@@ -25,6 +25,7 @@ from engine.group_actions import (
     Relink,
     Remove,
     Resize,
+    Send,
     VenueRules,
 )
 from engine.group_moves import amended_group
@@ -191,7 +192,9 @@ class GroupActor(Actor):
     def _slice(self, cid: str) -> Slice:
         actor = self.broker.orders.get(cid)
         if actor is not None:
-            return slice_of(actor.order, self._base_fee(actor.order, actor.ledger))
+            order = actor.order
+            live = order.terms.local and self.broker.triggers.is_live(order)
+            return slice_of(order, self._base_fee(order, actor.ledger), is_live=live)
         known = self._closed.get(cid)
         if known is None:
             body = self.broker.journal.closed_order(cid)
@@ -330,6 +333,8 @@ class GroupActor(Actor):
         elif isinstance(action, Relink):
             cid = action.client_order_id
             self._tell(cid, LinkOrder(cid, ts, action.trigger))
+        elif isinstance(action, Send):
+            self.broker.triggers.release(action.client_order_id, reduces=True)
         else:
             self._place(action, ts)
 
@@ -364,6 +369,8 @@ class GroupActor(Actor):
             self._tell(cid, Denied(cid, ts, *refusal))
             return
         self._tell(cid, LinkOrder(cid, ts, LinkTrigger.ARM, action.order_qty))
+        if asked.local:
+            return  # it waits for its trigger now
         effects = self.broker.turn.effects
         effects.append((self.broker.lane.send, Place(asked), asked.closes))
 

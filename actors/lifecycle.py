@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from engine.errors import InvalidValue, JournalError, SystemStopped
 from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
 from engine.session import SessionLimits
-from engine.values import BASE36, ENGINE_ID_LENGTH, Instrument
+from engine.values import Instrument
 
 from .accounts import Accounts
 from .broker import BrokerActor
@@ -39,6 +39,7 @@ from .runtime import (
     SimulatedDispatcher,
     ThreadDispatcher,
 )
+from .settings import check_settings
 from .starting import Restart, first_number, hand_over
 from .stopping import all_within, wind_down
 from .supervision import supervisor_for
@@ -74,19 +75,14 @@ class Lifecycle:
         ack_timeout: float = 5.0,
         cross_check: float | None = 60.0,
         protect_within: float | None = None,
+        emulate_triggers: bool = False,
+        price_max_age: float = 5.0,
         retention: Retention | None = None,
         gc_policy: GcPolicy = "leave",
         history: bool = False,
         mark_positions: bool | Marking = False,
     ) -> None:
-        if len(engine_id) != ENGINE_ID_LENGTH or any(char not in BASE36 for char in engine_id):
-            raise InvalidValue(f"engine_id must be three characters of [0-9A-Z], was {engine_id!r}")
-        keys = [(venue.name, venue.account) for venue in venues]
-        if not keys or len(dict.fromkeys(keys)) != len(keys):
-            raise InvalidValue(f"a system needs venues, each (name, account) once, got {keys}")
-        for what, span in (("cross_check", cross_check), ("protect_within", protect_within)):
-            if span is not None and not span > 0:
-                raise InvalidValue(f"{what} must be above 0 seconds, or None; was {span}")
+        check_settings(venues, engine_id, cross_check, protect_within, price_max_age)
         self._tuning, self._retention = Tuning(gc_policy), retention
         self._history, self._marking = history, mark_positions
         self._pruner: Pruner | None = None
@@ -101,6 +97,7 @@ class Lifecycle:
         self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
         self._protect_ns = None if protect_within is None else round(protect_within * _SECOND)
         self._cross_check_ns = None if cross_check is None else round(cross_check * _SECOND)
+        self._emulates, self._price_age_ns = emulate_triggers, round(price_max_age * _SECOND)
         self._running = self._finished = False
         self._journal_error: JournalError | None = None
         self._requests = itertools.count(1)
@@ -245,6 +242,7 @@ class Lifecycle:
                 on_revived=self._intents.revived,
                 on_instruments=self._definitions.define_all,
             )
+            broker.triggers.sights.max_age_ns = self._price_age_ns
             broker.groups.req_id = self.req_id
             broker.groups.new_order = functools.partial(self._new_order, broker)
             broker.following.begin(self._marking)
@@ -312,6 +310,8 @@ class Lifecycle:
 
     def last_words(self) -> Snapshot:
         """Inside the last turn: have everything written down."""
+        for broker in self.brokers.values():
+            broker.triggers.say_unwatched()
         self._checkpoints.demand()
         return self.snapshot_now()
 

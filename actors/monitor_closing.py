@@ -26,7 +26,7 @@ from engine.session_chart import SessionState
 from engine.values import ZERO, OrderType, PositionSlot, Side, TimeInForce
 from engine.watched import Monitor
 
-from .group_words import pause_ns
+from .group_pauses import pause_ns
 from .monitor_scopes import Scopes
 from .roles import BrokerRole
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Final, TypeAlias
 
 import msgspec
 
 from engine.messages import ProtectionChanged, SubmitOrder
-from engine.order import Booking, Order
+from engine.order import Booking, Order, leaves_qty
 from engine.protection import (
     PROTECTION,
     STOPS,
     Cover,
-    Part,
     ProtectionState,
     ProtectionTrigger,
     close_side,
@@ -34,6 +34,8 @@ from .runtime import Timer
 __all__ = ["Protection", "ProtectionReport", "Protections", "report_of"]
 
 SlotKey: TypeAlias = tuple[str, PositionSlot]
+#: What a stop covers, what it would if it were confirmed, and what of the first is local.
+Parts: TypeAlias = tuple[Decimal, Decimal, Decimal]
 
 #: Times to protection that are kept: the newest.
 _TIMES_MAX: Final = 10_000
@@ -55,7 +57,8 @@ class ProtectionReport(msgspec.Struct, frozen=True, kw_only=True):
     """Times from the first fill of a position to its protection, and what is naked now.
 
     Times are nanoseconds, of the newest positions of this life; None while there is none.
-    ``naked``: (venue, account, instrument, slot), quantity, and for how long.
+    ``naked``: (venue, account, instrument, slot), quantity, and for how long. ``local``: what is
+    covered only by triggers that the engine watches, while it runs and has prices.
     """
 
     count: int
@@ -63,9 +66,10 @@ class ProtectionReport(msgspec.Struct, frozen=True, kw_only=True):
     p99_ns: int | None
     max_ns: int | None
     naked: tuple[tuple[tuple[str, str, str, str], str, int], ...]
+    local: tuple[tuple[tuple[str, str, str, str], str], ...] = ()
 
 
-_NO_PART: Final[Part] = (ZERO, ZERO)
+_NO_PART: Final[Parts] = (ZERO, ZERO, ZERO)
 _NOTHING: Final = Protection(ProtectionState.FLAT, Cover(ZERO, ZERO, ZERO, ProtectionTrigger.EMPTY))
 
 
@@ -85,15 +89,15 @@ class Protections:
         self.times_ns: deque[int] = deque(maxlen=_TIMES_MAX)
         #: By stop, and by slot and side: what is covered, and what would be. Sums, so that a fill
         #: costs the same beside any number of stops.
-        self._parts: dict[str, Part] = {}
-        self._sums: dict[tuple[str, PositionSlot, Side], Part] = {}
+        self._parts: dict[str, Parts] = {}
+        self._sums: dict[tuple[str, PositionSlot, Side], Parts] = {}
         self._due: dict[SlotKey, Timer] = {}
 
     # --- what may change it -----------------------------------------------------------------------
 
     def introduced(self, order: Order) -> None:
         """A stop is held from now on; with the first one the watch begins."""
-        self.recount(order.terms, part_of(order))
+        self.recount(order.terms, self._parts_of(order))
         if not self.active:
             self.active = True
             if self.broker.turn.running:  # else a restart, which looks at all by itself
@@ -118,22 +122,34 @@ class Protections:
         symbols = {one.fill.instrument or terms.instrument: None for one in bookings}
         if terms.order_type in STOPS:
             symbols[terms.instrument] = None
-            before = self.recount(terms, part_of(order))
+            before = self.recount(terms, self._parts_of(order))
             self.broker.turn.undo.append((_Recount(self), terms, before))
         for symbol in symbols:
             self.look((symbol, terms.slot))
 
-    def recount(self, terms: SubmitOrder, part: Part | None) -> Part | None:
+    def _parts_of(self, order: Order) -> Parts:
+        """A stop that the engine watches covers while the prices it waits for are live; while they
+        are not, it is no stop.
+        """
+        if order.terms.local:
+            left = leaves_qty(order) or ZERO
+            if self.broker.triggers.is_live(order):
+                return left, ZERO, left
+            if self.broker.triggers.is_blind(order):
+                return _NO_PART
+        return (*part_of(order), ZERO)
+
+    def recount(self, terms: SubmitOrder, part: Parts | None) -> Parts | None:
         """Put what a stop covers in the place of what it did (``None``: it is not here)."""
         cid, key = terms.client_order_id, (terms.instrument, terms.slot, terms.side)
         before = self._parts.pop(cid, None)
-        covered, coming = self._sums.get(key, _NO_PART)
+        covered, coming, local = self._sums.get(key, _NO_PART)
         if before is not None:
-            covered, coming = covered - before[0], coming - before[1]
+            covered, coming, local = covered - before[0], coming - before[1], local - before[2]
         if part is not None:
             self._parts[cid] = part
-            covered, coming = covered + part[0], coming + part[1]
-        self._sums[key] = covered, coming
+            covered, coming, local = covered + part[0], coming + part[1], local + part[2]
+        self._sums[key] = covered, coming, local
         return before
 
     def look_all(self) -> None:
@@ -148,8 +164,8 @@ class Protections:
         held = self.broker.positions.get(key)
         if held is None:
             return
-        part = self._sums.get((*key, close_side(held.position)), _NO_PART)
-        cover = cover_of(held.position, held.instrument, part)
+        *part, local = self._sums.get((*key, close_side(held.position)), _NO_PART)
+        cover = cover_of(held.position, held.instrument, (part[0], part[1]), local)
         before = self.slots.get(key, _NOTHING)
         if cover == before.cover:
             return
@@ -171,13 +187,15 @@ class Protections:
         self.slots[key] = after
         turn.effects.append((self._confirmed, key, before))
         if ProtectionChanged in turn.hub.wanted and (
-            state is not before.state or cover.naked_qty != before.cover.naked_qty
+            state is not before.state
+            or cover.naked_qty != before.cover.naked_qty
+            or cover.local_qty != before.cover.local_qty
         ):
             turn.events.append(
                 ProtectionChanged(
                     self.broker.name, self.broker.account, key[0], key[1], turn.time_ns(),
                     state.value, cover.held_qty, cover.covered_qty,
-                    0 if since is None else now - since,
+                    0 if since is None else now - since, cover.local_qty,
                 )
             )  # fmt: skip
 
@@ -225,6 +243,14 @@ class Protections:
             if one.naked_since_ns is not None
         ]
 
+    def local(self) -> list[tuple[tuple[str, str, str, str], str]]:
+        """What is covered only by triggers that the engine watches."""
+        at = self.broker.name, self.broker.account
+        return [
+            ((*at, symbol, slot.value), str(one.cover.local_qty))
+            for (symbol, slot), one in self.slots.items()
+            if one.cover.local_qty
+        ]
 
     def _unwatched(self) -> list[tuple[tuple[str, str, str, str], str, int]]:
         """Nobody has placed a stop: all that is held is naked."""
@@ -233,7 +259,7 @@ class Protections:
         return [
             ((*at, symbol, slot.value), str(cover.held_qty), max(now - held.position.ts, 0))
             for (symbol, slot), held in self.broker.positions.items()
-            if (cover := cover_of(held.position, held.instrument, _NO_PART)).held_qty
+            if (cover := cover_of(held.position, held.instrument, (ZERO, ZERO))).held_qty
         ]
 
 
@@ -255,7 +281,7 @@ class _Recount:
     def __init__(self, protections: Protections) -> None:
         self._protections = protections
 
-    def restore(self, before: SubmitOrder, extra: Part | None) -> None:
+    def restore(self, before: SubmitOrder, extra: Parts | None) -> None:
         """Take it back."""
         self._protections.recount(before, extra)
 
@@ -273,6 +299,7 @@ def report_of(parts: Iterable[Protections]) -> ProtectionReport:
         p99_ns=_percentile(times, 99),
         max_ns=times[-1] if times else None,
         naked=tuple(found for one in every for found in one.naked()),
+        local=tuple(found for one in every for found in one.local()),
     )
 
 

@@ -26,7 +26,7 @@ from engine.messages import (
     SetBaseline,
 )
 from engine.order import Ledger, Order, is_settled
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import TERMINAL, Life
 from engine.values import exact
 
@@ -183,7 +183,7 @@ _NEVER_BOOKS: Final = frozenset(
         "SubmitOrder", "AdoptOrder", "CancelOrder", "AmendOrder", "SettleOrder", "Accepted",
         "Rejected", "Cancelled", "Expired", "Triggered", "Suspended", "Resumed", "Replaced",
         "LinkOrder", "CancelRefused", "ReplaceRefused", "RequestPending", "DoneForDay",
-        "OutcomeUnknown",
+        "OutcomeUnknown", "LocalTrailed", "LocalTriggered", "LocalReleased",
         "NeverArrived", "Denied", "Withdrawn", "OrderSnapshot", "OrderNotFound",
     }
 )  # fmt: skip
@@ -247,6 +247,6 @@ def doubts(order: Order, ts: int) -> list[OutcomeUnknown]:
     found = [
         OutcomeUnknown(cid, ts, out.req_id, "restart") for out in order.requests if not out.unknown
     ]
-    if (order.life is Life.PENDING and not is_held(order)) or order.life is Life.SUBMITTED:
+    if (order.life is Life.PENDING and not never_left(order)) or order.life is Life.SUBMITTED:
         found.insert(0, OutcomeUnknown(cid, ts, None, "restart"))
     return found

@@ -59,6 +59,7 @@ __all__ = [
     "LinkRole",
     "OrderRole",
     "PricesRole",
+    "TriggersRole",
     "WatchRole",
 ]
 
@@ -201,12 +202,14 @@ class GroupsRole(Protocol):
 class FlatteningRole(Protocol):
     """Who shuts an account and flattens it."""
 
-    def refusal(self, order: SubmitOrder, reduces: bool) -> tuple[str, str] | None: ...
-
-    def is_shut(self, instrument: str) -> bool: ...
-
     @property
     def control(self) -> Control: ...
+
+    def refusal(self, order: SubmitOrder, reduces: bool) -> tuple[str, str] | None: ...
+
+    def lowers(self, order: SubmitOrder) -> bool: ...
+
+    def is_shut(self, instrument: str) -> bool: ...
 
     def touched(self, instrument: str) -> None: ...
 
@@ -257,6 +260,18 @@ class DriftingRole(Protocol):
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None: ...
 
 
+class TriggersRole(Protocol):
+    """Who watches the triggers that a venue lacks."""
+
+    def is_live(self, order: Order) -> bool: ...
+
+    def is_blind(self, order: Order) -> bool: ...
+
+    def unshut(self) -> None: ...
+
+    def release(self, cid: str, *, reduces: bool) -> None: ...
+
+
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
 
@@ -275,6 +290,7 @@ class BrokerRole(Actor):
     watch: WatchRole
     groups: GroupsRole
     flattening: FlatteningRole
+    triggers: TriggersRole
     prices: PricesRole
     following: FollowingRole
     watched: WatchedBooks

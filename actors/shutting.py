@@ -15,7 +15,7 @@ from engine.messages import (
     TradingMode,
 )
 from engine.order import exposure_qty
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import Life
 from engine.values import ZERO, Side
 
@@ -70,6 +70,7 @@ class Shutting:
             detail = f"the kill switch was {word}: {fact.statement or 'no statement'}"
             self.broker.alarm("kill_switch", detail, f"{before.name}:{fact.instrument}")
         self.linked()
+        self.broker.triggers.unshut()
 
     def restore(self, before: Control, extra: None) -> None:
         """Take back what was shut in a turn that was discarded."""
@@ -96,7 +97,7 @@ class Shutting:
             if instrument not in ("", order.terms.instrument):
                 continue
             mode = self.control.mode_of(order.terms.instrument)
-            if mode is TradingMode.ALL or is_held(order) or order.terms.reduce_only:
+            if mode is TradingMode.ALL or never_left(order) or order.terms.reduce_only:
                 continue
             if self.groups.closes(order):
                 continue
@@ -140,7 +141,11 @@ class Shutting:
         """Where entries are shut: whether an order that is not flagged can only lower what is held,
         whatever else works on its side.
         """
-        if not self.is_shut(order.instrument) or order.order_qty is None:
+        return self.is_shut(order.instrument) and self.lowers(order)
+
+    def lowers(self, order: SubmitOrder) -> bool:
+        """Whether an order can only lower what is held, whatever else works on its side."""
+        if order.order_qty is None:
             return False
         held = self.broker.positions.get((order.instrument, order.slot))
         qty = ZERO if held is None else held.position.qty
@@ -152,7 +157,7 @@ class Shutting:
             beside = (terms.instrument, terms.slot, terms.side)
             if beside != (order.instrument, order.slot, order.side):
                 continue
-            if terms.client_order_id != order.client_order_id and not is_held(actor.order):
+            if terms.client_order_id != order.client_order_id and not never_left(actor.order):
                 exposed = exposure_qty(actor.order)
                 left -= left if exposed is None else exposed
         return order.order_qty <= left

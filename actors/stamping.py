@@ -62,7 +62,7 @@ def stamped(order: SubmitOrder, intent: str, broker: BrokerRole, cid: str, ts: i
         order.ts or ts, cid, order.price, order.stop_px, order.trail_offset, order.trigger_source,
         order.time_in_force, order.expire_ts, order.post_only, order.reduce_only, order.slot,
         order.cash_qty, order.attempt, order.tags, order.group_id, order.held,
-        order.closes,
+        order.closes, order.local,
     )  # fmt: skip
 
 

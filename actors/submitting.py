@@ -7,11 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine.capabilities import ReduceOnlyRule
+from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.errors import InvalidOrder, UserError
 from engine.group import check_group, is_exit, legs_of
 from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Tags
 from engine.policies.validation import Reason, check_order
+from engine.triggers import localised
 from engine.values import Instrument
 
 from .broker import BrokerActor
@@ -21,7 +22,7 @@ from .intents import Intents
 from .runtime import Future
 from .tickets import Ticket
 
-__all__ = ["GroupTicket", "check_legs", "new_group"]
+__all__ = ["GroupTicket", "check_legs", "local_legs", "new_group"]
 
 
 class GroupTicket:
@@ -66,6 +67,17 @@ class GroupTicket:
 
     def __await__(self) -> Generator[Any, Any, GroupState]:
         return self.done().__await__()
+
+
+def local_legs(node: GroupTerms, capabilities: Capabilities) -> GroupTerms:
+    """The group, with the triggers that its venue does not know to be watched by the engine."""
+    members = tuple(
+        local_legs(one, capabilities)
+        if isinstance(one, GroupTerms)
+        else replace(one, order=localised(one.order, capabilities))
+        for one in node.members
+    )
+    return GroupTerms(node.contingency, members)
 
 
 def check_legs(root: GroupTerms, broker: BrokerActor) -> None:

@@ -38,18 +38,18 @@ from engine.views import OrderView, view_order
 from .broker_words import Ask
 from .door import admit, check_statement, check_types
 from .hub import Overflow, Subscription
-from .monitoring import Monitoring
 from .portfolio import Snapshot
 from .runtime import Future
 from .stamping import id_of, only_one
 from .tickets import Ticket
+from .triggering import Triggering
 
 __all__ = ["ExecutionSystem"]
 
 T = TypeVar("T")
 
 
-class ExecutionSystem(Monitoring):
+class ExecutionSystem(Triggering):
     """One engine: any number of venue accounts, one journal, one dispatcher.
 
     Args:
@@ -64,7 +64,10 @@ class ExecutionSystem(Monitoring):
         unanswered call is of unknown outcome. ack_timeout: seconds after which a taken request
         without a word of its effect is of unknown outcome. protect_within: seconds after
         which an alarm tells of what is held without a confirmed stop (``None``: none does; groups
-        have deadlines of their own, and act). cross_check: seconds within which it is
+        have deadlines of their own, and act). emulate_triggers: whether the engine watches the
+        triggers of stops and if-touched orders that a venue does not know; they work only while
+        this process runs and has prices (one order alone: ``local=True``). price_max_age: seconds
+        after which a price is too old to count for those. cross_check: seconds within which it is
         found out that a stream kept a fill or an end to itself: while orders are open or positions
         held, open orders and executions are read and compared, behind all other calls; ``None``:
         never. retention: how long the journal keeps the facts of closed orders, a
@@ -109,6 +112,8 @@ class ExecutionSystem(Monitoring):
                 Reason.UNKNOWN_INSTRUMENT.name,
             )
         check_types(order)
+        if self._emulates:
+            order = self._local(order, broker)
         check_order(order, instrument, broker.capabilities)
         cid, ts = order.client_order_id, dispatcher.time_ns()
         if cid:
@@ -171,7 +176,8 @@ class ExecutionSystem(Monitoring):
         amend = AmendOrder(cid, self.req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
         symbol = broker.symbol_of(cid)
         if symbol is not None:
-            check_amend(amend, broker.instruments[symbol], broker.capabilities)
+            is_local = broker.is_waiting(cid)
+            check_amend(amend, broker.instruments[symbol], broker.capabilities, is_local=is_local)
         return self._ask(cid, amend)
 
     def settle(self, order: Ticket | str, state: OrderState, statement: str) -> Future[OrderView]:

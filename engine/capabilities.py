@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from .values import OrderType, TimeInForce, Word
+from .values import OrderType, TimeInForce, TriggerSource, Word
 
 
 class IdScope(Word):
@@ -32,6 +32,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One venue account's abilities. Durations are nanoseconds."""
 
     order_types: tuple[OrderType, ...] = (OrderType.MARKET, OrderType.LIMIT)
+    trigger_sources: tuple[TriggerSource, ...] = (TriggerSource.LAST,)  # of its trigger orders
     times_in_force: tuple[TimeInForce, ...] = (TimeInForce.GTC, TimeInForce.IOC)
     post_only: bool = False
     reduce_only: ReduceOnlyRule = ReduceOnlyRule.UNSUPPORTED

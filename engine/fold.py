@@ -42,6 +42,9 @@ from .messages import (
     LinkDown,
     LinkOrder,
     LinkUp,
+    LocalReleased,
+    LocalTrailed,
+    LocalTriggered,
     Message,
     OutcomeUnknown,
     ReplaceRefused,
@@ -322,6 +325,7 @@ _BEFORE_SENT: frozenset[type[Message]] = frozenset(
         CancelRefused,  # a request of ours that was overtaken before it was sent
         ReplaceRefused,
         LinkOrder,
+        *(LocalTrailed, LocalTriggered, LocalReleased),
     }
 )
 

@@ -43,11 +43,12 @@ from .messages import (
     LegRole,
     SubmitGroup,
 )
-from .order import Order, is_settled, leaves_qty
+from .order import Order, is_settled, is_waiting, leaves_qty
 from .order_links import is_held
 from .order_tables import TERMINAL, Life, Link
 from .protection import is_confirmed
 from .trailing import check_moves
+from .trigger_tables import Trigger
 from .values import ZERO
 
 __all__ = [
@@ -127,10 +128,14 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     is_triggered: bool  # a stop of which was elected: its stop price is history
     price: Decimal | None
     stop_px: Decimal | None
+    is_local: bool = False  # nothing of it has left: the engine watches its trigger
+    is_elected: bool = False  # ... and it was reached; what has left by now may have ended
 
 
-def slice_of(order: Order, base_fee: Decimal) -> Slice:
-    """What a group sees of an order; ``base_fee`` is what fees took of the traded asset."""
+def slice_of(order: Order, base_fee: Decimal, *, is_live: bool = False) -> Slice:
+    """What a group sees of an order; ``base_fee`` is what fees took of the traded asset.
+    ``is_live``: the engine watches its trigger with live prices, which is as good as confirmed.
+    """
     cancelling = any(out.is_cancel for out in order.requests)
     doubtful = order.life is Life.IN_DOUBT or any(out.unknown for out in order.requests)
     asked = [out for out in order.requests if not out.is_cancel]
@@ -147,7 +152,7 @@ def slice_of(order: Order, base_fee: Decimal) -> Slice:
         is_held(order),
         order.life in TERMINAL,
         is_settled(order),
-        is_confirmed(order),
+        is_confirmed(order) or (is_live and not cancelling and not doubtful),
         doubtful,
         order.unverified,
         cancelling,
@@ -155,6 +160,8 @@ def slice_of(order: Order, base_fee: Decimal) -> Slice:
         order.life is Life.TRIGGERED,
         order.price,
         order.stop_px,
+        is_waiting(order),
+        order.trigger in (Trigger.ELECTED, Trigger.RELEASED),
     )
 
 

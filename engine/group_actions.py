@@ -9,7 +9,7 @@ import msgspec
 
 from .messages import Leg, LinkTrigger
 
-__all__ = ["Action", "Add", "Close", "Release", "Relink", "Remove", "Resize", "VenueRules"]
+__all__ = ["Action", "Add", "Close", "Release", "Relink", "Remove", "Resize", "Send", "VenueRules"]
 
 
 class VenueRules(msgspec.Struct, frozen=True, gc=False):
@@ -62,6 +62,12 @@ class Close(msgspec.Struct, frozen=True, gc=False):
     back: bool = False
 
 
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Have an order leave whose trigger, which the engine watches, was reached."""
+
+    client_order_id: str
+
+
 class Relink(msgspec.Struct, frozen=True, gc=False):
     """Move the link region of an order."""
 
@@ -69,4 +75,4 @@ class Relink(msgspec.Struct, frozen=True, gc=False):
     trigger: LinkTrigger
 
 
-Action: TypeAlias = Release | Resize | Remove | Add | Close | Relink
+Action: TypeAlias = Release | Resize | Remove | Add | Close | Relink | Send

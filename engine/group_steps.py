@@ -34,6 +34,7 @@ from .group_actions import (
     Resize,
     VenueRules,
 )
+from .group_local import give_way, sends
 from .group_moves import MovesLegs
 from .group_tables import GROUP, GroupState, GroupTrigger
 from .group_wants import Facts, Holding, Want, Wants, back_of, wants
@@ -95,6 +96,7 @@ class _Planner(MovesLegs):
                     idle = leg.role is LegRole.TARGET or not holding.there_qty
                     if idle or not self.rules.bounds_exits:
                         targets[leg.name] = Want(ZERO)
+        targets.update(give_way(self.wants.holdings, self.facts, self.rules))
         for name in list(targets):
             gone = name in group.dropped or (
                 group.called_off and self.legs[name].role is not LegRole.STOP
@@ -104,6 +106,7 @@ class _Planner(MovesLegs):
             self._leg(self.legs[name], targets[name])
         for holding in self.wants.holdings:
             self._holding(holding)
+            self.actions += sends(holding, self.facts.slices, self.rules, self.actions)
         trigger = self._trigger(targets)
         state = GROUP.table[self.group.state, trigger].target
         self._links(targets, state)
@@ -206,7 +209,9 @@ class _Planner(MovesLegs):
             self.actions.append(Add(leg.name, by))
 
     def _amends(self, one: Slice) -> bool:
-        return self.rules.amends and one.client_order_id not in self.facts.stubborn
+        return one.is_local or (
+            self.rules.amends and one.client_order_id not in self.facts.stubborn
+        )
 
     def _may_resize(self, leg: Leg, one: Slice) -> bool:
         """One request at a time, and none while it is not known how the order stands."""

@@ -50,6 +50,7 @@ class Terms(TypedDict, total=False):
     time_in_force: TimeInForce | str
     expire_ts: int
     post_only: bool
+    local: bool
     reduce_only: bool
     slot: PositionSlot | str
     trigger_source: TriggerSource | str
@@ -176,6 +177,7 @@ def _order(
         expire_ts=terms.get("expire_ts"),
         post_only=terms.get("post_only", False),
         reduce_only=terms.get("reduce_only", False),
+        local=terms.get("local", False),
         slot=_word(PositionSlot, terms.get("slot", PositionSlot.NET), "slot"),
         cash_qty=_number(cash_qty, "cash_qty"),
         tags=_tags(terms.get("tags", {})),

@@ -89,6 +89,7 @@ class SubmitOrder(Command, frozen=True, gc=False, omit_defaults=True):
     group_id: str = ""  # the group that owns it, if any
     held: bool = False  # it waits for its group to let it go
     closes: bool = False  # an exit of a group, also where the venue cannot be told so
+    local: bool = False  # the engine watches its trigger; works only while it runs
 
 
 class CancelOrder(Command, frozen=True, gc=False, omit_defaults=True):
@@ -401,6 +402,33 @@ class LinkOrder(Command, frozen=True, gc=False, omit_defaults=True):
     ts: int
     trigger: LinkTrigger
     order_qty: Decimal | None = None
+
+
+class LocalTrailed(Command, frozen=True, gc=False, omit_defaults=True):
+    """From the engine's own watch: the stop price of a trailing stop has followed the market."""
+
+    client_order_id: str
+    ts: int
+    stop_px: Decimal
+
+
+class LocalTriggered(Command, frozen=True, gc=False, omit_defaults=True):
+    """From the engine's own watch: ``px`` has reached the trigger of an order, at ``stop_px``. It
+    has not left yet.
+    """
+
+    client_order_id: str
+    ts: int
+    trigger_source: TriggerSource
+    px: Decimal
+    stop_px: Decimal
+
+
+class LocalReleased(Command, frozen=True, gc=False, omit_defaults=True):
+    """An order that was elected here leaves: as the market or limit order it has become."""
+
+    client_order_id: str
+    ts: int
 
 
 class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
@@ -1153,7 +1181,8 @@ class ProtectionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     """What a slot holds is covered by stops in another way than before.
 
     ``state`` is FLAT, UNPROTECTED, PROTECTING or PROTECTED; ``naked_ns`` how long something of it
-    had been without a confirmed stop until now.
+    had been without a confirmed stop until now. ``local_qty`` of what is covered is so only by
+    triggers that the engine watches, while it runs and has prices.
     """
 
     venue: str
@@ -1165,6 +1194,7 @@ class ProtectionChanged(Event, frozen=True, gc=False, omit_defaults=True):
     held_qty: Decimal
     covered_qty: Decimal
     naked_ns: int = 0
+    local_qty: Decimal = ZERO
 
 
 class ModeChanged(Event, frozen=True, gc=False, omit_defaults=True):
@@ -1302,6 +1332,9 @@ Fact: TypeAlias = (
     | AmendGroup
     | ReviveGroup
     | LinkOrder
+    | LocalTrailed
+    | LocalTriggered
+    | LocalReleased
     | SetMode
     | Flatten
     | LiftFlatten

@@ -32,6 +32,7 @@ from .ledger import Booking, BookingKind, Ledger, ledger_key, leg_key
 from .messages import Amend, Cancel, SubmitOrder
 from .order_tables import TERMINAL, Life, Link, RequestState
 from .statechart import Verdict
+from .trigger_tables import Trigger
 from .values import CONTEXT, ZERO, OrderState, Word
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "is_oco_linked",
     "is_open",
     "is_settled",
+    "is_waiting",
     "leaves_qty",
     "ledger_key",
     "leg_key",
@@ -83,7 +85,7 @@ class Outstanding(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ts: int = 0
 
 
-class Order(msgspec.Struct, frozen=True, gc=False):
+class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An order as it stands.
 
     Quantities are unsigned and in the instrument's lots; ``cum_cost`` = sum of px x qty.
@@ -105,6 +107,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     venue_order_ids: tuple[str, ...]
     ts: int  # of the last message that changed it
     ended_ts: int  # when the end was stated; 0 while none was
+    trigger: Trigger = Trigger.VENUE  # how far the engine's own watch over its trigger has come
 
     @property
     def client_order_id(self) -> str:
@@ -156,6 +159,7 @@ def new_order(terms: SubmitOrder) -> Order:
         (),
         terms.ts,
         0,
+        _WATCHED if terms.local else _VENUE,
     )
 
 
@@ -166,6 +170,7 @@ _STATE_OF_LIFE: dict[Life, OrderState] = {life: OrderState[life.name] for life i
 _SAYS_ALL = TERMINAL | {Life.IN_DOUBT, Life.SUSPENDED}
 # Names for members: reading one off its enum costs 0.07 us, and these are read for every message.
 _PENDING, _IN_DOUBT, _PARTIAL, _FREE = Life.PENDING, Life.IN_DOUBT, OrderState.PARTIAL, Link.FREE
+_VENUE, _WATCHED, _RELEASED = Trigger.VENUE, Trigger.WATCHED, Trigger.RELEASED
 
 
 def request_state(order: Order) -> RequestState:
@@ -196,6 +201,8 @@ def working_state(order: Order) -> OrderState:
         return _STATE_OF_LIFE[life]
     if order.cum_qty:
         return _PARTIAL
+    if life is _PENDING and is_waiting(order):
+        return OrderState.HELD
     if order.link is not _FREE:
         if order.link is Link.OCO_LINKED and life is not _PENDING and life is not Life.SUBMITTED:
             return OrderState.OCO_LINKED
@@ -237,6 +244,15 @@ def exposure_qty(order: Order) -> Decimal | None:
             largest = out.order_qty
     left = largest - order.cum_qty
     return left if left > claimed else claimed
+
+
+def is_waiting(order: Order) -> bool:
+    """Whether the engine watches its trigger, and nothing of it has left."""
+    return (
+        order.trigger is not _VENUE
+        and order.trigger is not _RELEASED
+        and order.life is Life.PENDING
+    )
 
 
 def is_closed(order: Order) -> bool:

@@ -64,6 +64,7 @@ def on_accepted(order: Order, ledger: Ledger, m: Accepted) -> Step:
                 ids,
                 m.ts if m.ts > order.ts else order.ts,
                 order.ended_ts,
+                order.trigger,
             ),
             cell.verdict,
             True,

@@ -86,6 +86,7 @@ def end(
         told.venue_order_ids,
         m.ts if m.ts > order.ts else order.ts,
         m.ts,
+        order.trigger,
     )
     return Step(ended if amended is order else settle_quantity(ended), cell.verdict, True)
 

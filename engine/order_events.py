@@ -12,6 +12,7 @@ from .messages import (
     CancelRefused,
     Event,
     Filled,
+    LocalTriggered,
     Message,
     NeverArrived,
     OrderAccepted,
@@ -149,6 +150,8 @@ def events_of(
         and public_state(before) is not OrderState.IN_DOUBT
     ):
         events.append(_make(OrderInDoubt, order, ts, _reason(message)))
+    if type(message) is LocalTriggered and OrderTriggered in wanted:
+        events.append(_make(OrderTriggered, order, ts, "local"))
     if (step.anomaly or step.verdict is _QUARANTINE) and OrderAnomaly in wanted:
         odd = _make(OrderAnomaly, order, ts, type(message).__name__)
         events.append(replace(odd, kind=step.anomaly or "contradiction"))

@@ -39,6 +39,7 @@ from .order_moves import (
     without,
 )
 from .order_tables import LIFE, Life, LifeTrigger
+from .order_triggers import returned
 from .statechart import Verdict
 from .values import OrderState, OrderType, PositionSlot, Side, Source
 
@@ -116,6 +117,8 @@ def on_never_arrived(order: Order, ledger: Ledger, m: NeverArrived) -> Step:
         or _is_traced(order)
     ):
         return quarantined(order)
+    if (back := returned(order, m)) is not None:
+        return back
     ended = replace(
         moved(order, cell.target, m.ts),
         requests=(),

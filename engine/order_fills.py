@@ -45,8 +45,7 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
     fills = ledger.fills
     if (
         (fills is not None and (exec_id in fills or ledger.has_inferred))
-        or m.feeds is not _BOTH
-        or (m.revises is not None or m.inferred)
+        or (m.feeds is not _BOTH or m.revises is not None or m.inferred)
         or (m.instrument and m.instrument != terms.instrument)
         or (m.side is not None and m.side is not terms.side)
         or not (qty.is_finite() and px.is_finite() and qty > ZERO)
@@ -97,6 +96,7 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
             ids,
             m.ts if m.ts > order.ts else order.ts,
             order.ended_ts,
+            order.trigger,
         ),
         verdict,
         True,

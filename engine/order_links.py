@@ -6,10 +6,10 @@ from msgspec.structs import replace
 
 from .errors import InvalidValue
 from .messages import LinkOrder, LinkTrigger
-from .order import Ledger, Order, Step
+from .order import Ledger, Order, Step, is_waiting
 from .order_tables import LINK, Life, Link
 
-__all__ = ["is_held", "on_link", "relink"]
+__all__ = ["is_held", "never_left", "on_link", "relink"]
 
 
 def is_held(order: Order) -> bool:
@@ -17,6 +17,13 @@ def is_held(order: Order) -> bool:
     settle.
     """
     return order.link is Link.HELD and order.life is Life.PENDING
+
+
+def never_left(order: Order) -> bool:
+    """Whether its group holds it back, or the engine watches its trigger: nobody but us knows of
+    it.
+    """
+    return is_held(order) or is_waiting(order)
 
 
 def relink(order: Order, trigger: LinkTrigger, ts: int) -> Step:

@@ -65,6 +65,7 @@ def moved(order: Order, life: Life, ts: int, ids: tuple[str, ...] | None = None)
         order.venue_order_ids if ids is None else ids,
         ts if ts > order.ts else order.ts,
         order.ended_ts,
+        order.trigger,
     )
 
 

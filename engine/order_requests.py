@@ -22,7 +22,7 @@ from .messages import (
 )
 from .order import Booking, BookingKind, Doubt, Ledger, Order, Outstanding, Step, ledger_key
 from .order_ends import on_withdrawn
-from .order_links import is_held
+from .order_links import never_left
 from .order_moves import (
     ids_with,
     is_over,
@@ -36,12 +36,14 @@ from .order_moves import (
 )
 from .order_tables import LIFE, Life, LifeTrigger
 from .statechart import Verdict
+from .trigger_tables import Trigger
 from .values import CONTEXT, ZERO
 
 __all__ = ["on_amend", "on_cancel", "on_replaced", "on_request_refused", "on_restated"]
 
 _TABLE = LIFE.table
 _NO_FILLS = Ledger()
+_REACHED = (Trigger.ELECTED, Trigger.RELEASED)
 
 
 def on_cancel(order: Order, ledger: Ledger, m: CancelOrder) -> Step:
@@ -51,7 +53,7 @@ def on_cancel(order: Order, ledger: Ledger, m: CancelOrder) -> Step:
         return Step(order, refused=f"the order is {order.life.name} already")
     if any(out.req_id == m.req_id for out in order.requests):
         return Step(order)  # the same request again
-    if is_held(order):  # it never left: nobody has to be asked
+    if never_left(order):  # it never left: nobody has to be asked
         return on_withdrawn(order, _NO_FILLS, Withdrawn(m.client_order_id, m.ts, m.reason))
     out = Outstanding(m.req_id, True, ts=m.ts)
     asked = replace(order, requests=(*order.requests, out), ts=max(m.ts, order.ts))
@@ -77,7 +79,9 @@ def on_amend(order: Order, ledger: Ledger, m: AmendOrder) -> Step:
     ):  # no answer of a venue could ever show it
         if asked_px is not None and held_px is None and not has_one:
             return Step(order, refused=f"a {kind.value} order has no {name}")
-    if is_held(order):
+    if m.stop_px is not None and order.trigger in _REACHED:
+        return Step(order, refused="its trigger was reached")
+    if never_left(order):
         mine = replace(
             order,
             order_qty=order.order_qty if m.order_qty is None else m.order_qty,

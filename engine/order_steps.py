@@ -6,7 +6,8 @@ Handlers are pure: order, ledger and message in, :class:`~engine.order.Step` out
 raises and nothing has changed. Who handles what: executions :mod:`engine.order_fills`, those taken
 back :mod:`engine.order_corrections`; acknowledgements :mod:`engine.order_acks`; ends
 :mod:`engine.order_ends`; our requests and changed terms :mod:`engine.order_requests`; silence and
-what ends it :mod:`engine.order_evidence`; ties to siblings :mod:`engine.order_links`.
+what ends it :mod:`engine.order_evidence`; ties to siblings :mod:`engine.order_links`; triggers that
+the engine watches :mod:`engine.order_triggers`.
 
 In which order facts come does not matter, but for these, where the venue's order *is* the fact:
 terms (``Replaced``, ``Restated``), ``Suspended`` against ``Resumed`` or a fill, two different ends
@@ -33,6 +34,9 @@ from .messages import (
     Filled,
     LinkOrder,
     LinkTrigger,
+    LocalReleased,
+    LocalTrailed,
+    LocalTriggered,
     Message,
     NeverArrived,
     OrderNotFound,
@@ -75,6 +79,7 @@ from .order_links import on_link, relink
 from .order_moves import moved, replace
 from .order_requests import on_amend, on_cancel, on_replaced, on_request_refused, on_restated
 from .order_tables import LIFE, Life, LifeTrigger
+from .order_triggers import on_local_released, on_local_trailed, on_local_triggered
 
 __all__ = ["begin", "mark_sent", "mark_unsent", "relink", "step"]
 
@@ -164,5 +169,8 @@ _HANDLERS: dict[type[Message], _Handler] = dict(
         _entry(TradeBusted, on_busted),
         _entry(TradeCorrected, on_corrected),
         _entry(LinkOrder, on_link),
+        _entry(LocalTrailed, on_local_trailed),
+        _entry(LocalTriggered, on_local_triggered),
+        _entry(LocalReleased, on_local_released),
     )
 )

@@ -99,12 +99,14 @@ class Cover(msgspec.Struct, frozen=True, gc=False):
 
     Quantities are unsigned: ``held_qty`` is what is to be protected (0 for dust), ``covered_qty``
     what confirmed stops cover of it, ``coming_qty`` what stops that are not confirmed would.
+    ``local_qty`` of what is covered is so only by triggers that the engine watches.
     """
 
     held_qty: Decimal
     covered_qty: Decimal
     coming_qty: Decimal
     trigger: ProtectionTrigger
+    local_qty: Decimal = ZERO
 
     @property
     def naked_qty(self) -> Decimal:
@@ -135,8 +137,12 @@ def close_side(position: Position) -> Side:
     return Side.SELL if position.qty > ZERO else Side.BUY
 
 
-def cover_of(position: Position, instrument: Instrument, part: Part) -> Cover:
-    """How far the stops on the close side, which come to ``part``, cover what a slot holds."""
+def cover_of(
+    position: Position, instrument: Instrument, part: Part, local_qty: Decimal = ZERO
+) -> Cover:
+    """How far the stops on the close side, which come to ``part``, cover what a slot holds;
+    ``local_qty`` of it by triggers that the engine watches.
+    """
     held = position.qty.copy_abs()
     if not held or is_dust(held, instrument):
         return _NOTHING
@@ -146,7 +152,8 @@ def cover_of(position: Position, instrument: Instrument, part: Part) -> Cover:
         trigger = ProtectionTrigger.COVERED
     else:
         trigger = ProtectionTrigger.PARTLY if covered or coming else ProtectionTrigger.NAKED
-    return Cover(held, min(covered, held), coming, trigger)
+    native = min(covered - local_qty, held)
+    return Cover(held, min(covered, held), coming, trigger, min(local_qty, held - native))
 
 
 def look(position: Position, instrument: Instrument, stops: Iterable[Order]) -> Cover:

@@ -18,6 +18,7 @@ from .order import (
     public_state,
 )
 from .order_tables import Link
+from .trigger_tables import Trigger
 from .values import OrderState, OrderType, PositionSlot, Side, TimeInForce
 
 __all__ = ["OrderView", "view_order"]
@@ -26,7 +27,8 @@ __all__ = ["OrderView", "view_order"]
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """An order at one moment.
 
-    Quantities are unsigned; ``exposure_qty`` is the most that may still come of it.
+    Quantities are unsigned; ``exposure_qty`` is the most that may still come of it. ``trigger``
+    says who watches its trigger, and how far it has come.
     """
 
     client_order_id: str
@@ -55,6 +57,14 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     venue_order_ids: tuple[str, ...]
     tags: Tags
     ts: int
+    trigger: Trigger = Trigger.VENUE
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only the engine knows of it: it watches the trigger, while it runs and has
+        prices.
+        """
+        return self.trigger in (Trigger.WATCHED, Trigger.ELECTED) and not self.is_closed
 
 
 def view_order(order: Order) -> OrderView:
@@ -87,4 +97,5 @@ def view_order(order: Order) -> OrderView:
         venue_order_ids=order.venue_order_ids,
         tags=terms.tags,
         ts=order.ts,
+        trigger=order.trigger,
     )

@@ -19,7 +19,7 @@ FUNCTION_LINES_MAX: Final = 60
 #: Files that may be longer, with the most they may have. This list only shrinks; the page of the
 #: vocabulary grows with it.
 LONG_FILES: Final = {
-    "engine/messages.py": 1300,  # the whole vocabulary on one page
+    "engine/messages.py": 1480,  # the whole vocabulary on one page
 }
 #: Functions that may be longer ("file:name"). This list only shrinks.
 LONG_FUNCTIONS: Final[dict[str, int]] = {

@@ -144,6 +144,7 @@ class FaultyVenue:
         self._life += 1
         self._calls.forget()
         self.wire.detach()
+        self.inner.forget_feeds()
 
     def push(self, now_ns: int) -> None:
         """The market moved: remember how things stand, and let reports through."""

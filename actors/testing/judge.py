@@ -37,7 +37,7 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.order import Order, exposure_qty, is_settled
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState
 from engine.testing.twin import Twin
@@ -384,7 +384,7 @@ class Judge:
 
 
 def _is_at_rest(order: Order) -> bool:
-    return is_held(order) or (
+    return never_left(order) or (
         not (order.requests or order.unverified)
         and order.claim_qty <= order.cum_qty
         and order.life not in (Life.PENDING, Life.SUBMITTED, Life.IN_DOUBT)

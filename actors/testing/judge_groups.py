@@ -10,7 +10,7 @@ from engine.fold import Books
 from engine.group import Group
 from engine.group_tables import GROUP, GroupState
 from engine.order import is_settled
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import TERMINAL
 from engine.simulator import Exchange
 from engine.values import ZERO, PositionSlot
@@ -95,11 +95,11 @@ def _is_the_fold(folded: Group, broker: BrokerActor) -> Iterator[Violation]:
 
 
 def _held_back(books: Books, exchange: Exchange, account: str) -> Iterator[Violation]:
-    """No order that its group holds back has reached the venue."""
+    """No order that its group holds back, or whose trigger we watch, has reached the venue."""
     for terms, _ in exchange.placed(account):
         order = books.orders.get(terms.client_order_id)
-        if order is not None and is_held(order):
-            text = "its group holds it back, and the venue has it"
+        if order is not None and never_left(order):
+            text = "it has not left, and the venue has it"
             yield Violation("held_is_held", text, terms.client_order_id)
 
 

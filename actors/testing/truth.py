@@ -23,7 +23,7 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.order import Order, has_questions, is_open
-from engine.order_links import is_held
+from engine.order_links import never_left
 from engine.order_tables import Life
 from engine.simulator import Exchange
 from engine.values import ZERO, OrderType, PositionSlot
@@ -160,8 +160,8 @@ def _orders(truth: Truth, ours: dict[str, Order]) -> Iterator[Violation]:
                 text = f"{what} is {mine} with us, {theirs} at the venue"
                 yield Violation("orders_agree", text, cid)
     for cid, order in ours.items():
-        if is_held(order):
-            continue  # its group has not let it go
+        if never_left(order):
+            continue  # its group has not let it go, or its price has not come
         if cid not in at_venue and (order.life not in _NEVER_THERE or order.cum_qty):
             text = f"{order.life.name}, filled {order.cum_qty}; the venue never had it"
             yield Violation("no_order_invented", text, cid)
@@ -257,7 +257,7 @@ def states_truth(fact: Fact, books: Books) -> TypeGuard[SetBaseline | CorrectPos
 
 def _unsettled(ours: dict[str, Order]) -> Iterator[Violation]:
     for cid, order in ours.items():
-        if not is_at_rest(order) and not is_held(order):
+        if not is_at_rest(order) and not never_left(order):
             asked = ", ".join(out.req_id for out in order.requests) or "none"
             text = f"{order.life.name}, outstanding requests: {asked}, claim {order.claim_qty}"
             yield Violation("nothing_unsettled", text, cid)

@@ -26,6 +26,8 @@ from engine.messages import (
     OrderSnapshot,
     VenueStatus,
 )
+from engine.order import is_waiting
+from engine.order_links import is_held
 from engine.values import CONTEXT, ZERO, Instrument, InstrumentKind, PositionSlot, Side
 
 from .truth import Truth, Violation
@@ -44,7 +46,7 @@ class Holding(msgspec.Struct, frozen=True):
     opened_by: Leg | None
     whole: Decimal
     closed: Decimal  # less what was bought back
-    stops: Decimal  # open quantity of its stops
+    stops: Decimal  # open quantity of its stops, those that the engine watches included
     targets: Decimal
     dust: Decimal  # less than this may be left
 
@@ -236,7 +238,7 @@ class _Venue:
                 parent,
                 whole,
                 closed,
-                self._open(group, exits, LegRole.STOP),
+                self._open(group, exits, LegRole.STOP) + _watched(group, exits, books),
                 self._open(group, exits, LegRole.TARGET),
                 _dust(instrument, px),
             )
@@ -258,6 +260,15 @@ class _Venue:
                 if seen is not None and seen.status in _OPEN and seen.order_qty is not None:
                     total += seen.order_qty - (seen.cum_qty or ZERO)
         return total
+
+
+def _watched(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
+    """What stops cover that wait for a trigger of ours: no venue knows of them."""
+    cids = (
+        cid for leg in exits if leg.role is LegRole.STOP for cid in dict(group.slices)[leg.name]
+    )
+    waiting = (order for cid in cids if (order := books.orders.get(cid)) and is_waiting(order))
+    return sum((order.order_qty or ZERO for order in waiting if not is_held(order)), ZERO)
 
 
 def _sets(node: Leg | GroupTerms, top: bool = True) -> Iterator[tuple[Leg | None, tuple[Leg, ...]]]:

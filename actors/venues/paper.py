@@ -107,17 +107,20 @@ class PaperVenue:
             self._exchange.number_from(now_ns // 1_000)  # a new process must not repeat an old id
         self._exchange.drain(self.account, now_ns)
         self._visible.clear()
-        self._feeds.clear()  # of a process that died
-        self._told.clear()
+        self.forget_feeds()  # of a process that died
         self.market.attach(self, clock)
         sink(LinkUp(now_ns))
 
     async def close(self) -> None:
         """Close the session; open orders stay at the exchange and go on working."""
         self.market.detach(self)
+        self.forget_feeds()
+        self._sink = None
+
+    def forget_feeds(self) -> None:
+        """Nobody listens to prices any more."""
         self._feeds.clear()
         self._told.clear()
-        self._sink = None
 
     def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
         """Tell the prices of an instrument: as they stand, then each change of them."""

@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from ..capabilities import Capabilities, ReduceOnlyRule
 from ..errors import InvalidOrder
 from ..messages import AmendOrder, SubmitOrder
+from ..triggers import check_trigger
 from ..values import (
     CONTEXT,
     ZERO,
@@ -73,6 +74,7 @@ _NET, _TRAILING, _NO_REDUCE = (
     OrderType.TRAILING_STOP,
     ReduceOnlyRule.UNSUPPORTED,
 )
+_PLAIN = frozenset({OrderType.MARKET, OrderType.LIMIT})
 #: What a type of order needs: price, stop_px, trail_offset.
 _NEEDS = {
     kind: (
@@ -170,13 +172,16 @@ _KINDS: tuple[tuple[str, type], ...] = (
 )
 
 
-def check_amend(amend: AmendOrder, instrument: Instrument, capabilities: Capabilities) -> None:
-    """Check the new terms of an amend; what it leaves alone is not looked at.
+def check_amend(
+    amend: AmendOrder, instrument: Instrument, capabilities: Capabilities, *, is_local: bool = False
+) -> None:
+    """Check the new terms of an amend (``is_local``: its order is at no venue yet); what it leaves
+    alone is not looked at.
 
     Raises:
         InvalidOrder: nothing has happened; the old terms stand.
     """
-    if not capabilities.amend:
+    if not capabilities.amend and not is_local:
         raise _refuse(
             Reason.UNSUPPORTED, f"{instrument.venue} cannot amend orders; cancel and submit anew"
         )
@@ -338,7 +343,9 @@ def _check_terms(order: SubmitOrder) -> None:
 
 def _check_supported(order: SubmitOrder, capabilities: Capabilities) -> None:
     kind, tif = order.order_type, order.time_in_force
-    if kind not in capabilities.order_types:
+    if kind not in _PLAIN or order.local:
+        check_trigger(order, capabilities)
+    elif kind not in capabilities.order_types:
         raise _unsupported(order, kind.name)
     if tif not in capabilities.times_in_force:
         raise _unsupported(order, tif.name)

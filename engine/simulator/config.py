@@ -14,7 +14,7 @@ import msgspec
 
 from ..capabilities import Capabilities, IdScope, ReduceOnlyRule
 from ..errors import InvalidValue
-from ..values import ONE, ZERO, OrderType, TimeInForce, Word
+from ..values import ONE, ZERO, OrderType, TimeInForce, TriggerSource, Word
 
 __all__ = [
     "DAY_NS",
@@ -110,6 +110,7 @@ class SessionCalendar(msgspec.Struct, frozen=True, kw_only=True):
 #: What the simulator can do when nothing is taken away from it.
 FULL_CAPABILITIES: Final = Capabilities(
     order_types=tuple(OrderType),
+    trigger_sources=tuple(TriggerSource),
     times_in_force=tuple(TimeInForce),
     post_only=True,
     reduce_only=ReduceOnlyRule.CLAMP,

@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import InvariantViolated
 from ..messages import OrderReport, OrderSnapshot, SubmitOrder, VenueStatus
-from ..values import ZERO, OrderType, PositionSlot, Side, Source, Word
+from ..values import ZERO, PositionSlot, Side, Source, Word
 
 __all__ = ["Answer", "Refusal", "RefuseReason", "SimOrder", "snapshot"]
 
@@ -131,9 +131,3 @@ def closes_slot(slot: PositionSlot, side: Side) -> bool:
     if slot is PositionSlot.NET:
         return False
     return (slot is PositionSlot.LONG) is (side is Side.SELL)
-
-
-def rises_to_trigger(order_type: OrderType, side: Side) -> bool:
-    """Whether the order is elected by a price at or above its trigger (else at or below)."""
-    is_stop = order_type not in (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
-    return is_stop is (side is Side.BUY)

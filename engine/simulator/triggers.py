@@ -10,8 +10,9 @@ from bisect import bisect_left, insort
 from decimal import Decimal
 from typing import TypeAlias
 
-from ..values import OrderType, Side, TriggerSource
-from .orders import SimOrder, given, rises_to_trigger
+from .. import triggers
+from ..values import OrderType, TriggerSource
+from .orders import SimOrder, given
 
 __all__ = ["ReferencePrices", "TriggerBook", "is_due"]
 
@@ -22,28 +23,14 @@ _Entry: TypeAlias = tuple[Decimal, int, SimOrder]
 
 def is_due(order: SimOrder, price: Decimal) -> bool:
     """Whether ``price`` elects ``order`` (False while a trailing stop has no stop price yet)."""
-    stop_px = order.stop_px
-    if stop_px is None:
-        return False
-    if rises_to_trigger(order.terms.order_type, order.terms.side):
-        return price >= stop_px
-    return price <= stop_px
+    return triggers.is_due(order.terms.order_type, order.terms.side, order.stop_px, price)
 
 
 def trail(order: SimOrder, price: Decimal) -> None:
     """Pull a trailing stop after ``price``; it never moves back."""
     offset = order.terms.trail_offset
-    if offset is None:
-        return
-    stop_px = order.stop_px
-    if order.terms.side is Side.SELL:
-        wanted = price - offset
-        if stop_px is None or wanted > stop_px:
-            order.stop_px = wanted
-    else:
-        wanted = price + offset
-        if stop_px is None or wanted < stop_px:
-            order.stop_px = wanted
+    if offset is not None:
+        order.stop_px = triggers.trailed(order.terms.side, offset, order.stop_px, price)
 
 
 class TriggerBook:
@@ -105,6 +92,6 @@ class TriggerBook:
 
     def _place_of(self, order: SimOrder) -> tuple[dict[TriggerSource, list[_Entry]], _Entry]:
         stop_px = given(order.stop_px, "stop_px")
-        if rises_to_trigger(order.terms.order_type, order.terms.side):
+        if triggers.rises_to_trigger(order.terms.order_type, order.terms.side):
             return self._rising, (stop_px, order.rank, order)
         return self._falling, (stop_px.copy_negate(), order.rank, order)

@@ -28,6 +28,7 @@ from ..messages import (
     Filled,
     LinkOrder,
     LinkTrigger,
+    LocalReleased,
     Message,
     NeverArrived,
     OrderSnapshot,
@@ -67,7 +68,7 @@ class Trade(NamedTuple):
 class TwinOrder:
     """What is known of one order: its terms, its trades by execution id, and how it ended."""
 
-    __slots__ = ("ends", "held", "qty", "terms", "trades", "void")
+    __slots__ = ("ends", "held", "local", "qty", "terms", "trades", "void")
 
     def __init__(self, terms: SubmitOrder) -> None:
         self.terms = terms
@@ -75,6 +76,7 @@ class TwinOrder:
         self.trades: dict[str, Trade] = {}
         self.void: dict[str, None] = {}
         self.held = terms.held  # its group has not let it go: a cancel ends it
+        self.local = terms.local  # the engine watches its trigger: a cancel ends it as well
         self.ends: dict[str, None] = {}  # every word for an end that was said
 
     @property
@@ -167,10 +169,15 @@ class Twin:
             self._corrected(entity, order, fact)
         elif isinstance(fact, LinkOrder):
             order.held = order.held and fact.trigger is not LinkTrigger.ARM
+        elif isinstance(fact, LocalReleased):
+            order.local = False
         elif isinstance(fact, Restated):
             self.unmodelled += fact.ratio is not None
-        elif word := "CANCELLED" if order.held and type(fact) is CancelOrder else _end_of(fact):
-            order.ends[word] = None
+        else:
+            ours = (order.held or order.local) and type(fact) is CancelOrder
+            order.local = order.local or (isinstance(fact, NeverArrived) and order.terms.local)
+            if word := "CANCELLED" if ours else _end_of(fact):
+                order.ends[word] = None
 
     def _filled(self, entity: str, fact: Filled) -> None:
         order = self.orders.get(entity)

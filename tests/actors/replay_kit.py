@@ -69,9 +69,7 @@ def kucoin(folder: Path, names: Sequence[str]) -> Path:
     """A log with an order of each name: accepted, half filled, cancelled."""
     rows = []
     for name in names:
-        rows.append(
-            kucoin_row("BuyOrderCreatedEvent", name, 1, exchange_order_id=f"V{name}")
-        )
+        rows.append(kucoin_row("BuyOrderCreatedEvent", name, 1, exchange_order_id=f"V{name}"))
         rows.append(
             kucoin_row(
                 "OrderFilledEvent", name, 2, exchange_trade_id=f"T{name}", amount="0.5",

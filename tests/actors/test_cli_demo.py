@@ -15,9 +15,7 @@ from .replay_kit import run
 
 
 @pytest.mark.parametrize("seed", [7, 1, 2, 3, 4, 5, -1, 10**30])
-def test_every_seed_tells_a_story_that_holds(
-    capsys: pytest.CaptureFixture[str], seed: int
-) -> None:
+def test_every_seed_tells_a_story_that_holds(capsys: pytest.CaptureFixture[str], seed: int) -> None:
     """A few dozen orders; the checks hold, the exchanges agree; four are refused as they should."""
     told = run(capsys, "demo", "--json", "--seed", seed).json
 

@@ -217,9 +217,7 @@ def test_the_order_of_deliveries_does_not_change_the_result(seed: int) -> None:
                     feed.run()
             feed.run()
             state = FinalState(feed.system)
-            ends.append(
-                (sorted(state.orders()), [held.qty for held in state.positions_held])
-            )
+            ends.append((sorted(state.orders()), [held.qty for held in state.positions_held]))
             assert feed.counts().failures == 0
 
     assert ends[0] == ends[1]

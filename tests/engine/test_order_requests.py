@@ -329,6 +329,7 @@ def test_a_change_of_quantity_that_was_overtaken_is_asked_about() -> None:
     held = at_venue(None, Restated(CID, 12, D(8)), Restated(CID, 20, D(5)))
     assert (D(5), False) == (held.order.order_qty, has_questions(held.order))
 
+
 def test_more_than_was_ordered_proves_an_amend_that_is_not_answered() -> None:
     """A fill implies the amend as it implies the ack: the order goes on with its terms, and an end
     that follows is the end of those.
