@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 from engine.errors import UserError
 from engine.messages import (
     Event,
+    GroupChanged,
     OrderEvent,
     OrderPending,
     OrderSubmitted,
+    ProtectionChanged,
     VenueDown,
     VenueUp,
 )
@@ -46,6 +48,7 @@ from .demo import START_NS, Stage
 from .demo_story import SCENES, WORTH_EXPLAINING, Scene
 from .explaining import Explanation, explain
 from .portfolio import Amounts, Portfolio
+from .protection import ProtectionReport
 from .replay_checks import FinalState, generic_checks
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class _Ending:
     def __init__(self, stage: Stage, seconds: float) -> None:
         self.state = FinalState(stage.system)
         self.portfolio: Portfolio = stage.system.portfolio(stage.marks()).get()
+        self.protection: ProtectionReport = stage.system.protection().get()
         failures = sum(b.counters.failures for b in stage.system.brokers.values())
         reports = sum(b.counters.reports for b in stage.system.brokers.values())
         self.checks: list[Check] = [
@@ -162,6 +166,9 @@ class _Silent(_Teller):
 class _Plain(_Teller):
     """Lines, for a pipe or a log."""
 
+    def __init__(self) -> None:
+        self._protected: dict[str, str] = {}
+
     def scene(self, scene: Scene) -> None:
         """Its title and what to watch."""
         sys.stdout.write(f"\n{scene.title}: {scene.text}\n")
@@ -169,6 +176,11 @@ class _Plain(_Teller):
     def saw(self, ts: int, event: Event) -> None:
         """One line where something changed that is worth one."""
         seconds = (ts - START_NS) / 1e9
+        if isinstance(event, ProtectionChanged):
+            before = self._protected.get(event.instrument)
+            self._protected[event.instrument] = event.state
+            if before == event.state:
+                return  # only how much of it has changed
         line = _line(event)
         if line:
             sys.stdout.write(f"  {seconds:7.3f} s  {line}\n")
@@ -185,6 +197,14 @@ def _line(event: Event) -> str:
         return (
             f"{shown(event.intent_id):15} {event.side.value:4} {shown(event.instrument):9}"
             f" {kind:16} {event.state.value:15} {decimal_text(event.cum_qty)} of {of}{at}{why}"
+        )
+    if isinstance(event, GroupChanged):
+        return f"{shown(event.intent_id):15} the group is {event.state.value}"
+    if isinstance(event, ProtectionChanged):
+        waited = f" after {event.naked_ns / 1e6:.0f} ms" if event.naked_ns else ""
+        return (
+            f"{shown(event.instrument):15} {event.state.lower()}: stops cover"
+            f" {decimal_text(event.covered_qty)} of {decimal_text(event.held_qty)}{waited}"
         )
     if isinstance(event, VenueDown):
         return f"{shown(event.venue)} is down: {shown(event.detail)}"
@@ -278,6 +298,11 @@ def _object(args: argparse.Namespace, ending: _Ending) -> dict[str, Json]:
         "realized_pnl": _amounts(portfolio.realized_pnl),
         "unrealized_pnl": _amounts(portfolio.unrealized_pnl),
         "fees": _amounts(portfolio.fees),
+        "time_to_protection_ms": {
+            "positions": ending.protection.count,
+            "p50": _ms(ending.protection.p50_ns),
+            "p99": _ms(ending.protection.p99_ns),
+        },
         "checks": check_rows(ending.checks),
         "journal": {
             "file": args.journal,
@@ -290,6 +315,10 @@ def _object(args: argparse.Namespace, ending: _Ending) -> dict[str, Json]:
         "virtual_seconds": round(ending.virtual_seconds, 3),
         "seconds": round(ending.seconds, 3),
     }
+
+
+def _ms(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / 1e6
 
 
 def _amounts(amounts: Amounts) -> dict[str, Json]:
@@ -312,6 +341,10 @@ def _print(args: argparse.Namespace, ending: _Ending) -> None:
     ):
         text = ", ".join(f"{amount:.8g} {shown(currency)}" for currency, amount in amounts)
         out.print(f"  {title:10} {text or '-'}")
+    waited = ending.protection
+    if waited.count:
+        times = f"p50 {_ms(waited.p50_ns):g} ms, p99 {_ms(waited.p99_ns):g} ms"
+        out.print(f"  time to a stop: {times} from the first fill, {waited.count} positions")
     print_checks(ending.checks)
     asked = f"orderwright explain {ending.explained.terms.intent_id} --journal ..."
     out.print(f"\nOne of them, explained (`{asked}`):\n")

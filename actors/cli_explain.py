@@ -109,7 +109,8 @@ def print_explanation(told: Explanation) -> None:
 
 def _terms(terms: SubmitOrder) -> str:
     qty = decimal_text(terms.order_qty) if terms.cash_qty is None else f"{terms.cash_qty} cash of"
-    words = [terms.side.value, qty or "(quantity not known)", terms.instrument]
+    none = "(as much as fills)" if terms.group_id else "(quantity not known)"
+    words = [terms.side.value, qty or none, terms.instrument]
     words.append(terms.order_type.value)
     if terms.price is not None:
         words.append(f"at {decimal_text(terms.price)}")

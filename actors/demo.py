@@ -17,7 +17,7 @@ import msgspec
 
 from engine.capabilities import Capabilities
 from engine.errors import JournalSchemaError, UserError
-from engine.messages import Event, LinkDown, SubmitOrder
+from engine.messages import Event, GroupTerms, LinkDown, SubmitOrder
 from engine.simulator import (
     Exchange,
     ExchangeConfig,
@@ -33,6 +33,7 @@ from engine.values import Instrument, InstrumentKind, Side
 
 from .journal import Journal, open_journal
 from .runtime import SimulatedDispatcher
+from .submitting import GroupTicket
 from .system import ExecutionSystem
 from .tickets import Ticket
 from .venues.paper import PaperMarketDriver, PaperVenue
@@ -148,6 +149,14 @@ class Stage:
         self.tickets[order.intent_id] = ticket
         return ticket
 
+    def submit_group(self, root: GroupTerms, intent_id: str, tags: dict[str, str]) -> GroupTicket:
+        """Submit contingent orders on alpha; their legs are ``intent_id/leg`` from now on."""
+        group = self.system.submit_group(
+            root, intent_id=intent_id, venue=ALPHA, account="main", protect_within=2, tags=tags
+        )
+        self.tickets.update((ticket.intent_id, ticket) for ticket in group.legs.values())
+        return group
+
     def cancel(self, intent_id: str) -> None:
         """Ask for a cancel."""
         ticket = self.tickets.get(intent_id)
@@ -155,12 +164,17 @@ class Stage:
             self.system.cancel(ticket, "the story")
 
     def amend(
-        self, intent_id: str, *, price: Decimal | None = None, order_qty: Decimal | None = None
+        self,
+        intent_id: str,
+        *,
+        price: Decimal | None = None,
+        order_qty: Decimal | None = None,
+        stop_px: Decimal | None = None,
     ) -> None:
         """Ask for new terms."""
         ticket = self.tickets.get(intent_id)
         if ticket is not None:
-            self.system.amend(ticket, price=price, order_qty=order_qty)
+            self.system.amend(ticket, price=price, order_qty=order_qty, stop_px=stop_px)
 
     def pause(self, seconds: float) -> None:
         """Let virtual time pass, in steps that somebody can watch."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from engine.contingent import bracket
 from engine.intents import (
     limit,
     market,
@@ -19,6 +20,7 @@ from engine.intents import (
     take_profit_limit,
     trailing_stop,
 )
+from engine.messages import GroupState
 from engine.values import ONE, TimeInForce
 
 from .demo import PERP, SPOT, Stage
@@ -43,6 +45,35 @@ class Scene(NamedTuple):
 
 def _tagged(name: str) -> dict[str, str]:
     return {"strategy": "demo", "scene": name}
+
+
+def _bracket(stage: Stage) -> None:
+    """The entry asks for more than there is, and its rest is called back; the market goes up."""
+    tick, ask = SPOT.tick_size, stage.ask(SPOT)
+    entry = limit(_BTC, "BUY", "0.16", ask)
+    targets = [(ask + 40 * tick, "0.5"), (ask + 90 * tick, "0.5")]
+    group = stage.submit_group(
+        bracket(entry, stop_px=ask - 90 * tick, targets=targets), "swing", _tagged("bracket")
+    )
+    stage.pause(0.15)
+    stage.cancel("swing/entry")
+    stage.pause(0.35)
+    stage.amend("swing/stop", stop_px=ask - 60 * tick)
+    stage.pause(0.25)
+    _rise_to(stage, targets[0][0])
+    stage.pause(0.75)
+    stage.amend("swing/stop", stop_px=ask - 30 * tick)
+    stage.pause(0.25)
+    _rise_to(stage, targets[1][0])
+    stage.pause(0.75)
+    if group.state().get() is not GroupState.DONE:  # the market did not come to a target
+        stage.system.cancel_group(group, close=True, reason="the story")
+    stage.pause(1)
+
+
+def _rise_to(stage: Stage, px: Decimal) -> None:
+    """The market trades a little beyond a price, for one step."""
+    stage.wick(SPOT, int((px - stage.bid(SPOT)) / SPOT.tick_size) + 4)
 
 
 def _opening(stage: Stage) -> None:
@@ -264,6 +295,11 @@ def _evening(stage: Stage) -> None:
 
 
 SCENES: Final = (
+    Scene(
+        "A bracket",
+        "stop and targets for what the entry has filled; the stop is moved; each target shrinks it",
+        _bracket,
+    ),
     Scene(
         "Opening",
         "market, sized in lots and in cash; limits that rest and cross; a hedge at the other venue",

@@ -320,6 +320,8 @@ def _checks(books: Books, order: Order, moments: Iterable[Moment]) -> tuple[str,
     if instrument is None:
         return (f"the rules of {terms.instrument} are not in the journal",)
     rules = f"{instrument.symbol}: tick {instrument.tick_size:f}, lot {instrument.lot_size:f}"
+    if terms.order_qty is None and terms.group_id:
+        return (rules, "a leg: its quantity follows what its group fills")
     if terms.order_qty is None and terms.cash_qty is None:
         return (rules, "adopted without a known quantity: nothing to check")
     try:

@@ -47,7 +47,8 @@ def test_the_story_has_its_turns(capsys: pytest.CaptureFixture[str]) -> None:
     for word in (
         "PartiallyFilled", "Triggered", "Replaced", "PENDING_REPLACE", "PENDING_CANCEL", "Expired",
         "WOULD_CROSS", "RequestRefused", "ORDER_CLOSED", "delta is down", "up and reconciled",
-        "reduce_only", "off the tick", "BTC-PERP", "End: FILLED",
+        "reduce_only", "swing/stop", "the group is LINKED", "protected: stops cover",
+        "off the tick", "BTC-PERP", "time to a stop", "End: FILLED",
     ):  # fmt: skip
         assert word in told.out, word
 
