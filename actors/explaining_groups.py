@@ -196,12 +196,15 @@ def _news(before: GroupMoved | None, now: GroupMoved) -> Iterator[str]:
     for name, cids in now.slices:
         for cid in _added(had.get(name, ()), cids):
             yield f"one more order of {name}: {cid}"
-    for cid in _added(before.removed, now.removed):
-        yield f"takes down {cid}"
-    for name in _added(before.dropped, now.dropped):
-        yield f"a person cancelled {name}"
-    for name in _added(before.late, now.late):
-        yield f"without a confirmed stop for too long: {name}"
+    for earlier, later, words in (
+        (before.removed, now.removed, "takes down {}"),
+        (before.dropped, now.dropped, "a person cancelled {}"),
+        (before.late, now.late, "without a confirmed stop for too long: {}"),
+        (before.live, now.live, "{} is to be at the venue in the place of a stop"),
+        (now.live, before.live, "{} gives its place back"),
+    ):
+        for name in _added(earlier, later):
+            yield words.format(name)
     for path, number in now.winners:
         if (path, number) not in before.winners:
             yield f"member {number + 1}{f' of {path}' if path else ''} filled first"

@@ -16,8 +16,8 @@ from engine.errors import (
     SystemStopped,
     UnknownOrder,
 )
-from engine.group import legs_of
-from engine.messages import CancelGroup, GroupState, GroupTerms, SubmitOrder
+from engine.group import check_swap, legs_of
+from engine.messages import PLAIN_SWAP, CancelGroup, GroupState, GroupTerms, SubmitOrder, Swap
 from engine.views import OrderView
 
 from .broker import BrokerActor
@@ -47,15 +47,17 @@ class Facade(Lifecycle):
         account: str = "",
         protect_within: float = 5.0,
         tags: Mapping[str, str] | None = None,
+        swap: Swap = PLAIN_SWAP,
     ) -> GroupTicket:
         """Submit contingent orders: a bracket, an OCO, any tree of :mod:`engine.contingent`.
 
         Journalled whole before any of them leaves. What its entries fill is protected by its stops
         for as much as they filled; without a confirmed stop for ``protect_within`` seconds it is
-        closed at market. With an ``intent_id`` the same group again sends nothing.
+        closed at market. With an ``intent_id`` the same group again sends nothing. ``swap`` says
+        when stop and target change places, where a venue locks the coins of one of them.
 
         Raises:
-            InvalidValue: ``protect_within`` is no time.
+            InvalidValue: ``protect_within`` is no time, or ``swap`` never comes to an end.
             InvalidOrder: it, or a leg of it, cannot be submitted as asked; nothing has happened.
             DuplicateIntent: the intent id was used before with other terms; nothing was sent.
             JournalUnavailable, MailboxFull, SystemStopped: not accepted.
@@ -67,12 +69,13 @@ class Facade(Lifecycle):
         if self._emulates:
             root = local_legs(root, broker.capabilities)
         check_legs(root, broker)
+        check_swap(swap)
         within = round(protect_within * 1e9)
         if within <= 0:
             raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
         ts = self.dispatcher.time_ns()
         named = tuple((tags or {}).items())
-        new, is_new = new_group(root, broker, self._intents, intent_id, within, named, ts)
+        new, is_new = new_group(root, broker, self._intents, intent_id, within, named, ts, swap)
         if is_new:
             self.dispatcher.post(broker, new)
         group_id = new.command.group_id

@@ -21,6 +21,7 @@ from engine.group_actions import (
     Action,
     Add,
     Close,
+    Hold,
     Release,
     Relink,
     Remove,
@@ -54,24 +55,31 @@ from engine.values import ZERO, Instrument, InstrumentKind
 from .group_closes import close_terms, is_clear
 from .group_moves import GroupMoves
 from .group_pauses import Pauses
+from .group_roles import DeskRole, GroupRole
 from .group_trails import trails_of
-from .group_words import Look, ProtectionDue, SlotSide, TrailDue, opened_by, slot_side
-from .roles import BrokerRole, GroupsRole
-from .runtime import Actor, Timer
+from .group_watch import GroupWatch
+from .group_words import (
+    PricesDue,
+    ProtectionDue,
+    SlotSide,
+    Swapped,
+    TrailDue,
+    opened_by,
+    slot_side,
+)
+from .roles import BrokerRole
 
 __all__ = ["GroupActor"]
 
 _ROUNDS_MAX: Final = 50  # more than any group can need: then it is a bug, and a person is told
 
 
-class GroupActor(Actor):
+class GroupActor(GroupRole):
     """One group, supervised by its broker."""
 
     __slots__ = (
-        "_again",
-        "_both_told",
         "_closed",
-        "_due",
+        "_locks",
         "_needs",
         "_pauses",
         "broker",
@@ -83,9 +91,10 @@ class GroupActor(Actor):
         "rules",
         "trails",
         "was_over",
+        "watch",
     )
 
-    def __init__(self, desk: GroupsRole, broker: BrokerRole, group: Group) -> None:
+    def __init__(self, desk: DeskRole, broker: BrokerRole, group: Group) -> None:
         self.desk = desk
         self.broker = broker
         self.group = group
@@ -96,15 +105,14 @@ class GroupActor(Actor):
         self._needs: tuple[Leg, ...] = (*entries, *bare_exits(root))  # these need the slot's word
         able = broker.capabilities
         self.rules = VenueRules(able.amend, able.reduce_only is not ReduceOnlyRule.UNSUPPORTED)
+        self._locks = not able.exits_share_balance
         self._closed: dict[str, Slice] = {}  # orders that have left memory, as they were then
-        self._due: dict[str, Timer] = {}
-        self._both_told: dict[str, Decimal] = {}
         #: By slot and side: what it has opened there and not closed, by its last look.
         self.holds: dict[SlotSide, Decimal] = {}
         self._pauses = Pauses()
-        self._again: Timer | None = None
         self.moves = GroupMoves(broker)
         self.trails = trails_of(desk, broker, group)
+        self.watch = GroupWatch(self, self._pauses, self.moves, self.trails)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -126,8 +134,10 @@ class GroupActor(Actor):
                 self.trails.find_blind(before)
             return
         elif isinstance(message, ProtectionDue):
-            naked = dict(self._look().exposed).get(message.emergency)
-            if naked is None or self.broker.session.state is not SessionState.READY:
+            found = self._look()
+            naked = dict(found.exposed).get(message.emergency)
+            unable = self.broker.session.state is not SessionState.READY
+            if naked is None or unable or self._gives_up_swap(found, message.emergency):
                 self._settle(before)  # while the venue cannot be reached its clock begins anew
                 return
             self._become(replace(before, late=(*before.late, message.emergency)))
@@ -136,7 +146,24 @@ class GroupActor(Actor):
                 f"{naked} had no confirmed stop in time: it is being closed at market",
                 self.actor_urn,
             )
+        elif isinstance(message, Swapped):
+            self._become(replace(before, live=message.live))
+        elif isinstance(message, PricesDue) and self.watch.swaps is not None:
+            self._become(replace(before, live=self.watch.swaps.due()))
         self._settle(before)
+
+    def _gives_up_swap(self, found: Plan, emergency: str) -> bool:
+        """A target did not come into the place of its stop in time: it rests, so the stop comes
+        back, and has a time of its own for it.
+        """
+        live = [one.target for one in found.aims if one.emergency == emergency]
+        live = [name for name in live if name in self.group.live]
+        for name in live:
+            self._pauses.give_up(name, self.broker.dispatcher.monotonic_ns())
+        if live:
+            detail = f"{live} came not in time: the stop is to come back"
+            self.broker.alarm("swap_stuck", detail, self.actor_urn)
+        return bool(live)
 
     def restore(self, before: Group, extra: None) -> None:
         """Take back a look whose turn was discarded."""
@@ -161,8 +188,8 @@ class GroupActor(Actor):
             one.name: self.desk.available(self, opened_by(one)) + self._claimed(slices[one.name])
             for one in self._needs
         }
-        resting, stubborn = self._pauses.resting(now), self._pauses.stubborn()
-        facts = Facts(slices, self.broker.instruments, available, resting, stubborn)
+        rest = self._pauses.resting(now), self._pauses.stubborn(), self._locks
+        facts = Facts(slices, self.broker.instruments, available, *rest)
         found = plan(self.group, facts, self.rules)
         holds = dict.fromkeys(self.slot_sides(), ZERO)
         for one in found.holdings:
@@ -234,7 +261,7 @@ class GroupActor(Actor):
         if self.group != before:
             self._write(before)
         effects = self.broker.turn.effects
-        effects.append((self._watch, found, None))
+        effects.append((self.watch.looked, found, None))
         if self.group.state in GROUP.terminal:
             effects.append((self.desk.retire, self, None))
 
@@ -271,48 +298,9 @@ class GroupActor(Actor):
                 )
             )  # fmt: skip
 
-    def _watch(self, found: Plan, _: None) -> None:
-        """After the commit: keep the clocks of what is without a stop, tell of what was closed
-        twice.
-        """
-        exposed = dict(found.exposed)
-        now = self.broker.dispatcher.monotonic_ns()
-        for emergency in list(self._due):
-            if emergency not in exposed or self._due[emergency].due_ns <= now:
-                self._due.pop(emergency).cancel()
-        for emergency in exposed:
-            if emergency not in self._due and emergency not in self.group.late:
-                self._due[emergency] = self.desk.remind(
-                    self.group.terms.protect_within_ns,
-                    ProtectionDue(self.group.group_id, emergency),
-                )
-        if self.trails is not None:
-            self.trails.watch(self.group)
-        self.moves.tell(self.group, found.refused, found.away)
-        ends = self._pauses.ends(now)
-        if ends is not None and (self._again is None or not now < self._again.due_ns <= ends):
-            if self._again is not None:
-                self._again.cancel()
-            self._again = self.desk.remind(ends - now, Look(self.group.group_id))
-        for emergency, qty in found.both_filled:
-            if self._both_told.get(emergency, ZERO) < qty:
-                self._both_told[emergency] = qty
-                first = self.legs[emergency.removesuffix("~exit")].order.instrument
-                self.desk.both_filled(self.group, first, emergency, qty)
-
     def _is_up(self, _: None, __: None) -> None:
         """After the commit: that it was taken up again is written."""
         self.was_over = False
-
-    def stop_watching(self) -> None:
-        """Its clocks stop."""
-        for timer in self._due.values():
-            timer.cancel()
-        self._due.clear()
-        if self.trails is not None:
-            self.trails.stop()
-        if self._again is not None:
-            self._again.cancel()
 
     # --- doing ------------------------------------------------------------------------------------
 
@@ -374,12 +362,13 @@ class GroupActor(Actor):
         effects = self.broker.turn.effects
         effects.append((self.broker.lane.send, Place(asked), asked.closes))
 
-    def _place(self, action: Add | Close, ts: int) -> None:
+    def _place(self, action: Add | Hold | Close, ts: int) -> None:
         """One more order of a leg, or the engine's own to close what the leg cannot."""
-        if isinstance(action, Add):
+        if not isinstance(action, Close):
             like = self.legs[action.leg].order
             price, stop_px = self.moves.prices(self.group, action.leg)
-            terms = replace(like, order_qty=action.order_qty, price=price, stop_px=stop_px)
+            qty = like.order_qty if isinstance(action, Hold) else action.order_qty
+            terms = replace(like, order_qty=qty, price=price, stop_px=stop_px)
         else:
             terms = close_terms(action)
             again = self._pauses.times(action.leg) > 0
@@ -387,14 +376,14 @@ class GroupActor(Actor):
                 self._pauses.wait(action.leg, self.broker.dispatcher.monotonic_ns())
                 return
         fresh = replace(
-            terms, intent_id="", client_order_id="", ts=ts, held=False,
+            terms, intent_id="", client_order_id="", ts=ts, held=isinstance(action, Hold),
             group_id=self.group.group_id,
         )  # fmt: skip
         written = self.desk.new_order(fresh)
         slices = dict(self.group.slices)
         slices[action.leg] = (*slices.get(action.leg, ()), written.client_order_id)
         self._become(replace(self.group, slices=tuple(slices.items())))
-        self.desk.place(written)
+        (self.desk.hold_back if written.held else self.desk.place)(written)
 
     def drop(self, cid: str) -> None:
         """A person cancels an order of it: that leg is not placed again."""

@@ -63,6 +63,10 @@ class Pauses:
         times = self.times(leg)
         self._rests[leg] = times, now_ns + pause_ns(times)
 
+    def give_up(self, leg: str, now_ns: int) -> None:
+        """A leg came not in time: it rests for as long as any."""
+        self._rests[leg] = self.times(leg), now_ns + _MAX_NS
+
     def forgive(self, leg: str, cids: Iterable[str]) -> None:
         """There is a new wish: it is tried at once, whatever became of the last."""
         for cid in cids:

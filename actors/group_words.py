@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from engine.messages import Leg, LegRole, SubmitOrder
 from engine.values import PositionSlot, Side
 
 __all__ = [
     "Look",
+    "Noted",
+    "PricesDue",
     "ProtectionDue",
     "SlotMoved",
     "SlotSide",
+    "Swapped",
     "TrailDue",
     "opened_by",
     "slot_side",
@@ -55,3 +58,28 @@ class TrailDue(NamedTuple):
     """To a group: the newest price that a stop of it follows should not be the newest any more."""
 
     group_id: str
+
+
+class Swapped(NamedTuple):
+    """To a group: as prices are, these targets should be at the venue in the place of a stop."""
+
+    group_id: str
+    live: tuple[str, ...]
+
+
+class PricesDue(NamedTuple):
+    """To a group: there should have been a price by now."""
+
+    group_id: str
+
+
+class Noted:
+    """Undo of a note that a message is queued: with its turn the message is discarded too."""
+
+    def __init__(self, notes: dict[Any, None]) -> None:
+        self._notes = notes
+
+    def restore(self, before: Any, extra: None) -> None:
+        """Take it back."""
+        del extra
+        self._notes.pop(before, None)

@@ -27,7 +27,7 @@ from engine.order import Order
 from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
-from .group_words import Look, ProtectionDue, SlotMoved, SlotSide, TrailDue
+from .group_words import Look, Noted, PricesDue, ProtectionDue, SlotMoved, SlotSide, TrailDue
 from .roles import BrokerRole
 from .runtime import Future, Timer
 
@@ -51,18 +51,6 @@ class WatchGroup(NamedTuple):
 
     group_id: str
     future: Future[GroupState]
-
-
-class _Noted:
-    """Undo of a note that a message is queued: with its turn the message is discarded too."""
-
-    def __init__(self, notes: dict[Any, None]) -> None:
-        self._notes = notes
-
-    def restore(self, before: Any, extra: None) -> None:
-        """Take it back."""
-        del extra
-        self._notes.pop(before, None)
 
 
 class BrokerGroups:
@@ -100,6 +88,7 @@ class BrokerGroups:
             WatchGroup: self.watch,
             ProtectionDue: self.due,
             TrailDue: self.due,
+            PricesDue: self.due,
         }
         #: Given by the system: ids of requests, and of orders that the engine makes itself.
         self.req_id: Callable[[], str]
@@ -155,7 +144,7 @@ class BrokerGroups:
     def _queue(self, group_id: str) -> None:
         if group_id not in self._looking:
             self._looking[group_id] = None
-            self.broker.turn.undo.append((_Noted(self._looking), group_id, None))
+            self.broker.turn.undo.append((Noted(self._looking), group_id, None))
             self.broker.dispatcher.post(self.broker, Look(group_id))
 
     def moved(self, instrument: str, slot: PositionSlot) -> None:
@@ -171,7 +160,7 @@ class BrokerGroups:
         if key in self._moved or not ((*key, _BUY) in members or (*key, _SELL) in members):
             return
         self._moved[key] = None
-        self.broker.turn.undo.append((_Noted(self._moved), key, None))
+        self.broker.turn.undo.append((Noted(self._moved), key, None))
         self.broker.dispatcher.post(self.broker, SlotMoved(*key))
 
     def slot_moved(self, message: SlotMoved) -> None:
@@ -266,8 +255,8 @@ class BrokerGroups:
                 future.set_exception(error)
         self._waiting.clear()
 
-    def due(self, message: ProtectionDue | TrailDue) -> None:
-        """Something should have been protected, or moved, by now."""
+    def due(self, message: ProtectionDue | TrailDue | PricesDue) -> None:
+        """Something should have been protected, or moved, or a price should have come by now."""
         actor = self.groups.get(message.group_id)
         if actor is not None:
             self._guarded(actor, message)
@@ -369,6 +358,14 @@ class BrokerGroups:
 
     # --- what groups ask for ----------------------------------------------------------------------
 
+    def tell(self, actor: GroupActor, message: Any) -> None:
+        """Have a group take a message now."""
+        self._guarded(actor, message)
+
+    def hold_back(self, order: SubmitOrder) -> None:
+        """Introduce one more order of a group, which does not leave."""
+        self._hold(order)
+
     def retire(self, actor: GroupActor, _: None) -> None:
         """After the commit of its end: it leaves memory, unless it is to look once more."""
         group_id = actor.group.group_id
@@ -376,7 +373,7 @@ class BrokerGroups:
             return
         if self.groups.get(group_id) is actor:
             self._forget(actor)
-            actor.stop_watching()
+            actor.watch.stop()
             for future in self._waiting.pop(group_id, ()):
                 future.set(actor.group.state)
 

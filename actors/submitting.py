@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.errors import InvalidOrder, UserError
 from engine.group import check_group, is_exit, legs_of
-from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Tags
+from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Swap, Tags
 from engine.policies.validation import Reason, check_order
 from engine.triggers import localised
 from engine.values import Instrument
@@ -133,6 +133,7 @@ def new_group(
     protect_within_ns: int,
     tags: Tags,
     ts: int,
+    swap: Swap,
 ) -> tuple[NewGroup, bool]:
     """Give every leg its ids; and whether the group is new.
 
@@ -164,7 +165,7 @@ def new_group(
         named[one.name] = written
     command = SubmitGroup(
         group_id, intent_id or group_id, broker.name, broker.account, _with_ids(root, named), ts,
-        protect_within_ns, tags,
+        protect_within_ns, tags, swap,
     )  # fmt: skip
     return NewGroup(command, tuple(orders)), is_new
 

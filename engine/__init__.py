@@ -39,7 +39,7 @@ from .intents import (
     take_profit_limit,
     trailing_stop,
 )
-from .messages import GroupState, LegRole, SubmitOrder, TradingMode
+from .messages import GroupState, LegRole, SubmitOrder, Swap, TradingMode
 from .policies.risk import RiskLimits
 from .position_tables import Exposure
 from .session import SessionLimits
@@ -96,6 +96,7 @@ __all__ = [
     "Side",
     "SlowReader",
     "SubmitOrder",
+    "Swap",
     "SystemStopped",
     "TimeInForce",
     "TradingMode",

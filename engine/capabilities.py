@@ -57,3 +57,4 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stream_echoes: bool = False  # the stream tells the effect of each call too, not only its answer
     place_batch: int = 1  # placements that one call may carry
     cancel_batch: int = 1  # the same of cancels
+    exits_share_balance: bool = False  # spot: stop and target of the same coins can both rest

@@ -32,7 +32,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .errors import InvalidOrder
+from .errors import InvalidOrder, InvalidValue
 from .messages import (
     Contingency,
     GroupMoved,
@@ -42,6 +42,7 @@ from .messages import (
     LegMoved,
     LegRole,
     SubmitGroup,
+    Swap,
 )
 from .order import Order, is_settled, is_waiting, leaves_qty
 from .order_links import is_held
@@ -61,6 +62,7 @@ __all__ = [
     "bare_exits",
     "begin_group",
     "check_group",
+    "check_swap",
     "is_exit",
     "legs_of",
     "moved_fact",
@@ -81,7 +83,8 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     and what is held is to be closed. ``late``: holdings (by their emergency leg) that were without
     a confirmed stop for too long. ``dropped``: legs that a person cancelled. ``aside``: a kill
     switch closes what it holds, so all of its orders go and it does nothing more. ``moved``: legs
-    that are not where they were submitted.
+    that are not where they were submitted. ``live``: targets that are at the venue in the place of
+    a stop, where both cannot be.
     """
 
     terms: SubmitGroup
@@ -96,6 +99,7 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     dropped: tuple[str, ...] = ()
     aside: bool = False
     moved: tuple[LegMoved, ...] = ()
+    live: tuple[str, ...] = ()
 
     @property
     def group_id(self) -> str:
@@ -191,6 +195,7 @@ def moved_group(group: Group, m: GroupMoved) -> Group:
         m.dropped,
         m.aside,
         m.moved,
+        m.live,
     )
 
 
@@ -199,6 +204,7 @@ def moved_fact(group: Group, ts: int) -> GroupMoved:
     return GroupMoved(
         group.group_id, ts, group.state, group.slices, group.winners, group.removed,
         group.called_off, group.closing, group.late, group.dropped, group.aside, group.moved,
+        group.live,
     )  # fmt: skip
 
 
@@ -255,6 +261,20 @@ def check_group(root: Node) -> None:
     for leg in legs_of(root):
         check_moves(leg)
     _check_node(root)
+
+
+def check_swap(swap: Swap) -> None:
+    """Refuse a rule by which a stop and a target would change places without an end.
+
+    Raises:
+        InvalidValue: saying what is wrong. Nothing has changed.
+    """
+    if not (swap.near.is_finite() and swap.back.is_finite() and ZERO <= swap.near < swap.back):
+        raise InvalidValue(
+            f"swap: near must be 0 or more and below back, were {swap.near} and {swap.back}"
+        )
+    if swap.fresh_ns <= 0:
+        raise InvalidValue(f"swap: fresh_ns must be above 0, was {swap.fresh_ns}")
 
 
 def _check_node(node: GroupTerms) -> None:

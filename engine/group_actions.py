@@ -9,7 +9,18 @@ import msgspec
 
 from .messages import Leg, LinkTrigger
 
-__all__ = ["Action", "Add", "Close", "Release", "Relink", "Remove", "Resize", "Send", "VenueRules"]
+__all__ = [
+    "Action",
+    "Add",
+    "Close",
+    "Hold",
+    "Release",
+    "Relink",
+    "Remove",
+    "Resize",
+    "Send",
+    "VenueRules",
+]
 
 
 class VenueRules(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +62,12 @@ class Add(msgspec.Struct, frozen=True, gc=False):
     order_qty: Decimal
 
 
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """Have an order of a leg ready that is held back: others are at the venue in its place."""
+
+    leg: str
+
+
 class Close(msgspec.Struct, frozen=True, gc=False):
     """Close this much at market, under the name of a leg of its own (``leg``), like ``exits`` would
     have. ``back``: the exits closed too much, so it is bought back.
@@ -75,4 +92,4 @@ class Relink(msgspec.Struct, frozen=True, gc=False):
     trigger: LinkTrigger
 
 
-Action: TypeAlias = Release | Resize | Remove | Add | Close | Relink | Send
+Action: TypeAlias = Release | Resize | Remove | Add | Hold | Close | Relink | Send

@@ -22,7 +22,9 @@ def give_way(
     holdings: Iterable[Holding], facts: Facts, rules: VenueRules
 ) -> Iterator[tuple[str, Want]]:
     """What legs should come to instead, while one beside them was elected and has not ended."""
-    for holding in holdings if not rules.bounds_exits else ():
+    for holding in holdings:
+        if rules.bounds_exits and not holding.is_locked:
+            continue
         elected = next(
             (
                 leg
@@ -47,18 +49,19 @@ def sends(
     """What was elected and may leave now: nothing rests that could close the same, and it is not
     about to change.
     """
+    exclude = not rules.bounds_exits or holding.is_locked
     busy = [one.client_order_id for one in actions if isinstance(one, Resize | Remove)]
     closing = slices.get(holding.emergency, ())
     for leg in holding.exits:
         beside = [it for other in holding.exits if other.role is not leg.role
                   for it in slices[other.name]]  # fmt: skip
-        if not rules.bounds_exits and any(map(_rests, (*beside, *closing))):
+        if exclude and any(map(_rests, (*beside, *closing))):
             continue
         for one in slices[leg.name]:
             is_due = one.is_local and one.is_elected and not one.is_over and not one.is_held
             if is_due and one.client_order_id not in busy:
                 yield Send(one.client_order_id)
-                if not rules.bounds_exits:
+                if exclude:
                     return
 
 

@@ -170,6 +170,10 @@ class MovesLegs:
         self.refused: list[str] = []
         self.away: list[str] = []
 
+    def _fit_beside(self, leg: Leg) -> bool:
+        """Whether two orders of a leg may be at the venue at once, each for all of it."""
+        raise NotImplementedError
+
     def _open_qty(self, one: Slice) -> Decimal:
         raise NotImplementedError
 
@@ -230,13 +234,13 @@ class MovesLegs:
         """
         old = [one for one in live if self.is_off(leg, one) and not self._amends(one)]
         going = any(one.is_cancelling and not self.fits(leg, one) for one in live)
-        if going and leg.role is LegRole.STOP and not self.rules.bounds_exits:
+        if going and leg.role is LegRole.STOP and not self._fit_beside(leg):
             self.away.append(leg.name)
         if leg.role is LegRole.ENTRY or not old:
             return False
         if self._has_failed(leg):
             self.refused.append(leg.name)  # it is tried on, with longer and longer pauses
-        if leg.role is LegRole.STOP and self.rules.bounds_exits:
+        if leg.role is LegRole.STOP and self._fit_beside(leg):
             self._beside(leg, old, [one for one in live if one not in old], want)
             return True
         if self.rules.amends or self._has_failed(leg):
@@ -250,7 +254,7 @@ class MovesLegs:
         """The orders of a leg that count: not those on their way out for a move, unless they could
         open something together with what takes their place.
         """
-        if not self.moved or not self.rules.bounds_exits:
+        if not self.moved or not self._fit_beside(leg):
             return live
         return [one for one in live if not one.is_cancelling or self.fits(leg, one)]
 

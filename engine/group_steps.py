@@ -11,13 +11,13 @@ What must not happen (DESIGN 7), and where it is prevented:
   is open, asked for or in doubt;
 * a moment without a stop while it is moved or grows: :func:`_grow` puts a second order beside the
   first where the venue does not amend;
+* exits that together offer more than a venue lets them: :class:`~engine.group_live.Room`;
 * a stop that is sent again and again: :data:`REFUSALS_MAX`, then the holding is closed at market;
 * a group forgotten while an order of it lives: DONE needs every order ended and settled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -28,24 +28,22 @@ from .group_actions import (
     Action,
     Add,
     Close,
+    Hold,
     Release,
-    Relink,
     Remove,
     Resize,
     VenueRules,
 )
+from .group_live import REFUSALS_MAX, Aim, Room, failures, live_targets, open_qty
 from .group_local import give_way, sends
 from .group_moves import MovesLegs
-from .group_tables import GROUP, GroupState, GroupTrigger
+from .group_tables import GROUP, GroupTrigger
+from .group_ties import ties
 from .group_wants import Facts, Holding, Want, Wants, back_of, wants
 from .messages import Leg, LegRole
-from .order_tables import Link, LinkTrigger
 from .values import ZERO
 
 __all__ = ["REFUSALS_MAX", "Plan", "failures", "plan"]
-
-#: How many orders of one leg may end unasked and unfilled before it is placed no more.
-REFUSALS_MAX = 3
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +52,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     ``exposed``: holdings (by their emergency leg) with less confirmed stop than there is left, and
     by how much. ``both_filled``: how much exits closed beyond what there was, by the same name.
     ``refused``: legs that the venue does not move; ``away``: stops that are cancelled to be moved.
+    ``aims``: targets for which the price says whether they or their stop should be at the venue.
     """
 
     group: Group
@@ -63,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     holdings: tuple[Holding, ...]
     refused: tuple[str, ...] = ()
     away: tuple[str, ...] = ()
+    aims: tuple[Aim, ...] = ()
 
 
 def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
@@ -84,6 +84,12 @@ class _Planner(MovesLegs):
         self.legs = {leg.name: leg for leg in legs_of(group.terms.root)}
         self.roots = {leg.name for leg in roots_of(group.terms.root)}
         self.emergencies = {one.emergency for one in self.wants.holdings if self._is_emergency(one)}
+        self.room = Room()
+        for one in self.wants.holdings if facts.locks else ():
+            if one.is_locked:
+                names = (*(leg.name for leg in one.exits), one.emergency)
+                orders = [it for name in names for it in facts.slices.get(name, ())]
+                self.room.add(one.emergency, names, one.left_qty, orders)
 
     def run(self) -> Plan:
         """Commands leg by leg, then emergencies, then where the group stands."""
@@ -94,7 +100,7 @@ class _Planner(MovesLegs):
             if holding.emergency in self.emergencies:
                 for leg in holding.exits:
                     idle = leg.role is LegRole.TARGET or not holding.there_qty
-                    if idle or not self.rules.bounds_exits:
+                    if idle or holding.is_locked or not self.rules.bounds_exits:
                         targets[leg.name] = Want(ZERO)
         targets.update(give_way(self.wants.holdings, self.facts, self.rules))
         for name in list(targets):
@@ -109,12 +115,13 @@ class _Planner(MovesLegs):
             self.actions += sends(holding, self.facts.slices, self.rules, self.actions)
         trigger = self._trigger(targets)
         state = GROUP.table[self.group.state, trigger].target
-        self._links(targets, state)
+        self.actions += ties(targets, self.facts.slices, state, self.actions)
         after = replace(
             self.group,
             state=state,
             winners=self.wants.winners,
             removed=tuple(self.removed),
+            live=self._live(targets),
         )
         return Plan(
             self.group if after == self.group else after,
@@ -132,7 +139,28 @@ class _Planner(MovesLegs):
             self.wants.holdings,
             tuple(self.refused),
             tuple(self.away),
+            self._aims(targets) if self.facts.locks else (),
         )
+
+    def _live(self, targets: dict[str, Want]) -> tuple[str, ...]:
+        """The targets that are at the venue in the place of a stop from now on."""
+        if not self.group.live:
+            return ()
+        live = live_targets(self.group, self.facts.slices, self.facts.pausing)
+        return tuple(name for name in live if targets[name].leaves_qty)
+
+    def _aims(self, targets: dict[str, Want]) -> tuple[Aim, ...]:
+        found: list[Aim] = []
+        for holding in self.wants.holdings:
+            stops = [one.name for one in self._stops(holding)]
+            if not (holding.is_locked and stops) or holding.emergency in self.emergencies:
+                continue
+            for leg in holding.exits:
+                want = targets[leg.name]
+                able = leg.name not in self.facts.pausing and not self._has_failed(leg)
+                if leg.role is LegRole.TARGET and able and (want.dormant or want.leaves_qty):
+                    found.append(Aim(leg.name, stops[0], holding.emergency))
+        return tuple(found)
 
     def _aside(self) -> Plan:
         """A kill switch closes what there is: every order goes, and nothing is placed any more."""
@@ -143,7 +171,7 @@ class _Planner(MovesLegs):
         over = all(one.is_settled for one in everything)
         trigger = GroupTrigger.OVER if over else GroupTrigger.WON
         state = GROUP.table[self.group.state, trigger].target
-        self._links(targets, state)
+        self.actions += ties(targets, self.facts.slices, state, self.actions)
         after = replace(self.group, state=state, removed=tuple(self.removed))
         return Plan(self.group if after == self.group else after, tuple(self.actions), (), (), ())
 
@@ -159,6 +187,8 @@ class _Planner(MovesLegs):
             if not want.waits:
                 for one in held:
                     self._remove(one, "not_needed")
+            elif want.dormant and not held and not self._has_failed(leg):
+                self.actions.append(Hold(leg.name))
             return
         self._move_held(leg, held)
         start = len(self.actions)
@@ -171,7 +201,7 @@ class _Planner(MovesLegs):
         if leg.name in self.roots:
             self._root(leg, held, live, want)
             return
-        standing = sum((_open_qty(one) for one in live), ZERO)
+        standing = sum((open_qty(one) for one in live), ZERO)
         if standing < want.leaves_qty:
             self._grow(leg, held, live, want.leaves_qty - standing)
         elif standing > want.leaves_qty:
@@ -183,12 +213,15 @@ class _Planner(MovesLegs):
         """
         if held and not live:
             self.actions.append(Release(held[0].client_order_id, want.leaves_qty))
-        standing = sum((_open_qty(one) for one in live), ZERO)
+        standing = sum((open_qty(one) for one in live), ZERO)
         if standing > want.leaves_qty:
             self._shrink(leg, live, standing - want.leaves_qty)
 
     def _grow(self, leg: Leg, held: list[Slice], live: list[Slice], by: Decimal) -> None:
         """Have more of an exit at the venue; what is in doubt or on its way counts as open."""
+        by = self.room.take(leg, by, self.facts.instruments[leg.order.instrument])
+        if not by:
+            return  # another exit offers it: its end first
         if held:
             self.actions.append(Release(held[0].client_order_id, by))
             return
@@ -197,9 +230,7 @@ class _Planner(MovesLegs):
         if len(live) == 1 and self._amends(live[0]):
             one = live[0]
             if self._may_resize(leg, one):
-                self.actions.append(
-                    Resize(one.client_order_id, one.claim_qty + _open_qty(one) + by)
-                )
+                self.actions.append(Resize(one.client_order_id, one.claim_qty + open_qty(one) + by))
             return
         if any(one.is_doubtful for one in live) and not self.rules.bounds_exits:
             return
@@ -223,7 +254,7 @@ class _Planner(MovesLegs):
     def _shrink(self, leg: Leg, live: list[Slice], by: Decimal) -> None:
         """Take from the newest order first; one request of an order at a time."""
         for one in reversed(live):
-            opened = _open_qty(one)
+            opened = open_qty(one)
             if one.is_cancelling or not opened:
                 continue
             if opened <= by:
@@ -232,7 +263,7 @@ class _Planner(MovesLegs):
                 if self._may_resize(leg, one):
                     total = one.claim_qty + opened - by
                     self.actions.append(Resize(one.client_order_id, total))
-            elif not self.rules.bounds_exits:
+            elif not self.rules.bounds_exits or self.room.counts(leg):
                 self._remove(one, "shrink")  # what is still wanted is placed when it is gone
             by -= min(opened, by)
             if by <= ZERO:
@@ -254,8 +285,11 @@ class _Planner(MovesLegs):
         slices = (one for one in self.facts.slices[leg.name] if self.fits(leg, one))
         return failures(self.group, slices) >= REFUSALS_MAX
 
+    def _fit_beside(self, leg: Leg) -> bool:
+        return self.rules.bounds_exits and not self.room.counts(leg)
+
     def _open_qty(self, one: Slice) -> Decimal:
-        return _open_qty(one)
+        return open_qty(one)
 
     def _is_emergency(self, holding: Holding) -> bool:
         """Whether its stop cannot be had: refused too often, or too long in coming."""
@@ -270,15 +304,24 @@ class _Planner(MovesLegs):
             for leg in stops
         )
 
-    def _naked(self, holding: Holding) -> Decimal:
-        """How much of what is left has no confirmed stop; 0 where no stop is part of the group."""
-        stops = [
+    def _stops(self, holding: Holding) -> list[Leg]:
+        """Its stops, but those that a person took away."""
+        return [
             leg
             for leg in holding.exits
             if leg.role is LegRole.STOP and leg.name not in self.group.dropped
         ]
+
+    def _naked(self, holding: Holding) -> Decimal:
+        """How much of what is left has no confirmed stop; 0 where no stop is part of the group.
+
+        Of the part of a live target the engine is the stop, from its confirmation on.
+        """
+        stops = self._stops(holding)
         if holding.is_dust or not stops:
             return ZERO
+        if holding.is_locked:
+            stops = [one for one in holding.exits if self.wants.legs[one.name].leaves_qty]
         covered = sum(
             (
                 one.leaves_qty
@@ -289,7 +332,7 @@ class _Planner(MovesLegs):
             ZERO,
         )
         wanted = max((self.wants.legs[leg.name].leaves_qty for leg in stops), default=ZERO)
-        if all(leg.share is not None for leg in stops):
+        if holding.is_locked or all(leg.share is not None for leg in stops):
             wanted = sum((self.wants.legs[leg.name].leaves_qty for leg in stops), ZERO)
         return max(min(wanted, holding.there_qty) - covered, ZERO)
 
@@ -301,7 +344,7 @@ class _Planner(MovesLegs):
         backs = self.facts.slices.get(back_of(holding.emergency), ())
         buying = [one for one in backs if not one.is_over]
         if buying or holding.excess_qty > ZERO:
-            if sum((_open_qty(one) for one in buying), ZERO) > holding.excess_qty:
+            if sum((open_qty(one) for one in buying), ZERO) > holding.excess_qty:
                 for one in buying:
                     self._remove(one, "no_excess")
             elif not buying and (back := back_of(holding.emergency)) not in self.facts.pausing:
@@ -317,7 +360,7 @@ class _Planner(MovesLegs):
             for one in self.facts.slices[leg.name]
             if not one.is_over and not one.is_held
         ]
-        if others and not self.rules.bounds_exits:
+        if others and (holding.is_locked or not self.rules.bounds_exits):
             return  # they may still fill: their ends first
         if holding.there_qty:
             self.actions.append(Close(holding.emergency, first, holding.there_qty))
@@ -350,46 +393,3 @@ class _Planner(MovesLegs):
     def _is_armed(self, name: str, want: Want) -> bool:
         works = sum((one.leaves_qty for one in self.facts.slices[name] if one.is_confirmed), ZERO)
         return works >= want.leaves_qty
-
-    def _links(self, targets: dict[str, Want], state: GroupState) -> None:
-        """Say in each live order how it is tied now."""
-        going = {a.client_order_id for a in self.actions if isinstance(a, Remove)}
-        for name, want in targets.items():
-            for one in self.facts.slices[name]:
-                if one.is_over or one.is_held:
-                    continue
-                gone = one.is_cancelling or one.client_order_id in going or not want.leaves_qty
-                for trigger in _moves(one.link, gone=gone, linked=state in _LINKED):
-                    self.actions.append(Relink(one.client_order_id, trigger))
-
-
-_LINKED = (GroupState.LINKED, GroupState.DEGRADED)
-
-
-def failures(group: Group, slices: Iterable[Slice]) -> int:
-    """How many orders of a leg ended unasked, with nothing filled."""
-    return sum(
-        one.is_over and not one.cum_qty and one.client_order_id not in group.removed
-        for one in slices
-    )
-
-
-def _open_qty(one: Slice) -> Decimal:
-    """What of an order may still fill once everything asked for has happened."""
-    if one.asked_qty is not None:
-        return max(one.asked_qty - one.claim_qty, ZERO)
-    return max(one.leaves_qty - (one.claim_qty - one.cum_qty), ZERO)
-
-
-def _moves(link: Link, *, gone: bool, linked: bool) -> tuple[LinkTrigger, ...]:
-    """The triggers that bring the link of a live order to what it should be."""
-    if gone:
-        return () if link in (Link.STANDING_DOWN, Link.FREE) else (LinkTrigger.STAND_DOWN,)
-    if link is Link.STANDING_DOWN:
-        back = (LinkTrigger.RESTORE,)
-        return back if linked else (*back, LinkTrigger.UNLINK)
-    if linked:
-        return () if link is Link.OCO_LINKED else (LinkTrigger.LINK,)
-    if link is Link.FREE:
-        return (LinkTrigger.ARM,)
-    return (LinkTrigger.UNLINK,) if link is Link.OCO_LINKED else ()

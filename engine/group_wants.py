@@ -21,6 +21,7 @@ from decimal import Decimal
 import msgspec
 
 from .group import Group, Node, Slice, is_exit, legs_of
+from .group_live import is_locked, live_targets, rationed
 from .messages import Contingency, GroupTerms, Leg, LegRole
 from .pnl import is_dust
 from .values import CONTEXT, ONE, ZERO, Instrument, PositionSlot, Side, round_down
@@ -36,7 +37,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     (``None``: nobody else trades there); by the name of an exit, how much there is to close.
     ``pausing``: legs of which an order was refused just now, and orders of which a request was:
     another one has to wait a moment. ``stubborn``: orders whose amends the venue refuses again and
-    again.
+    again. ``locks``: the venue locks what a resting sell of a cash instrument offers.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
@@ -44,6 +45,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     available: Mapping[str, Decimal] | None = None
     pausing: Container[str] = ()
     stubborn: Container[str] = ()
+    locks: bool = False
 
     def filled(self, leg: Leg) -> Decimal:
         """What of a leg has filled, the venue's word counting at once."""
@@ -69,10 +71,12 @@ class Want(msgspec.Struct, frozen=True, gc=False):
 
     ``leaves_qty``: how much of it should be open now. ``waits``: it is not its time yet (a child
     whose parent works on), so an order that is held stays held. Neither: it should be gone.
+    ``dormant``: it waits because another exit has what it would offer.
     """
 
     leaves_qty: Decimal
     waits: bool = False
+    dormant: bool = False
 
 
 class Holding(msgspec.Struct, frozen=True, gc=False):
@@ -82,7 +86,8 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     not bought back yet. ``there_qty``: how much of what is left an order can close: whole lots of
     what the slot really holds, which is less where no entry of the group opened it.
     ``mine_qty``: what the group itself has not closed, whatever others did. ``emergency``: the leg
-    by which the engine closes it when its stop cannot be had.
+    by which the engine closes it when its stop cannot be had. ``is_locked``: what its exits offer
+    together may not exceed what is left.
     """
 
     exits: tuple[Leg, ...]
@@ -93,6 +98,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     there_qty: Decimal
     mine_qty: Decimal
     entry: Leg | None = None  # what opened it, where the group did
+    is_locked: bool = False
 
 
 class Wants(msgspec.Struct, frozen=True, gc=False):
@@ -115,7 +121,7 @@ class _Grant(msgspec.Struct, frozen=True, gc=False):
 
 def wants(group: Group, facts: Facts) -> Wants:
     """Look at a group."""
-    look = _Look(facts, dict(group.winners))
+    look = _Look(facts, group)
     look.node(group.terms.root, None, "")
     return Wants(look.legs, tuple(sorted(look.winners.items())), tuple(look.holdings))
 
@@ -123,9 +129,11 @@ def wants(group: Group, facts: Facts) -> Wants:
 class _Look:
     """One look at a group; thrown away after it."""
 
-    def __init__(self, facts: Facts, winners: dict[str, int]) -> None:
+    def __init__(self, facts: Facts, group: Group) -> None:
         self.facts = facts
-        self.winners = winners
+        self.winners = dict(group.winners)
+        self.live = live_targets(group, facts.slices, facts.pausing)
+        self.dropped = group.dropped
         self.legs: dict[str, Want] = {}
         self.holdings: list[Holding] = []
         #: By instrument, slot and direction: what exits found so far are to close.
@@ -170,12 +178,16 @@ class _Look:
         return round_down(part, self.facts.instruments[leg.order.instrument].lot_size)
 
     def _set(self, leg: Leg, leaves: Decimal, grant: _Grant | None) -> None:
+        rounded = self._orderable(leg, leaves)
+        waits = not rounded and grant is not None and grant.may_grow
+        self.legs[leg.name] = Want(rounded, waits)
+
+    def _orderable(self, leg: Leg, leaves: Decimal) -> Decimal:
         instrument = self.facts.instruments[leg.order.instrument]
         rounded = round_down(leaves, instrument.lot_size) if leaves > ZERO else ZERO
         if rounded and is_dust(rounded, instrument, leg.order.price or leg.order.stop_px):
-            rounded = ZERO
-        waits = not rounded and grant is not None and grant.may_grow
-        self.legs[leg.name] = Want(rounded, waits)
+            return ZERO
+        return rounded
 
     # --- one triggers the others ------------------------------------------------------------------
 
@@ -223,7 +235,11 @@ class _Look:
         excess = _closable(closed - whole, instrument, px)
         there = _closable(there, instrument, px)
         opened = None if grant is None else grant.parent
-        self.holdings.append(Holding(legs, left, excess, nothing, emergency, there, mine, opened))
+        locked = is_locked(legs[0], instrument, self.facts.locks)
+        self.holdings.append(
+            Holding(legs, left, excess, nothing, emergency, there, mine, opened, locked)
+        )
+        dues: list[tuple[Leg, Decimal]] = []
         for role in (LegRole.STOP, LegRole.TARGET):
             rest = left
             for leg, entitled in self._parts(legs, role, whole):
@@ -233,7 +249,20 @@ class _Look:
                     rest -= due
                 elif grant is None and leg.order.order_qty is not None:
                     due = min(max(leg.order.order_qty - closed, ZERO), left)
-                self._set(leg, due, grant)
+                dues.append((leg, due))
+        if locked:
+            self._ration(dues, left, grant)
+            return
+        for leg, due in dues:
+            self._set(leg, due, grant)
+
+    def _ration(self, dues: list[tuple[Leg, Decimal]], cap: Decimal, grant: _Grant | None) -> None:
+        """Exits that exclude each other: some work, the others are dormant."""
+        could = [(leg, self._orderable(leg, due)) for leg, due in dues]
+        for leg, part, due in rationed(could, cap, self.live, self.dropped):
+            self._set(leg, part, grant)
+            if due and not self.legs[leg.name].leaves_qty:
+                self.legs[leg.name] = Want(ZERO, waits=True, dormant=True)
 
     def _there(self, leg: Leg, left: Decimal) -> Decimal:
         """How much of what a leg opened (or closes) its slot has, beyond what other exits of the

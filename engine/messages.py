@@ -327,11 +327,26 @@ class GroupTerms(
     members: tuple[Leg | GroupTerms, ...]
 
 
+class Swap(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """When a target takes the place of the stop, where the venue locks what each of them offers.
+
+    By the part of the way from stop to target that is left: at ``near`` the target comes, beyond
+    ``back`` the stop comes back. Without a price for ``fresh_ns`` the stop comes back as well.
+    """
+
+    near: Decimal = Decimal("0.25")
+    back: Decimal = Decimal("0.5")
+    fresh_ns: int = 60_000_000_000
+
+
+PLAIN_SWAP = Swap()  # one object, so that it is left out of what is written
+
+
 class SubmitGroup(Command, frozen=True, gc=False, omit_defaults=True):
     """An intent of several contingent orders; journalled whole before any of them leaves.
 
     ``protect_within_ns``: how long what is held may be without a confirmed stop before the group
-    gives up waiting and closes it.
+    gives up waiting and closes it. ``swap``: when stop and target change places, if they must.
     """
 
     group_id: str
@@ -342,6 +357,7 @@ class SubmitGroup(Command, frozen=True, gc=False, omit_defaults=True):
     ts: int = 0
     protect_within_ns: int = 5_000_000_000
     tags: Tags = ()
+    swap: Swap = PLAIN_SWAP
 
 
 class Mover(Word):
@@ -446,6 +462,7 @@ class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
     dropped: tuple[str, ...] = ()
     aside: bool = False
     moved: tuple[LegMoved, ...] = ()
+    live: tuple[str, ...] = ()
 
 
 class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):

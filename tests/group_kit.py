@@ -16,10 +16,12 @@ from engine.group_actions import (
     Action,
     Add,
     Close,
+    Hold,
     Release,
     Relink,
     Remove,
     Resize,
+    Send,
     VenueRules,
 )
 from engine.group_moves import amended_group, moved_of
@@ -61,6 +63,7 @@ from engine.values import (
 
 D = Decimal
 LOT = Instrument(symbol="X", venue="V", kind=InstrumentKind.LINEAR, quote="USD", lot_size=D(1))
+COIN = Instrument(symbol="X", venue="V", base="X", quote="USD", lot_size=D(1))
 
 
 def leg(
@@ -100,12 +103,13 @@ class GroupDesk:
     """A group, its orders, and the venue they are at."""
 
     def __init__(
-        self, root: GroupTerms, *, amends: bool = True, bounds: bool = True,
+        self, root: GroupTerms, *, amends: bool = True, bounds: bool = True, locks: bool = False,
         instrument: Instrument = LOT, fee_rate: Decimal = ZERO,
     ) -> None:  # fmt: skip
         self.group: Group = begin_group(SubmitGroup("g", "i", "V", "A", root))
         self.rules = VenueRules(amends, bounds)
-        self.instrument = instrument
+        self.locks = locks
+        self.instrument = COIN if locks else instrument
         self.fee_rate = fee_rate  # of each fill, in the traded asset
         self.orders: dict[str, Order] = {}
         self.ledgers: dict[str, Ledger] = {}
@@ -132,7 +136,8 @@ class GroupDesk:
                 name: tuple(slice_of(self.orders[cid], self.fees[cid]) for cid in cids)
                 for name, cids in self.group.slices
             }
-            found = plan(self.group, Facts(slices, {"X": self.instrument}), self.rules)
+            facts = Facts(slices, {"X": self.instrument}, locks=self.locks)
+            found = plan(self.group, facts, self.rules)
             self.group, self.last = found.group, found
             if not self.history or self.history[-1] is not self.group.state:
                 self.history.append(self.group.state)
@@ -166,17 +171,18 @@ class GroupDesk:
         elif isinstance(action, Relink):
             found = relink(self.orders[action.client_order_id], action.trigger, self.clock)
             self.orders[action.client_order_id] = found.order
-        else:
+        elif not isinstance(action, Send):  # no trigger is watched here
             self._place(action)
 
-    def _place(self, action: Add | Close) -> None:
+    def _place(self, action: Add | Hold | Close) -> None:
         self.made += 1
         cid = f"{action.leg}#{self.made}"
-        if isinstance(action, Add):
+        if not isinstance(action, Close):
             like = next(one for one in legs_of(self.group.terms.root) if one.name == action.leg)
             moved = moved_of(self.group, action.leg) or LegMoved(action.leg)
+            qty = like.order.order_qty if isinstance(action, Hold) else action.order_qty
             terms = replace(
-                like.order, client_order_id=cid, order_qty=action.order_qty,
+                like.order, client_order_id=cid, order_qty=qty,
                 price=moved.price or like.order.price, stop_px=moved.stop_px or like.order.stop_px,
             )  # fmt: skip
         else:
@@ -186,13 +192,20 @@ class GroupDesk:
                 OrderType.MARKET, action.order_qty, self.clock, cid, reduce_only=not action.back,
             )  # fmt: skip
         order = begin(terms)
-        if isinstance(action, Add):
-            order = relink(order, LinkTrigger.ARM, self.clock).order
+        if not isinstance(action, Close):
+            tied = LinkTrigger.HOLD_BACK if isinstance(action, Hold) else LinkTrigger.ARM
+            order = relink(order, tied, self.clock).order
         self._introduce(cid, order)
         slices = dict(self.group.slices)
         slices[action.leg] = (*slices.get(action.leg, ()), cid)
         self.group = replace(self.group, slices=tuple(slices.items()))
-        self._send(cid)
+        if not isinstance(action, Hold):
+            self._send(cid)
+
+    def swap(self, *live: str) -> None:
+        """The price is such that these targets should be live."""
+        self.group = replace(self.group, live=live)
+        self.look()
 
     def _send(self, cid: str) -> None:
         order = mark_sent(self.orders[cid])

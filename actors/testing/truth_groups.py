@@ -46,7 +46,9 @@ class Holding(msgspec.Struct, frozen=True):
     opened_by: Leg | None
     whole: Decimal
     closed: Decimal  # less what was bought back
-    stops: Decimal  # open quantity of its stops, those that the engine watches included
+    #: open quantity of its stops, those that the engine watches included, and of targets that are
+    #: in the place of one
+    stops: Decimal
     targets: Decimal
     dust: Decimal  # less than this may be left
 
@@ -238,8 +240,9 @@ class _Venue:
                 parent,
                 whole,
                 closed,
-                self._open(group, exits, LegRole.STOP) + _watched(group, exits, books),
-                self._open(group, exits, LegRole.TARGET),
+                self._open(group, (one for one in exits if _protects(one, group)))
+                + _watched(group, exits, books),
+                self._open(group, (one for one in exits if one.role is LegRole.TARGET)),
                 _dust(instrument, px),
             )
 
@@ -252,10 +255,10 @@ class _Venue:
         fees = (it.fee for it in fills if it.fee is not None and it.fee_currency == taxed.base)
         return total - sum(fees, ZERO)
 
-    def _open(self, group: Group, exits: Iterable[Leg], role: LegRole) -> Decimal:
+    def _open(self, group: Group, exits: Iterable[Leg]) -> Decimal:
         total = ZERO
         for leg in exits:
-            for cid in dict(group.slices)[leg.name] if leg.role is role else ():
+            for cid in dict(group.slices)[leg.name]:
                 seen = self._orders.get(cid)
                 if seen is not None and seen.status in _OPEN and seen.order_qty is not None:
                     total += seen.order_qty - (seen.cum_qty or ZERO)
@@ -269,6 +272,11 @@ def _watched(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
     )
     waiting = (order for cid in cids if (order := books.orders.get(cid)) and is_waiting(order))
     return sum((order.order_qty or ZERO for order in waiting if not is_held(order)), ZERO)
+
+
+def _protects(leg: Leg, group: Group) -> bool:
+    """Whether it is a stop, or a target for which the engine is the stop."""
+    return leg.role is LegRole.STOP or leg.name in group.live
 
 
 def _sets(node: Leg | GroupTerms, top: bool = True) -> Iterator[tuple[Leg | None, tuple[Leg, ...]]]:

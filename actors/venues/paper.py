@@ -69,7 +69,8 @@ class PaperVenue:
     (or its market) and makes a new venue on it. ``exchange`` may be just the instruments to list:
     an exchange of its own with default settings. The account is opened when the exchange does not
     have it; an existing one is joined as it is, which is what a restart does. ``balances`` given
-    makes the exchange refuse what the account cannot pay for.
+    makes the exchange refuse what the account cannot pay for, and lock what open orders may cost,
+    so that two exits of the same coins cannot both rest.
     """
 
     name: str
@@ -98,6 +99,8 @@ class PaperVenue:
         self._told: dict[str, PriceUpdate] = {}  # by instrument: what its feed said last
         if not self._exchange.has_account(account):
             self._exchange.open_account(account, balances)
+        if self._exchange.pays(account):
+            self.capabilities = replace(self.capabilities, exits_share_balance=False)
 
     async def connect(self, sink: Sink, clock: Clock) -> None:
         """Open the session; stream reports from before are dropped, queries hold what they said."""

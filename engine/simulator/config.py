@@ -127,6 +127,7 @@ FULL_CAPABILITIES: Final = Capabilities(
     visibility_lag_ns=0,
     request_window_ns=0,
     inline=True,
+    exits_share_balance=True,
 )
 
 

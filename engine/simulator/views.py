@@ -64,6 +64,10 @@ class Truth:
         """Whether ``name`` was opened."""
         return name in self._floor.accounts
 
+    def pays(self, name: str) -> bool:
+        """Whether an account has balances: each open order locks what it may cost."""
+        return self._account(name).is_tracked
+
     def order(
         self, account: str, client_order_id: str, venue_order_id: str | None, sent_ts: int
     ) -> OrderSnapshot | None:

@@ -65,6 +65,7 @@ _SIGNALLED_ONE_OF: Final = 3
 _SIGNALS: Final = 4
 _SHUT_ONE_OF: Final = 3
 _SHUTS: Final = 5
+_GROUP_VENUES: Final = 6
 #: How often somebody looks whether the process lives, after its death was arranged.
 _WATCHED: Final = 4
 _KINDS: Final = (
@@ -138,7 +139,7 @@ class _Drawer:
         chance = draws(seed, _GROUPS)  # a stream of its own: other runs stay as they are
         if chance(_GROUPED_ONE_OF) == 0:
             self.groups = GroupDrawer(chance, hedged=self.hedged)
-            self.config = self.groups.less_able(self.config)
+            self.config = self.groups.less_able(self.config, draws(seed, _GROUP_VENUES))
         signals, shuts = draws(seed, _SIGNALS), draws(seed, _SHUTS)
         is_calm = profile == "calm"
         signalled = signals(_SIGNALLED_ONE_OF) == 0 and not is_calm

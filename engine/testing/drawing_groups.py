@@ -36,13 +36,17 @@ class GroupDrawer:
         self.hedged = hedged
         self.groups: dict[str, SubmitsGroup] = {}
 
-    def less_able(self, config: ExchangeConfig) -> ExchangeConfig:
-        """The venue, which at times does not amend, or does not know reduce-only."""
+    def less_able(self, config: ExchangeConfig, other: Callable[[int], int]) -> ExchangeConfig:
+        """The venue, which at times does not amend, or does not know reduce-only, or (drawn by
+        ``other``) does not let two exits rest for the same coins.
+        """
         able = config.capabilities
         if self.draw(4) == 0:
             able = replace(able, amend=False)
         if self.draw(4) == 0:
             able = replace(able, reduce_only=ReduceOnlyRule.UNSUPPORTED)
+        if other(3) == 0:
+            able = replace(able, exits_share_balance=False)
         return replace(config, capabilities=able)
 
     def is_next(self) -> bool:

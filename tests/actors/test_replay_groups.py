@@ -39,7 +39,7 @@ SECOND = 1_000_000_000
 D = Decimal
 BTC = SPOT.symbol
 TERMS = bracket(limit(BTC, "BUY", 1, 200), stop_px=180, targets=[(220, "0.5"), (240, "0.5")])
-STORY = (
+STORY: tuple[Step, ...] = (
     Quotes(BTC, D(199), D(50), D(201), D(50)), Waits(SECOND),
     SubmitsGroup("g", TERMS), SubmitsGroup("h", TERMS), Waits(SECOND),
     Trades(BTC, D("199.5"), D("0.4"), Side.SELL), Waits(SECOND), Crashes(), Restarts(),

@@ -265,3 +265,75 @@ def test_one_order_triggers_another_in_proportion() -> None:
     desk.ack("hedge")
     desk.answer("hedge")
     assert {"hedge": D(5)} == at_venue(desk)
+
+
+def test_where_coins_are_locked_the_target_is_held_back() -> None:
+    """Stop and target of the same coins cannot both rest: the stop does, the target has never
+    left, and the group is linked.
+    """
+    desk = GroupDesk(bracket(), locks=True)
+    desk.fill("e", "10")
+    desk.ack("s")
+    assert ({"s": D(10)}, S.LINKED) == (at_venue(desk), desk.group.state)
+    assert OrderState.HELD is desk.orders["t"].state
+
+
+def test_a_target_comes_when_the_end_of_the_stop_is_confirmed_and_for_what_it_left() -> None:
+    """Until then nothing else is offered; what is without both is naked, and counted."""
+    desk = GroupDesk(bracket(), locks=True)
+    desk.fill("e", "10")
+    desk.ack("s")
+    desk.swap("t")
+    assert ({"s": D(10)}, OrderState.PENDING_CANCEL) == (at_venue(desk), desk.orders["s"].state)
+    desk.fill("s", "3")
+    desk.answer("s")
+    assert {"t": D(7)} == at_venue(desk)
+    assert desk.last is not None
+    assert (("s~exit", D(7)),) == desk.last.exposed
+    desk.ack("t")
+    assert not desk.look().exposed
+    assert S.LINKED is desk.group.state
+
+
+def test_a_cancel_that_is_refused_leaves_the_stop_where_it_is() -> None:
+    """And when the price has turned meanwhile nothing more is asked."""
+    desk = GroupDesk(bracket(), locks=True)
+    desk.fill("e", "10")
+    desk.ack("s")
+    desk.swap("t")
+    desk.swap()
+    desk.answer("s", refused=True)
+    assert ({"s": D(10)}, OrderState.OCO_LINKED) == (at_venue(desk), desk.orders["s"].state)
+    assert OrderState.HELD is desk.orders["t"].state
+
+
+@pytest.mark.parametrize("amends", [True, False])
+def test_one_of_several_targets_takes_its_part_and_the_stop_keeps_the_rest(amends: bool) -> None:
+    """By a smaller quantity where the venue amends, else by another order."""
+    desk = GroupDesk(bracket("10", "0.4", "0.6"), locks=True, amends=amends)
+    desk.fill("e", "10")
+    desk.ack("s")
+    desk.swap("t0")
+    assert {"s": D(10)} == at_venue(desk)
+    desk.answer("s")
+    assert (D(6), D(4)) == (desk.open_exits("s"), desk.open_exits("t0"))
+    desk.fill("t0", "4")
+    assert (D(6), D(0)) == (desk.open_exits("s"), desk.open_exits("t"))
+
+
+def test_a_target_that_is_refused_gives_the_stop_its_place() -> None:
+    """It is not tried again where it is refused for good."""
+    desk = GroupDesk(bracket(), locks=True)
+    desk.fill("e", "10")
+    for _ in range(3):
+        (stop,) = desk.at_venue
+        desk.ack(stop)
+        desk.swap("t")
+        desk.answer(stop)
+        (target,) = desk.at_venue
+        desk.end(target, refuse=True)
+        desk.swap()
+    (stop,) = desk.at_venue
+    desk.ack(stop)
+    desk.swap("t")
+    assert ((), {stop: D(10)}) == (desk.group.live, at_venue(desk))

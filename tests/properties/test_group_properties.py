@@ -33,7 +33,11 @@ ROOTS = (
     )),
 )  # fmt: skip
 
-EXITS = ("s", "t")
+TARGET = LegRole.TARGET
+
+
+#: What happens on our side.
+_OURS = ("move", "swap")
 
 
 @st.composite
@@ -43,10 +47,26 @@ def desks(draw: st.DrawFn) -> tuple[GroupDesk, list[tuple[str, int, int]]]:
         draw(st.sampled_from(ROOTS)),
         amends=draw(st.booleans()),
         bounds=draw(st.booleans()),
+        locks=draw(st.booleans()),
         fee_rate=draw(st.sampled_from([D(0), D("0.001")])),
     )
+    if draw(st.booleans()):  # something is held from the beginning
+        desk.fill(desk.live()[0], "10")
     what = st.sampled_from(
-        ["ack", "fill", "fill", "answer", "answer", "refuse", "end", "reject", "move", "move"]
+        [
+            "ack",
+            "fill",
+            "fill",
+            "answer",
+            "answer",
+            "refuse",
+            "end",
+            "reject",
+            "move",
+            "move",
+            "swap",
+            "swap",
+        ]
     )
     steps = draw(st.lists(st.tuples(what, st.integers(0, 7), st.integers(1, 10)), max_size=40))
     return desk, steps
@@ -54,6 +74,10 @@ def desks(draw: st.DrawFn) -> tuple[GroupDesk, list[tuple[str, int, int]]]:
 
 def happen(desk: GroupDesk, what: str, which: int, qty: int) -> None:
     """One thing that a venue may do now; nothing where it cannot."""
+    if what == "swap":  # some targets are live as the price is, or none
+        targets = [one.name for one in legs_of(desk.group.terms.root) if one.role is TARGET]
+        desk.swap(*(name for n, name in enumerate(targets) if which >> n & 1))
+        return
     live = desk.live()
     if what == "move":
         stops = [leg.name for leg in legs_of(desk.group.terms.root) if leg.role is LegRole.STOP]
@@ -110,6 +134,9 @@ def test_whatever_happens_what_is_held_ends_protected_or_closed(
         check_now(desk)
     settle(desk)
     check_now(desk)
+    desk.swap()  # the price turns: every stop comes back
+    settle(desk)
+    check_now(desk)
     held = desk.held()
     assert held > -1, f"{held} is short by more than dust"
     if desk.group.state is GroupState.DONE:
@@ -135,6 +162,10 @@ def check_now(desk: GroupDesk) -> None:
     """While nothing is under way, targets sell no more than is held; a venue that bounds exits and
     does not amend keeps the larger order, which it bounds.
     """
+    if desk.locks:  # at any time, whatever is under way
+        offered, held = desk.open_exits(), max(desk.held(), D(0))
+        assert offered < held + 1, f"{offered} of exits for {held} held"
+        return
     if desk.rules.bounds_exits and not desk.rules.amends:
         return
     if all(not order.requests for order in desk.orders.values()):

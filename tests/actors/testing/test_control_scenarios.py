@@ -275,7 +275,7 @@ def test_a_gap_that_nobody_is_told_of_is_told() -> None:
     system.inject(Fault(FaultKind.NEVER_ARRIVED, When(verb="place", nth=2)))
     take(system, SubmitsGroup("g", stop_only(), 2 * SECOND))
     system.run(SECOND)
-    system.system.brokers["SIM", "main"].groups.groups["g"].stop_watching()
+    system.system.brokers["SIM", "main"].groups.groups["g"].watch.stop()
     system.run(3 * SECOND)
     assert [] == told(system)
     system.run(3 * SECOND)
