@@ -12,6 +12,7 @@ from .lazily import loader
 
 if TYPE_CHECKING:
     from .following import Marking
+    from .monitoring import MonitorView
     from .pnl import PnlReport
     from .portfolio import Portfolio, PositionView, Snapshot
     from .retention import Retention
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .submitting import GroupTicket
     from .system import ExecutionSystem
     from .tickets import Ticket, Until
+    from .triggering import TriggerView
     from .venues.paper import PaperMarket, PaperVenue
 else:
     _HOMES: Final = {
@@ -26,6 +28,7 @@ else:
         "ExecutionSystem": "system",
         "GroupTicket": "submitting",
         "Marking": "following",
+        "MonitorView": "monitoring",
         "PaperMarket": "venues.paper",
         "PaperVenue": "venues.paper",
         "PnlReport": "pnl",
@@ -35,6 +38,7 @@ else:
         "SignalDesk": "signals",
         "Snapshot": "portfolio",
         "Ticket": "tickets",
+        "TriggerView": "triggering",
         "Until": "tickets",
     }
     __getattr__ = loader(__name__, _HOMES)
@@ -44,6 +48,7 @@ __all__ = [
     "ExecutionSystem",
     "GroupTicket",
     "Marking",
+    "MonitorView",
     "PaperMarket",
     "PaperVenue",
     "PnlReport",
@@ -53,5 +58,6 @@ __all__ = [
     "SignalDesk",
     "Snapshot",
     "Ticket",
+    "TriggerView",
     "Until",
 ]

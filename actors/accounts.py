@@ -26,7 +26,7 @@ class Accounts:
         """Write a fact down, and count with it; inside a turn."""
         self.turn.undo.append((self, self.money, None))
         self.money = taken_in(self.money, fact)
-        entity = "history"
+        entity = "history:trips"
         if isinstance(fact, SetRate):
             entity = f"rate:{fact.base}/{fact.quote}"
         self.turn.record(fact.ts, entity, fact)

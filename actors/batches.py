@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from engine.calls import Call
-from engine.messages import Cancel, Place
+from engine.calls import Call, Ending
+from engine.messages import Cancel, NativeShape, Place, PlaceGroup, SubmitOrder, Withdrawn
 from engine.session import SessionLimits, VenueSession
 from engine.session_batches import BatchingSession
 
 from .lane import CallEnded, Lane, raised
-from .venues.port import Done, Outcome, Refused, Throttled, Unknown
+from .venues.port import Done, GroupVenue, Outcome, Refused, Throttled, Unknown
 
 if TYPE_CHECKING:
     from .roles import BrokerRole
@@ -38,7 +38,7 @@ def lane_of(
 ) -> tuple[VenueSession, Lane]:
     """The session and the lane of a venue, by what it declares."""
     able = venue.capabilities
-    if able.place_batch > 1 or able.cancel_batch > 1:
+    if able.place_batch > 1 or able.cancel_batch > 1 or able.native_groups:
         batching = BatchingSession(limits)
         return batching, BatchLane(broker, venue, batching, dispatcher, call_timeout_ns)
     session = VenueSession(limits)
@@ -79,6 +79,9 @@ class BatchLane(Lane):
         self._pumping = True
         try:
             while (call := session.next(now)) is not None:
+                if type(call.request) is Place and call.request.kin:
+                    self._start_kin(call, call.request, now)
+                    continue
                 ask, most = self._batches.get(type(call.request), (None, 1))
                 riders = session.ride(call, now, most - 1) if most > 1 else []
                 if ask is None or not riders:
@@ -89,6 +92,24 @@ class BatchLane(Lane):
             self._pumping = False
         if session.queued:
             self._see_to_waiting(now)
+
+    def _start_kin(self, call: Call, request: Place, now: int) -> None:
+        """Orders that the venue ties leave in one call. Where one of them was cancelled before, an
+        exit of what its entry would open never leaves, and any other leaves alone.
+        """
+        calls, venue, shape = self.session.join(call, request.kin), self.venue, request.shape
+        if calls is not None and shape is not None and isinstance(venue, GroupVenue):
+            tie = venue.place_group
+            self._start_all(calls, lambda asked: tie(PlaceGroup(shape, _orders(asked))))
+            return
+        cid = call.client_order_id
+        if shape is not NativeShape.BRACKET or cid == request.kin[0]:
+            self._start(call)
+            return
+        gone = self.session.ended(call.call_id, Ending.REFUSED, now)
+        reason = "its group did not leave whole"
+        self._tell(Withdrawn(cid, self.dispatcher.time_ns(), reason=reason))
+        self._never_leave(gone.withdrawn, gone.coalesced, gone.merged)
 
     def _start_all(self, calls: list[Call], ask: _AskAll) -> None:
         sent_ts = self.dispatcher.time_ns()
@@ -131,6 +152,10 @@ class BatchLane(Lane):
         rest = [pair for pair in pairs if not isinstance(pair[1], Throttled)]
         for call, outcome in (*reversed(again), *rest):
             self._ended(call, outcome, sent_ts)
+
+
+def _orders(asked: Sequence[Place]) -> tuple[SubmitOrder, ...]:
+    return tuple(one.order for one in asked)
 
 
 def _one_each(answer: Sequence[Outcome], count: int) -> Sequence[Outcome]:

@@ -263,10 +263,7 @@ class BrokerActor(BrokerBooks):
         if request is not None:
             self._leave(order, request)
         if order.venue_order_ids is not before.venue_order_ids:
-            self.venue_ids.learn(order)
-            if self.intake.parked:
-                new = order.venue_order_ids[len(before.venue_order_ids) :]
-                self.intake.unpark_venue_ids(actor, new)
+            self._learned(actor, before, order)
         if out.anomaly and out.anomaly in ("late_fill", "overfill"):
             self.counters.late += 1
         if out.verdict is _QUARANTINE:
@@ -275,15 +272,12 @@ class BrokerActor(BrokerBooks):
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
         self._followed(actor, before, out)
         if order.life in TERMINAL:
-            cid = order.terms.client_order_id
-            self.turn.closing[cid] = actor
-            if order.requests:  # what has not left is no question to a venue any more
-                self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
+            self.turn.closing[order.terms.client_order_id] = actor
         if (
-            order.unverified
+            (order.requests and self._asks_still(order))
+            or order.unverified
             or order.life is _IN_DOUBT
             or (order.claim_qty and order.claim_qty > order.cum_qty)
-            or (order.requests and any(out.unknown for out in order.requests))
         ):
             self.turn.effects.append((self.calls.look_into, actor, None))
         if self.waiters.any:
@@ -293,6 +287,8 @@ class BrokerActor(BrokerBooks):
         """What looks at orders from beside them has to look again."""
         order = out.order
         terms = order.terms
+        if self.signal_book is not None:
+            self.signal_book.touched(terms.client_order_id)
         if terms.local:
             self.triggers.stepped(actor, before)
         if terms.group_id:
@@ -308,6 +304,22 @@ class BrokerActor(BrokerBooks):
             self.groups.touched(order)
         if order.terms.order_type in STOPS:
             self.protections.stepped(order, ())
+
+    def _learned(self, actor: OrderRole, before: Order, order: Order) -> None:
+        """The venue has told one more id of an order."""
+        self.venue_ids.learn(order)
+        if self.intake.parked:
+            new = order.venue_order_ids[len(before.venue_order_ids) :]
+            self.intake.unpark_venue_ids(actor, new)
+
+    def _asks_still(self, order: Order) -> bool:
+        """Whether a request is of unknown outcome. When its order has ended, an amend that has not
+        left never leaves.
+        """
+        if order.life in TERMINAL:
+            cid = order.terms.client_order_id
+            self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
+        return any(out.unknown for out in order.requests)
 
     def _leave(self, order: Order, request: Cancel | Amend) -> None:
         """Have a request leave after this turn, unless it left before it could be written."""

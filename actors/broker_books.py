@@ -25,6 +25,7 @@ from .order import OrderActor
 from .position import PositionActor
 from .protection import Protections
 from .roles import BrokerRole, OrderRole
+from .signal_book import SignalBook
 from .triggers import Triggers
 from .watched_books import WatchedBooks
 
@@ -45,6 +46,8 @@ class BrokerBooks(BrokerRole):
     drifting: Drifting
     monitors: Monitors
     on_closed: Callable[[SubmitOrder], None]
+    #: Where somebody decides about signals; else orders cost nothing for it.
+    signal_book: SignalBook | None = None
 
     def begin_to_watch(self) -> dict[type, Callable[[Any], object]]:
         """Make what watches over slots beside their orders; the routes of that."""
@@ -101,6 +104,8 @@ class BrokerBooks(BrokerRole):
         if order.terms.order_type in STOPS:
             self.protections.introduced(order)
         self.turn.undo.append((self, cid, None))
+        if self.signal_book is not None:
+            self.signal_book.touched(cid)
         if not self.watch.armed:
             self.watch.arm()
         return actor
@@ -109,6 +114,8 @@ class BrokerBooks(BrokerRole):
         """Take back an introduction whose turn was discarded."""
         del extra
         actor = self.orders.pop(before, None)
+        if self.signal_book is not None:
+            self.signal_book.touched(before)
         if actor is not None:
             self.venue_ids.forget(actor.order)
             self.protections.gone(actor.order)
@@ -120,6 +127,8 @@ class BrokerBooks(BrokerRole):
         if self.orders.get(cid) is not actor:
             return
         del self.orders[cid]
+        if self.signal_book is not None:
+            self.signal_book.touched(cid)
         self.venue_ids.forget(actor.order)
         if actor.order.terms.order_type in STOPS:
             self.protections.gone(actor.order)

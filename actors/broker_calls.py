@@ -332,21 +332,20 @@ class BrokerCalls:
             inquiry is not None
             and inquiry.escalated
             and actor is not None
-            and has_questions(actor.order)
+            and self._is_open_question(actor.order)
         )
 
     def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
         """Why an entry may not be taken now, or None. Exits are never refused here."""
-        drifts = self.broker.watched.drifts
-        if order.reduce_only or not (self._stuck or drifts):
+        if order.reduce_only or not (self._stuck or self.broker.watched.drifts):
             return None
         for cid in self._stuck.get(order.instrument, ()):
             if self._is_stuck(cid):
+                if self._is_exit(order):
+                    return None
                 why = f"order {cid} of {order.instrument} is not settled: entries of it stop"
-                return None if self._is_exit(order) else ("hand_over", why)
-        if drifts and not self._is_exit(order):
-            return self.broker.drifting.refusal(order)
-        return None
+                return "hand_over", why
+        return None if self._is_exit(order) else self.broker.drifting.refusal(order)
 
     def _is_exit(self, order: SubmitOrder) -> bool:
         """Whether it can only lower what is held, even if all that is in doubt on its side fills

@@ -109,6 +109,8 @@ class BrokerCommands:
         actor.on_receive(stated)
         self.broker.turn.record(stated.ts, actor.actor_urn, stated)
         self.broker.flattening.touched(stated.instrument)
+        if self.broker.protections.active:
+            self.broker.protections.look((stated.instrument, stated.slot))
 
     def wait_for(self, wait: WaitFor) -> None:
         """Answer when the order is there, or say that there is none."""

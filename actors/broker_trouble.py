@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import EngineError, UnknownOrder
 from engine.messages import Alarm, Cancel, CancelOrder, Filled
 from engine.order import Booking, BookingKind
+from engine.order_links import never_left
 from engine.order_tables import TERMINAL
 from engine.views import view_order
 
@@ -94,6 +95,8 @@ class BrokerTrouble:
         actor = self.broker.orders.get(command.client_order_id)
         if actor is None or actor.order.life in TERMINAL or command.req_id in self.left_early:
             return
+        if never_left(actor.order):
+            return  # there is nothing at the venue: it ends when that can be written
         self.left_early[command.req_id] = None
         ids, symbol = actor.order.venue_order_ids, actor.order.terms.instrument
         request = Cancel(command.client_order_id, command.req_id, symbol, ids[-1] if ids else None)

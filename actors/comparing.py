@@ -73,7 +73,11 @@ class Comparison:
         shown: dict[str, None] = {}
         for order in self._open_orders.items:
             for seen in broker.link.admitted((order,)):
-                shown[seen.client_order_id] = shown[seen.venue_order_id or ""] = None
+                shown[seen.client_order_id] = None
+                if (
+                    seen.client_order_id not in broker.orders
+                ):  # else its id may be another's as well
+                    shown[seen.venue_order_id or ""] = None
                 yield _other(broker, seen)
         whole = self._open_orders.complete and broker.capabilities.lists_trigger_orders
         for cid in list(broker.orders):

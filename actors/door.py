@@ -172,9 +172,9 @@ def check_types(order: SubmitOrder) -> None:
         or order.cash_qty is not None
         or order.trail_offset is not None
         or order.trigger_source is not TriggerSource.LAST
-        or order.held  # only groups hold back, and say what closes
-        or order.closes
-        or order.local
+        or order.held is not False  # only groups hold back, and say what closes
+        or order.closes is not False
+        or order.local is not False
         or type(order.post_only) is not bool  # type: ignore[redundant-expr]  # callers may not check
         or type(order.reduce_only) is not bool
     ):

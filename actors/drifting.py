@@ -225,8 +225,9 @@ class Drifting:
             order = actor.order
             life, terms = order.life, order.terms
             is_waiting = life in _UNANSWERED and not is_held(order)
-            trades = terms.order_type is OrderType.MARKET and life not in TERMINAL
-            if is_waiting or trades or order.requests or has_questions(order):
+            trades = terms.order_type is OrderType.MARKET and order.order_qty is not None
+            fills = trades and life not in TERMINAL
+            if is_waiting or fills or order.requests or has_questions(order):
                 found[terms.instrument, terms.slot] = None
         return found
 

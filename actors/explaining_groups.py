@@ -202,6 +202,8 @@ def _news(before: GroupMoved | None, now: GroupMoved) -> Iterator[str]:
         (before.late, now.late, "without a confirmed stop for too long: {}"),
         (before.live, now.live, "{} is to be at the venue in the place of a stop"),
         (now.live, before.live, "{} gives its place back"),
+        (before.native, now.native, "the venue keeps what {} stands for"),
+        (now.native, before.native, "the engine keeps what {} stands for"),
     ):
         for name in _added(earlier, later):
             yield words.format(name)

@@ -40,13 +40,15 @@ from engine.trips import (
 from engine.values import TriggerSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from engine.trip_books import MoneyFact
 
     from .accounts import Accounts
     from .position import BookExecution, PositionActor
     from .roles import BrokerRole
 
-__all__ = ["STEP", "Following", "Marking", "SlotFollower", "resume_following"]
+__all__ = ["STEP", "Following", "Marking", "SlotFollower", "resume_following", "take_fact"]
 
 #: So far beyond what is written, as a share of the price, an extreme is worth a fact of its own.
 STEP: Final = Decimal("0.001")
@@ -116,7 +118,7 @@ class Following:
         """The trails of all slots that anything ever happened to."""
         for actor in self.broker.positions.values():
             trail = None if actor.follower is None else actor.follower.trail
-            if trail is not None and (trail.legs or actor.position.ts):
+            if trail is not None and (trail.legs or trail.older or actor.position.ts):
                 yield trail
 
     def keep_trips(self) -> None:
@@ -286,18 +288,41 @@ class SlotFollower:
         told = self._told
         self._told = (low, high) if told is None else (min(low, told[0]), max(high, told[1]))
         fact = PriceExtreme(held.venue, held.account, held.instrument, held.slot, ts, low, high)
+        self.saw(fact)
+
+    def saw(self, fact: PriceExtreme) -> None:
+        """Take prices into the trip that is open, and write them down if they say anything new."""
+        trail, turn = self.trail, self._actor.turn
+        if trail is None:
+            return
         out = follow_marks(trail, self._actor.instrument, fact)
         if out.trail.now.trip != trail.now.trip:
-            turn.record(ts, self._actor.actor_urn, fact)
+            turn.undo.append((self, trail, (self._low, self._high, self._told, ())))
+            turn.record(fact.ts, self._actor.actor_urn, fact)
             self.trail = out.trail
 
 
-def resume_following(brokers: Iterable[BrokerRole], accounts: Accounts, history: bool) -> None:
+def resume_following(
+    brokers: Mapping[tuple[str, str], BrokerRole], accounts: Accounts, history: bool
+) -> None:
     """The first turn: begin the history if it is asked for, and watch what is held."""
-    begins = history and accounts.money.history_ts is None
-    if begins:
-        accounts.take(KeepHistory(accounts.turn.time_ns()))
-    for broker in brokers:
-        if begins:
-            broker.following.keep_trips()
+    if history and accounts.money.history_ts is None:
+        take_fact(brokers, accounts, KeepHistory(accounts.turn.time_ns()))
+    for broker in brokers.values():
         broker.following.look_all()
+
+
+def take_fact(
+    brokers: Mapping[tuple[str, str], BrokerRole], accounts: Accounts, fact: MoneyFact
+) -> None:
+    """Write a fact down and count with it; inside a turn."""
+    if isinstance(fact, PriceExtreme):
+        slot = brokers[fact.venue, fact.account].slot(fact.instrument, fact.slot)
+        if slot.follower is not None:
+            slot.follower.saw(fact)
+        return
+    begins = isinstance(fact, KeepHistory) and accounts.money.history_ts is None
+    accounts.take(fact)
+    if begins:
+        for broker in brokers.values():
+            broker.following.keep_trips()

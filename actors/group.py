@@ -23,6 +23,7 @@ from engine.group_actions import (
     Close,
     Hold,
     Release,
+    ReleaseTied,
     Relink,
     Remove,
     Resize,
@@ -45,12 +46,13 @@ from engine.messages import (
     LinkOrder,
     LinkTrigger,
     Mover,
+    NativeShape,
     Place,
     ReviveGroup,
 )
 from engine.order import Ledger, Order
 from engine.session_chart import SessionState
-from engine.values import ZERO, Instrument, InstrumentKind
+from engine.values import ZERO
 
 from .group_closes import close_terms, is_clear
 from .group_moves import GroupMoves
@@ -63,11 +65,14 @@ from .group_words import (
     ProtectionDue,
     SlotSide,
     Swapped,
+    TakeOver,
     TrailDue,
+    base_fee,
     opened_by,
     slot_side,
 )
 from .roles import BrokerRole
+from .venues.port import GroupVenue
 
 __all__ = ["GroupActor"]
 
@@ -80,6 +85,7 @@ class GroupActor(GroupRole):
     __slots__ = (
         "_closed",
         "_locks",
+        "_native",
         "_needs",
         "_pauses",
         "broker",
@@ -95,8 +101,7 @@ class GroupActor(GroupRole):
     )
 
     def __init__(self, desk: DeskRole, broker: BrokerRole, group: Group) -> None:
-        self.desk = desk
-        self.broker = broker
+        self.desk, self.broker = desk, broker
         self.group = group
         self.was_over = False  # and its first fact has to say so
         self.legs: dict[str, Leg] = {leg.name: leg for leg in legs_of(group.terms.root)}
@@ -106,13 +111,14 @@ class GroupActor(GroupRole):
         able = broker.capabilities
         self.rules = VenueRules(able.amend, able.reduce_only is not ReduceOnlyRule.UNSUPPORTED)
         self._locks = not able.exits_share_balance
+        self._native = able.native_groups if isinstance(broker.venue, GroupVenue) else ()
         self._closed: dict[str, Slice] = {}  # orders that have left memory, as they were then
+        self.watch = GroupWatch(self)
         #: By slot and side: what it has opened there and not closed, by its last look.
         self.holds: dict[SlotSide, Decimal] = {}
         self._pauses = Pauses()
         self.moves = GroupMoves(broker)
         self.trails = trails_of(desk, broker, group)
-        self.watch = GroupWatch(self, self._pauses, self.moves, self.trails)
 
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
@@ -150,19 +156,19 @@ class GroupActor(GroupRole):
             self._become(replace(before, live=message.live))
         elif isinstance(message, PricesDue) and self.watch.swaps is not None:
             self._become(replace(before, live=self.watch.swaps.due()))
+        elif isinstance(message, TakeOver) and self.watch.takes_over(self._look(), message):
+            native = tuple(one for one in before.native if one != message.emergency)
+            self._become(replace(before, native=native))
         self._settle(before)
 
     def _gives_up_swap(self, found: Plan, emergency: str) -> bool:
-        """A target did not come into the place of its stop in time: it rests, so the stop comes
-        back, and has a time of its own for it.
+        """A target did not come into the place of its stop in time: it rests, and the stop comes
+        back, with a time of its own for it.
         """
-        live = [one.target for one in found.aims if one.emergency == emergency]
-        live = [name for name in live if name in self.group.live]
+        swaps = self.watch.swaps
+        live = () if swaps is None else swaps.overdue(found, emergency)
         for name in live:
-            self._pauses.give_up(name, self.broker.dispatcher.monotonic_ns())
-        if live:
-            detail = f"{live} came not in time: the stop is to come back"
-            self.broker.alarm("swap_stuck", detail, self.actor_urn)
+            self._pauses.rest(name, self.broker.dispatcher.monotonic_ns())
         return bool(live)
 
     def restore(self, before: Group, extra: None) -> None:
@@ -188,7 +194,7 @@ class GroupActor(GroupRole):
             one.name: self.desk.available(self, opened_by(one)) + self._claimed(slices[one.name])
             for one in self._needs
         }
-        rest = self._pauses.resting(now), self._pauses.stubborn(), self._locks
+        rest = self._pauses.resting(now), self._pauses.stubborn(), self._locks, self._native
         facts = Facts(slices, self.broker.instruments, available, *rest)
         found = plan(self.group, facts, self.rules)
         holds = dict.fromkeys(self.slot_sides(), ZERO)
@@ -219,26 +225,19 @@ class GroupActor(GroupRole):
     def _slice(self, cid: str) -> Slice:
         actor = self.broker.orders.get(cid)
         if actor is not None:
-            order = actor.order
-            live = order.terms.local and self.broker.triggers.is_live(order)
-            return slice_of(order, self._base_fee(order, actor.ledger), is_live=live)
+            return self._seen(actor.order, actor.ledger)
         known = self._closed.get(cid)
         if known is None:
             body = self.broker.journal.closed_order(cid)
             if body is None:
                 raise EngineError(f"{self.actor_urn} has an order {cid!r} that is nowhere")
             order, ledger = revive(body)
-            known = self._closed[cid] = slice_of(order, self._base_fee(order, ledger))
+            known = self._closed[cid] = self._seen(order, ledger)
         return known
 
-    def _base_fee(self, order: Order, ledger: Ledger | None) -> Decimal:
-        """What fees took of the traded asset; a contract's never do."""
-        instrument: Instrument = self.broker.instruments[order.terms.instrument]
-        if ledger is None or instrument.kind is not InstrumentKind.CASH:
-            return ZERO
-        return sum(
-            (f.fee for f in ledger.live() if f.fee and f.fee_currency == instrument.base), ZERO
-        )
+    def _seen(self, order: Order, ledger: Ledger | None) -> Slice:
+        live = order.terms.local and self.broker.triggers.is_live(order)
+        return slice_of(order, base_fee(order, ledger, self.broker.instruments), is_live=live)
 
     def _settle(self, before: Group) -> None:
         """Look and do until nothing is missing, then write down where the group stands."""
@@ -261,7 +260,7 @@ class GroupActor(GroupRole):
         if self.group != before:
             self._write(before)
         effects = self.broker.turn.effects
-        effects.append((self.watch.looked, found, None))
+        effects.append((self.watch.looked, found, self._pauses))
         if self.group.state in GROUP.terminal:
             effects.append((self.desk.retire, self, None))
 
@@ -308,7 +307,11 @@ class GroupActor(GroupRole):
         turn = self.broker.turn
         ts = turn.time_ns()
         if isinstance(action, Release):
-            self._release(action, ts)
+            self._release(action.client_order_id, action.order_qty, ts)
+        elif isinstance(action, ReleaseTied):
+            for cid in action.client_order_ids:
+                if not self._release(cid, action.order_qty, ts, action):
+                    break
         elif isinstance(action, Resize):
             cid = action.client_order_id
             self._ask(cid, action)
@@ -337,14 +340,13 @@ class GroupActor(GroupRole):
         now = self.broker.dispatcher.monotonic_ns()
         self._pauses.asked(cid, what, now, in_vain=in_vain)
 
-    def _release(self, action: Release, ts: int) -> None:
-        cid = action.client_order_id
+    def _release(self, cid: str, qty: Decimal, ts: int, tied: ReleaseTied | None = None) -> bool:
         actor = self.broker.orders[cid]
         leg = next(self.legs[name] for name, cids in self.group.slices if cid in cids)
         order = actor.order
         asked = replace(
             order.terms,
-            order_qty=action.order_qty,
+            order_qty=qty,
             price=order.price,
             stop_px=order.stop_px,
             held=False,
@@ -355,12 +357,16 @@ class GroupActor(GroupRole):
             refusal = shut.refusal(asked, False) or calls.refusal(asked)
         if refusal is not None:
             self._tell(cid, Denied(cid, ts, *refusal))
-            return
-        self._tell(cid, LinkOrder(cid, ts, LinkTrigger.ARM, action.order_qty))
+            return False
+        self._tell(cid, LinkOrder(cid, ts, LinkTrigger.ARM, qty))
         if asked.local:
-            return  # it waits for its trigger now
-        effects = self.broker.turn.effects
-        effects.append((self.broker.lane.send, Place(asked), asked.closes))
+            return True  # it waits for its trigger now
+        place, reduces = Place(asked), asked.closes
+        if tied is not None:  # a bracket leaves as its entry may
+            place = Place(asked, tied.client_order_ids, tied.shape)
+            reduces = reduces and tied.shape is not NativeShape.BRACKET
+        self.broker.turn.effects.append((self.broker.lane.send, place, reduces))
+        return True
 
     def _place(self, action: Add | Hold | Close, ts: int) -> None:
         """One more order of a leg, or the engine's own to close what the leg cannot."""

@@ -99,8 +99,8 @@ class GroupMoves:
         if group.state is GroupState.DEGRADED:
             self._broker.alarm(
                 "target_missing",
-                "what is held is protected by its stop, but the venue refuses a target again and"
-                " again: it is tried on, more and more rarely",
+                "the venue refuses a target again and again: it is tried on, more and more rarely;"
+                " the other orders of the group work",
                 f"group:{group.group_id}",
             )
 

@@ -63,8 +63,8 @@ class Pauses:
         times = self.times(leg)
         self._rests[leg] = times, now_ns + pause_ns(times)
 
-    def give_up(self, leg: str, now_ns: int) -> None:
-        """A leg came not in time: it rests for as long as any."""
+    def rest(self, leg: str, now_ns: int) -> None:
+        """A leg is not tried for a while, though nothing was refused."""
         self._rests[leg] = self.times(leg), now_ns + _MAX_NS
 
     def forgive(self, leg: str, cids: Iterable[str]) -> None:

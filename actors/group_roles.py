@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from engine.group import Group
 from engine.messages import Leg, SubmitOrder
 
+from .group_moves import GroupMoves
+from .group_trails import GroupTrails
 from .roles import BrokerRole, GroupsRole
 from .runtime import Actor
 
@@ -20,7 +22,7 @@ class DeskRole(GroupsRole, Protocol):
         """Have a group take a message now."""
         ...
 
-    def hold_back(self, order: SubmitOrder) -> None:
+    def hold_back(self, order: SubmitOrder) -> object:
         """Introduce an order that does not leave."""
         ...
 
@@ -34,3 +36,5 @@ class GroupRole(Actor):
     desk: DeskRole
     group: Group
     legs: dict[str, Leg]
+    moves: GroupMoves
+    trails: GroupTrails | None

@@ -14,7 +14,6 @@ from typing import Final
 
 from engine.group_live import Aim, Marks, chosen
 from engine.group_steps import Plan
-from engine.order import Order
 from engine.prices import Price, age_ns
 from engine.session_chart import SessionState
 from engine.values import Side, TriggerSource
@@ -25,6 +24,7 @@ from .runtime import Timer
 
 __all__ = ["GroupSwaps"]
 
+_AGAIN_NS: Final = 1_000_000_000  # while the venue cannot be reached
 #: Where the stop's own source says nothing, these are asked in turn.
 _SOURCES: Final = (TriggerSource.LAST, TriggerSource.MID, TriggerSource.MARK)
 
@@ -32,7 +32,7 @@ _SOURCES: Final = (TriggerSource.LAST, TriggerSource.MID, TriggerSource.MARK)
 class GroupSwaps:
     """The prices of one group. Lives and dies with it, on the same thread."""
 
-    __slots__ = ("_actor", "_aims", "_blind_told", "_due", "_exposed", "_watched")
+    __slots__ = ("_actor", "_aims", "_blind_told", "_due", "_exposed", "_retry", "_watched")
 
     def __init__(self, actor: GroupRole) -> None:
         self._actor = actor
@@ -40,6 +40,7 @@ class GroupSwaps:
         self._exposed: dict[str, Decimal] = {}
         self._watched: dict[str, None] = {}
         self._due: Timer | None = None  # when prices would be too old
+        self._retry: Timer | None = None  # when the venue may be reached again
         self._blind_told = False
 
     def looked(self, found: Plan) -> None:
@@ -59,15 +60,29 @@ class GroupSwaps:
         elif wanted and self._due is None:
             self._expect()
         if self._aims and self._wanted() != self._actor.group.live:
-            self._actor.desk.remind(1, PricesDue(self._actor.group.group_id))
+            self._look_again(1)
+        elif self._aims and not self._is_ready():
+            self._look_again(_AGAIN_NS)
 
     def stop(self) -> None:
         """Nobody is told any more."""
         for instrument in self._watched:
             self._actor.broker.prices.unwatch(instrument, self._actor.actor_urn)
         self._watched.clear()
-        if self._due is not None:
-            self._due.cancel()
+        for timer in (self._due, self._retry):
+            if timer is not None:
+                timer.cancel()
+
+    def overdue(self, found: Plan, emergency: str) -> tuple[str, ...]:
+        """The targets that are not in the place of their stop yet, where they should be by now; a
+        person is told.
+        """
+        aims = [one.target for one in found.aims if one.emergency == emergency]
+        live = tuple(name for name in aims if name in self._actor.group.live)
+        if live:
+            detail = f"{', '.join(live)} came not in time: the stop is to come back"
+            self._actor.broker.alarm("swap_stuck", detail, self._actor.actor_urn)
+        return live
 
     def due(self) -> tuple[str, ...]:
         """A clock rang: the targets that should be live now. Tells a person, once, where prices are
@@ -76,6 +91,7 @@ class GroupSwaps:
         actor = self._actor
         if self._due is not None and self._due.due_ns <= actor.broker.dispatcher.monotonic_ns():
             self._due = None
+        self._retry = None
         wanted = self._wanted()
         if all(self._price(aim) is not None for aim in self._aims):
             actor.broker.turn.effects.append((self._again, None, None))
@@ -88,6 +104,14 @@ class GroupSwaps:
         return wanted
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _is_ready(self) -> bool:
+        return self._actor.broker.session.state is SessionState.READY
+
+    def _look_again(self, wait_ns: int) -> None:
+        if self._retry is None:
+            message = PricesDue(self._actor.group.group_id)
+            self._retry = self._actor.desk.remind(wait_ns, message)
 
     def _again(self, _: None, __: None) -> None:
         if self._due is None and self._aims:
@@ -125,6 +149,8 @@ class GroupSwaps:
         actor = self._actor
         live, wanted = actor.group.live, self._wanted()
         if wanted == live:
+            if self._aims and not self._is_ready():
+                self._look_again(_AGAIN_NS)
             if self._due is None and self._aims:
                 actor.broker.turn.effects.append((self._again, None, None))
             return
@@ -141,20 +167,16 @@ class GroupSwaps:
         nothing of its holding is without a stop, and the venue can be reached.
         """
         actor = self._actor
-        is_ready = actor.broker.session.state is SessionState.READY
+        is_ready = self._is_ready()
         for aim in self._aims:
             is_live = aim.target in actor.group.live
             if not is_live and (aim.emergency in self._exposed or not is_ready):
                 continue
             price = self._price(aim)
-            target, stop = self._newest(aim.target), self._newest(aim.stop)
-            if price is None or target is None or stop is None or target.price is None:
+            px, _ = actor.moves.prices(actor.group, aim.target)
+            _, stop_px = actor.moves.prices(actor.group, aim.stop)
+            if price is None or px is None:
                 continue
-            up = stop.terms.side is Side.SELL
-            marks = Marks(target.price, stop.stop_px, stop.terms.trail_offset, up)
+            stop = actor.legs[aim.stop].order
+            marks = Marks(px, stop_px, stop.trail_offset, stop.side is Side.SELL)
             yield aim.target, marks, price
-
-    def _newest(self, leg: str) -> Order | None:
-        """The newest order of a leg, which stands where a person has moved it."""
-        cid = dict(self._actor.group.slices)[leg][-1]
-        return self._actor.broker.find_order(cid)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.group_steps import Plan
+from engine.group_wants import Holding
+from engine.order_tables import TERMINAL
+from engine.session_chart import SessionState
 from engine.values import ZERO
 
-from .group_moves import GroupMoves
 from .group_pauses import Pauses
 from .group_roles import GroupRole
 from .group_swaps import GroupSwaps
-from .group_trails import GroupTrails
-from .group_words import Look, ProtectionDue
+from .group_words import Look, ProtectionDue, TakeOver
 from .runtime import Timer
 
 __all__ = ["GroupWatch"]
@@ -21,21 +22,17 @@ __all__ = ["GroupWatch"]
 class GroupWatch:
     """The clocks of one group. Lives and dies with it, on the same thread."""
 
-    __slots__ = ("_actor", "_again", "_both_told", "_due", "_moves", "_pauses", "_trails", "swaps")
+    __slots__ = ("_actor", "_adrift", "_again", "_both_told", "_due", "swaps")
 
-    def __init__(
-        self, actor: GroupRole, pauses: Pauses, moves: GroupMoves, trails: GroupTrails | None
-    ) -> None:
+    def __init__(self, actor: GroupRole) -> None:
         self._actor = actor
-        self._pauses = pauses
-        self._moves = moves
-        self._trails = trails
         self._due: dict[str, Timer] = {}
         self._both_told: dict[str, Decimal] = {}
+        self._adrift: dict[str, Timer] = {}  # holdings that the venue keeps, and not as it should
         self._again: Timer | None = None
         self.swaps: GroupSwaps | None = None  # where the venue locks what exits offer
 
-    def looked(self, found: Plan, _: None) -> None:
+    def looked(self, found: Plan, pauses: Pauses) -> None:
         """After the commit: keep the clocks of what is without a stop, tell of what was closed
         twice.
         """
@@ -51,10 +48,10 @@ class GroupWatch:
                 self._due[emergency] = actor.desk.remind(
                     group.terms.protect_within_ns, ProtectionDue(group.group_id, emergency)
                 )
-        if self._trails is not None:
-            self._trails.watch(group)
-        self._moves.tell(group, found.refused, found.away)
-        ends = self._pauses.ends(now)
+        if actor.trails is not None:
+            actor.trails.watch(group)
+        actor.moves.tell(group, found.refused, found.away)
+        ends = pauses.ends(now)
         if ends is not None and (self._again is None or not now < self._again.due_ns <= ends):
             if self._again is not None:
                 self._again.cancel()
@@ -64,19 +61,63 @@ class GroupWatch:
                 self._both_told[emergency] = qty
                 first = actor.legs[emergency.removesuffix("~exit")].order.instrument
                 actor.desk.both_filled(group, first, emergency, qty)
+        self._keep_at(found.adrift, found)
         if found.aims and self.swaps is None:
             self.swaps = GroupSwaps(actor)
         if self.swaps is not None:
             self.swaps.looked(found)
+
+    def takes_over(self, found: Plan, message: TakeOver) -> bool:
+        """The venue's time is up: whether its exits are still not as they should be; then a person
+        is told. While the venue cannot be reached it has as long again.
+        """
+        actor, emergency = self._actor, message.emergency
+        self._adrift.pop(emergency, None)
+        is_ready = actor.broker.session.state is SessionState.READY
+        if emergency not in found.adrift or not is_ready:
+            return False
+        detail = f"the exits {emergency} stands for are not kept by the venue as they should be"
+        actor.broker.alarm("native_taken_over", detail, actor.actor_urn)
+        return True
+
+    def _keep_at(self, adrift: tuple[str, ...], found: Plan) -> None:
+        """Give the venue half of the time without protection to have the exits that it keeps as
+        they should be; what it says of them, and what was executed, is asked meanwhile.
+        """
+        actor = self._actor
+        for emergency in [one for one in self._adrift if one not in adrift]:
+            self._adrift.pop(emergency).cancel()
+        for one in found.holdings:
+            if one.emergency not in adrift or one.emergency in self._adrift:
+                continue
+            message = TakeOver(actor.group.group_id, one.emergency)
+            within = actor.group.terms.protect_within_ns // 2
+            self._adrift[one.emergency] = actor.desk.remind(within, message)
+            self._explain(one)
+
+    def _explain(self, holding: Holding) -> None:
+        """One of its exits has ended, and none has filled as far as is known: was there a fill?"""
+        actor = self._actor
+        orders = actor.broker.orders
+        slices = dict(actor.group.slices)
+        cids = [cid for leg in holding.exits for cid in slices[leg.name]]
+        if any(cid not in orders or orders[cid].order.life in TERMINAL for cid in cids):
+            actor.broker.link.fetch_executions()
+            for cid in cids:
+                if cid in orders and orders[cid].order.life not in TERMINAL:
+                    actor.broker.calls.ask_after_gap(orders[cid], is_missing=True)
 
     def stop(self) -> None:
         """Its clocks stop."""
         for timer in self._due.values():
             timer.cancel()
         self._due.clear()
-        if self._trails is not None:
-            self._trails.stop()
+        for timer in self._adrift.values():
+            timer.cancel()
+        self._adrift.clear()
         if self._again is not None:
             self._again.cancel()
+        if self._actor.trails is not None:
+            self._actor.trails.stop()
         if self.swaps is not None:
             self.swaps.stop()

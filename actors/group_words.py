@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
-from engine.messages import Leg, LegRole, SubmitOrder
-from engine.values import PositionSlot, Side
+from engine.messages import GroupState, Leg, LegRole, SubmitGroup, SubmitOrder
+from engine.order import Ledger, Order
+from engine.values import ZERO, Instrument, InstrumentKind, PositionSlot, Side
+
+from .runtime import Future
 
 __all__ = [
     "Look",
+    "NewGroup",
     "Noted",
     "PricesDue",
     "ProtectionDue",
     "SlotMoved",
     "SlotSide",
     "Swapped",
+    "TakeOver",
     "TrailDue",
+    "WatchGroup",
+    "base_fee",
     "opened_by",
     "slot_side",
 ]
@@ -54,12 +63,6 @@ class ProtectionDue(NamedTuple):
     emergency: str
 
 
-class TrailDue(NamedTuple):
-    """To a group: the newest price that a stop of it follows should not be the newest any more."""
-
-    group_id: str
-
-
 class Swapped(NamedTuple):
     """To a group: as prices are, these targets should be at the venue in the place of a stop."""
 
@@ -69,6 +72,27 @@ class Swapped(NamedTuple):
 
 class PricesDue(NamedTuple):
     """To a group: there should have been a price by now."""
+
+    group_id: str
+
+
+class TakeOver(NamedTuple):
+    """To a group: the venue does not keep these exits as they should be, so the group does."""
+
+    group_id: str
+    emergency: str
+
+
+def base_fee(order: Order, ledger: Ledger | None, instruments: Mapping[str, Instrument]) -> Decimal:
+    """What fees took of the traded asset; a contract's never do."""
+    instrument = instruments[order.terms.instrument]
+    if ledger is None or instrument.kind is not InstrumentKind.CASH:
+        return ZERO
+    return sum((f.fee for f in ledger.live() if f.fee and f.fee_currency == instrument.base), ZERO)
+
+
+class TrailDue(NamedTuple):
+    """To a group: the newest price that a stop of it follows should not be the newest any more."""
 
     group_id: str
 
@@ -83,3 +107,17 @@ class Noted:
         """Take it back."""
         del extra
         self._notes.pop(before, None)
+
+
+class NewGroup(NamedTuple):
+    """From the facade: a group and the orders of its legs, each with its ids."""
+
+    command: SubmitGroup
+    orders: tuple[SubmitOrder, ...]
+
+
+class WatchGroup(NamedTuple):
+    """Somebody waits until a group is done."""
+
+    group_id: str
+    future: Future[GroupState]

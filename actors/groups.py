@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.errors import UnknownOrder
 from engine.flatten import StandAside
@@ -20,14 +20,24 @@ from engine.messages import (
     BothFilled,
     CancelGroup,
     GroupState,
-    SubmitGroup,
     SubmitOrder,
 )
 from engine.order import Order
 from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
-from .group_words import Look, Noted, PricesDue, ProtectionDue, SlotMoved, SlotSide, TrailDue
+from .group_words import (
+    Look,
+    NewGroup,
+    Noted,
+    PricesDue,
+    ProtectionDue,
+    SlotMoved,
+    SlotSide,
+    TakeOver,
+    TrailDue,
+    WatchGroup,
+)
 from .roles import BrokerRole
 from .runtime import Future, Timer
 
@@ -37,20 +47,6 @@ logger = logging.getLogger("actors.broker")
 
 
 _BUY, _SELL = Side.BUY, Side.SELL
-
-
-class NewGroup(NamedTuple):
-    """From the facade: a group and the orders of its legs, each with its ids."""
-
-    command: SubmitGroup
-    orders: tuple[SubmitOrder, ...]
-
-
-class WatchGroup(NamedTuple):
-    """Somebody waits until a group is done."""
-
-    group_id: str
-    future: Future[GroupState]
 
 
 class BrokerGroups:
@@ -67,7 +63,8 @@ class BrokerGroups:
         submit: Callable[[SubmitOrder], None],
     ) -> None:
         self.broker = broker
-        self._hold = hold
+        self.hold_back = hold
+        self.tell = self._guarded
         self.place = submit
         self.groups: dict[str, GroupActor] = {}
         #: By slot and side: the groups that may open there, the oldest first, what they hold there
@@ -77,6 +74,7 @@ class BrokerGroups:
         self._short: dict[SlotSide, None] = {}
         self._closers: dict[SlotSide, dict[str, None]] = {}  # groups that open nothing
         self._stale: dict[str, None] = {}  # groups with changed orders that have not looked since
+        self._refreshing = False
         self._moved: dict[tuple[str, PositionSlot], None] = {}  # slots with a message in the queue
         self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
@@ -87,8 +85,9 @@ class BrokerGroups:
             SlotMoved: self.slot_moved,
             WatchGroup: self.watch,
             ProtectionDue: self.due,
-            TrailDue: self.due,
             PricesDue: self.due,
+            TakeOver: self.due,
+            TrailDue: self.due,
         }
         #: Given by the system: ids of requests, and of orders that the engine makes itself.
         self.req_id: Callable[[], str]
@@ -103,7 +102,7 @@ class BrokerGroups:
         self.broker.turn.undo.append((self, group_id, None))
         self.broker.turn.record(new.command.ts, actor.actor_urn, new.command)
         for order in new.orders:
-            self._hold(order)
+            self.hold_back(order)
         self._guarded(actor, Look(group_id))
 
     def hold(self, group: Group) -> GroupActor:
@@ -176,9 +175,15 @@ class BrokerGroups:
             for group_id in members if is_short else self._closers.get(key, ()):
                 self._queue(group_id)
 
+    def members(self, key: SlotSide) -> Iterable[str]:
+        """The groups with a leg that opens there, or closes what is open there."""
+        return self._members.get(key, ())
+
     def holds(self, key: SlotSide, before: Decimal, after: Decimal) -> None:
         """A group has found that it holds more or less there than at its last look."""
-        self._holds[key] = self._holds.get(key, ZERO) + after - before
+        total = self._holds[key] = self._holds.get(key, ZERO) + after - before
+        if total > self._held(key):
+            self._short[key] = None  # it is looked at again when there is more
 
     def available(self, asking: GroupActor, key: SlotSide) -> Decimal:
         """What a slot holds on one side, beyond what other groups hold there; while it holds less
@@ -204,11 +209,16 @@ class BrokerGroups:
     def _refresh(self, but: str) -> None:
         """Have groups whose orders have changed, and that have not looked since, count again."""
         self._stale.pop(but, None)
-        while self._stale:
-            group_id, _ = self._stale.popitem()
-            actor = self.groups.get(group_id)
-            if actor is not None:
-                actor.refresh()
+        if self._refreshing:
+            return  # asked by one that counts: what a group holds does not depend on the others
+        self._refreshing = True
+        try:
+            while self._stale:
+                actor = self.groups.get(self._stale.popitem()[0])
+                if actor is not None:
+                    actor.refresh()
+        finally:
+            self._refreshing = False
 
     def _held(self, key: SlotSide) -> Decimal:
         """What a slot holds on a side; 0 when it holds the other one."""
@@ -255,8 +265,8 @@ class BrokerGroups:
                 future.set_exception(error)
         self._waiting.clear()
 
-    def due(self, message: ProtectionDue | TrailDue | PricesDue) -> None:
-        """Something should have been protected, or moved, or a price should have come by now."""
+    def due(self, message: ProtectionDue | PricesDue | TakeOver | TrailDue) -> None:
+        """Something should have been protected or moved by now, or a price should have come."""
         actor = self.groups.get(message.group_id)
         if actor is not None:
             self._guarded(actor, message)
@@ -357,14 +367,6 @@ class BrokerGroups:
             actor.drop(order.terms.client_order_id)
 
     # --- what groups ask for ----------------------------------------------------------------------
-
-    def tell(self, actor: GroupActor, message: Any) -> None:
-        """Have a group take a message now."""
-        self._guarded(actor, message)
-
-    def hold_back(self, order: SubmitOrder) -> None:
-        """Introduce one more order of a group, which does not leave."""
-        self._hold(order)
 
     def retire(self, actor: GroupActor, _: None) -> None:
         """After the commit of its end: it leaves memory, unless it is to look once more."""

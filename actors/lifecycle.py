@@ -259,7 +259,7 @@ class Lifecycle:
             broker.report(report)
         for broker in self.brokers.values():
             broker.look_all()
-        resume_following(self.brokers.values(), self.accounts, self._history)
+        resume_following(self.brokers, self.accounts, self._history)
         self._definitions.define_all(self._given)
 
     async def _connect_all(self) -> None:

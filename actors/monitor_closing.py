@@ -133,6 +133,7 @@ class MonitorClosing:
                     any(out.is_cancel for out in order.requests),
                     has_questions(order),
                     is_market and any(name == _TAG for name, _ in terms.tags),
+                    not is_market,
                 )
             )
         return found
@@ -142,7 +143,6 @@ class MonitorClosing:
         for group_id, actor in self.broker.groups.groups.items():
             group = self.scopes.group(group_id)
             if group is not None and key in self.scopes.slots_of_group(group_id):
-                actor.refresh()  # its last look may be older than the last fill
                 held = actor.holds.get((*key, side), ZERO)
                 old = group.terms.ts <= monitor.fired_ts
                 found.append(GroupHeld(group_id, held, old, group.closing))

@@ -18,6 +18,7 @@ from engine.position import follow_orders
 from engine.position_state import Position
 from engine.position_tables import Exposure, PositionLife
 from engine.position_views import avg_px, direction, realized_pnl, unrealized_pnl
+from engine.trigger_tables import Trigger
 from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side, TriggerSource
 from engine.views import OrderView, view_order
 
@@ -93,9 +94,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def view_position(
-    position: Position, instrument: Instrument, mark: Mark | None = None
+    position: Position,
+    instrument: Instrument,
+    mark: Mark | None = None,
+    booked: Position | None = None,
 ) -> PositionView:
-    """The view of a slot; ``mark`` values what is held."""
+    """The view of a slot; ``mark`` values what is held. ``booked``: the slot without the word of
+    its orders, by which dust is told where there is no mark.
+    """
     px = None if mark is None else mark.px
     return PositionView(
         venue=position.venue,
@@ -103,7 +109,7 @@ def view_position(
         instrument=position.instrument,
         slot=position.slot,
         life=position.life,
-        exposure=direction(position, instrument, px),
+        exposure=direction(booked or position, instrument, px),
         qty=position.qty,
         avg_px=_shown(avg_px(position, instrument)),
         realized_pnl=realized_pnl(position),
@@ -139,7 +145,8 @@ def positions_now(broker: BrokerRole, ts: int) -> list[tuple[Position, Instrumen
             and (held.position.qty.is_signed() == (order.terms.side is Side.BUY))
         )
         if order.terms.reduce_only or against:
-            if order.life is Life.TRIGGERED or not order.terms.order_type.has_trigger:
+            elected = order.life is Life.TRIGGERED or order.trigger is Trigger.RELEASED
+            if elected or not order.terms.order_type.has_trigger:
                 exits[key] = exits.get(key, ZERO) + (leaves_qty(order) or ZERO)
         else:
             entries[key] = True
@@ -188,7 +195,12 @@ def views_of(
     instrument) win.
     """
     return tuple(
-        view_position(position, instrument, _mark(broker, position.instrument, marks))
+        view_position(
+            position,
+            instrument,
+            _mark(broker, position.instrument, marks),
+            broker.positions[position.instrument, position.slot].position,
+        )
         for broker in brokers
         for position, instrument in positions_now(broker, ts)
     )

@@ -21,6 +21,7 @@ from engine.values import Instrument, PositionSlot
 from .runtime import Actor
 
 if TYPE_CHECKING:
+    from engine.messages import PriceExtreme
     from engine.trips import Stated, Trail
 
     from .turn import Turn
@@ -47,6 +48,10 @@ class Follower(Protocol):
 
     def stated(self, stated: Stated) -> Position:
         """The slot after a word about it."""
+        ...
+
+    def saw(self, fact: PriceExtreme) -> None:
+        """Take prices into its open trip."""
         ...
 
     def look(self, _: None, __: None) -> None:

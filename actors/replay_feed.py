@@ -19,9 +19,11 @@ from typing import Final, Self, TypeAlias
 from engine.errors import JournalError, UserError
 from engine.messages import Command, DefineInstrument, Event, Report
 from engine.session import SessionLimits
+from engine.trip_books import MONEY_FACTS
 from engine.values import Instrument
 
 from .broker import BrokerActor
+from .following import take_fact
 from .journal import Journal
 from .replay_groups import RecordedBroker
 from .runtime import SimulatedDispatcher
@@ -141,6 +143,9 @@ class Feed:
         """Queue one recorded message for the next turn."""
         if type(message) is DefineInstrument:
             self.in_turn(functools.partial(self.system.define, message.instrument))
+        elif isinstance(message, MONEY_FACTS):
+            brokers, accounts = self.system.brokers, self.system.accounts
+            self.in_turn(functools.partial(take_fact, brokers, accounts, message))
         else:
             self._clock.post(self._brokers[account], message)
 

@@ -71,6 +71,7 @@ class _Shut(Flattening):
 
     def _become(self, control: Control) -> None:
         self.control = control  # the session lets everything leave: it left when it was recorded
+        self.is_anything_shut = bool(control.modes or control.switches)
 
     def touched(self, instrument: str) -> None:
         """What follows from it is a fact of its own."""

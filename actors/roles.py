@@ -155,8 +155,6 @@ class GroupHolder(Protocol):
     group: Group
     holds: dict[SlotSide, Decimal]
 
-    def refresh(self) -> None: ...
-
 
 class GroupsRole(Protocol):
     """Who keeps the groups of a broker, and does for them what touches others."""
@@ -214,6 +212,14 @@ class FlatteningRole(Protocol):
     def touched(self, instrument: str) -> None: ...
 
     def linked(self) -> None: ...
+
+
+class ProtectionsRole(Protocol):
+    """Who watches what is held without a stop."""
+
+    active: bool
+
+    def look(self, key: tuple[str, PositionSlot]) -> None: ...
 
 
 class PricesRole(Protocol):
@@ -291,6 +297,7 @@ class BrokerRole(Actor):
     groups: GroupsRole
     flattening: FlatteningRole
     triggers: TriggersRole
+    protections: ProtectionsRole
     prices: PricesRole
     following: FollowingRole
     watched: WatchedBooks

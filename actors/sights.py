@@ -70,8 +70,12 @@ class Sights:
     def add(self, order: Order) -> None:
         """One more waits."""
         feed = feed_of(order)
-        self._waiting.setdefault(feed, {})[order.terms.client_order_id] = None
-        self._seen.setdefault(feed, Sight.UNSEEN)
+        waiting = self._waiting.setdefault(feed, {})
+        if not waiting:  # nobody has looked at it for a while
+            age = self._age_ns(feed)
+            is_fresh = age is not None and age <= self.max_age_ns
+            self._seen[feed] = Sight.LIVE if is_fresh else Sight.UNSEEN
+        waiting[order.terms.client_order_id] = None
 
     def drop(self, order: Order) -> None:
         """It waits no more."""
@@ -122,6 +126,12 @@ class Sights:
             self._become(feed, Sight.LIVE, "")
         return True
 
+    def _age_ns(self, feed: Feed) -> int | None:
+        price = self.broker.prices.latest(feed[0])
+        if price is None:
+            return None
+        return sight_age_ns(price, feed[1], self.broker.dispatcher.monotonic_ns())
+
     def _become(self, feed: Feed, sight: Sight, why: str) -> None:
         before, turn = self._seen[feed], self.broker.turn
         turn.undo.append((_Unsee(self._seen), feed, before))
@@ -152,8 +162,7 @@ class Sights:
         self._timers.pop(feed, None)
         if not self._waiting.get(feed):
             return
-        dispatcher, price = self.broker.dispatcher, self.broker.prices.latest(feed[0])
-        age = None if price is None else sight_age_ns(price, feed[1], dispatcher.monotonic_ns())
+        age = self._age_ns(feed)
         if age is not None and age <= self.max_age_ns:
             self.broker.turn.effects.append((self._ring_in, feed, self.max_age_ns - age))
         elif self._seen[feed] is not Sight.BLIND:

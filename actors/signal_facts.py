@@ -5,28 +5,27 @@ Read on the dispatcher's thread, inside a turn; nothing is changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from engine.errors import InvalidValue
-from engine.group import legs_of
 from engine.group_tables import GROUP
-from engine.messages import LegRole, SubmitOrder
-from engine.order import Order, leaves_qty, public_state
-from engine.order_tables import TERMINAL
+from engine.messages import LegRole
+from engine.order import Order, leaves_qty
 from engine.pnl import Amounts, add_amount
-from engine.policies.entries import ENTRY_PX, SIGNAL_TS
+from engine.policies.entries import SIGNAL_TS
 from engine.policies.risk import Held, RiskLimits, SlotFact
 from engine.position_state import Position
 from engine.position_tables import Exposure
 from engine.position_views import avg_px, exposure, realized_pnl
 from engine.rates import RateTable, rate_of
 from engine.session_chart import SessionState
-from engine.signals import Signal
-from engine.values import CONTEXT, ZERO, Instrument, OrderState, PositionSlot, Side, decimal_from
+from engine.signals import ExitSignal, Signal
+from engine.values import CONTEXT, ZERO, Instrument, PositionSlot, Side
 
 from .broker import BrokerActor
+from .group_words import SlotSide
+from .signal_book import SignalBook, tagged_px
 
 __all__ = ["LiveGroup", "Rates", "SlotScene", "doubt_of", "held_now", "scene_of", "slot_fact"]
 
@@ -61,13 +60,15 @@ class LiveGroup(NamedTuple):
 class SlotScene(NamedTuple):
     """The slot that a signal is about.
 
-    ``qty`` is signed; ``closing_qty``: what orders beside groups are closing of it now.
+    ``qty`` is signed; ``closing_qty``: what orders beside groups are closing of it now. ``groups``
+    only where there is something to be closed: an exit, or an entry against what is there.
     """
 
     qty: Decimal
     is_flat: bool
     groups: tuple[LiveGroup, ...]
     closing_qty: Decimal
+    has_groups: bool
 
 
 def slot_fact(position: Position, instrument: Instrument) -> SlotFact:
@@ -82,48 +83,61 @@ def slot_fact(position: Position, instrument: Instrument) -> SlotFact:
     return SlotFact(key, position.currency, side, net, position.ts)
 
 
-def doubt_of(broker: BrokerActor, symbol: str) -> str:
+def doubt_of(broker: BrokerActor, book: SignalBook, symbol: str) -> str:
     """Why it is not known what is held of an instrument; "" when it is."""
     state = broker.session.state
     if state is not SessionState.READY:
         return f"the session with {broker.name}/{broker.account} is {state.value}: not reconciled"
-    for cid, actor in broker.orders.items():
-        if actor.order.terms.instrument == symbol:
-            if public_state(actor.order) is OrderState.IN_DOUBT:
-                return f"order {cid} of {symbol} is in doubt"
-    return ""
+    cid = book.doubtful(symbol)
+    return f"order {cid} of {symbol} is in doubt" if cid else ""
 
 
-def scene_of(broker: BrokerActor, instrument: Instrument, signal: Signal) -> SlotScene:
+def scene_of(
+    broker: BrokerActor, book: SignalBook, instrument: Instrument, signal: Signal
+) -> SlotScene:
     """The slot that a signal is about, and what works there."""
     slot = broker.positions.get((instrument.symbol, signal.slot))
     qty = ZERO if slot is None else slot.position.qty
     flat = slot is None or exposure(slot.position, instrument) is Exposure.FLAT
-    groups: list[LiveGroup] = []
-    for group_id, actor in broker.groups.groups.items():
+    where = instrument.symbol, signal.slot
+    against = None if isinstance(signal, ExitSignal) else signal.direction.side.opposite
+    is_against = against is None or next(_groups(broker, (*where, against)), None) is not None
+    groups: dict[str, LiveGroup] = {}
+    if is_against:
+        for side in Side:
+            groups |= {one.group_id: one for one in _groups(broker, (*where, side))}
+    has_groups = is_against or any(
+        next(_groups(broker, (*where, side)), None) is not None for side in Side
+    )
+    closing = sum(
+        (leaves_qty(order) or ZERO for order in book.beside(where) if _reduces(order, qty)), ZERO
+    )
+    found = tuple(groups.values())
+    return SlotScene(qty, flat, found, closing, bool(found) if is_against else has_groups)
+
+
+def _groups(broker: BrokerActor, key: SlotSide) -> Iterator[LiveGroup]:
+    """Groups that are not over and open there."""
+    for group_id in broker.groups.members(key):
+        actor = broker.groups.groups[group_id]
         if actor.group.state in GROUP.terminal:
             continue  # over, and about to leave memory
-        for leg in legs_of(actor.group.terms.root):
+        for leg in actor.legs.values():
             terms = leg.order
-            if leg.role is LegRole.ENTRY and _is_here(terms, instrument.symbol, signal.slot):
-                held = actor.holds.get((terms.instrument, terms.slot, terms.side), ZERO)
+            if leg.role is LegRole.ENTRY and (terms.instrument, terms.slot, terms.side) == key:
+                held = actor.holds.get(key, ZERO)
                 made = dict(terms.tags).get(SIGNAL_TS, "")
                 ts = int(made) if made.isdecimal() else 0
-                groups.append(LiveGroup(group_id, terms.side, held, ts))
+                yield LiveGroup(group_id, terms.side, held, ts)
                 break
-    closing = ZERO
-    for one in broker.orders.values():
-        order = one.order
-        if not order.terms.group_id and _is_here(order.terms, instrument.symbol, signal.slot):
-            if not _is_over(order) and _reduces(order, qty):
-                closing += leaves_qty(order) or ZERO
-    return SlotScene(qty, flat, tuple(groups), closing)
 
 
-def held_now(brokers: Iterable[BrokerActor], rates: Rates, now_ns: int) -> dict[str, Held]:
+def held_now(
+    books: Iterable[tuple[BrokerActor, SignalBook]], rates: Rates, now_ns: int
+) -> dict[str, Held]:
     """Every slot that is held or about to be, by venue, account, instrument and slot."""
     found: dict[str, Held] = {}
-    for broker in brokers:
+    for broker, book in books:
         for (symbol, slot), held in broker.positions.items():
             position = held.position
             side = exposure(position, held.instrument)
@@ -134,46 +148,52 @@ def held_now(brokers: Iterable[BrokerActor], rates: Rates, now_ns: int) -> dict[
                     f"{broker.name}/{broker.account}", symbol, slot.text, position.qty, worth,
                     side is Exposure.LONG, side is Exposure.SHORT,
                 )  # fmt: skip
-        for actor in broker.orders.values():
-            _add_entry(found, broker, actor.order, rates, now_ns)
+        for (symbol, slot), entries in book.entries.items():
+            instrument = broker.instruments[symbol]
+            rate = rates.of(instrument.settle_currency, now_ns)
+            known = rate is not None and not entries.unpriced
+            worth = CONTEXT.multiply(entries.value, rate) if known and rate is not None else None
+            sides = bool(entries.longs), bool(entries.shorts)
+            _add(found, broker, (symbol, slot), worth, sides)
+        for order in book.beside():
+            _add_entry(found, broker, order, rates, now_ns)
     return found
 
 
 def _add_entry(
     found: dict[str, Held], broker: BrokerActor, order: Order, rates: Rates, now_ns: int
 ) -> None:
-    """Count an entry that works."""
+    """Count an order of no group that works, and is not there to close."""
     terms = order.terms
-    if _is_over(order) or not _opens(broker, order):
-        return
-    key = _key(broker, terms.instrument, terms.slot)
-    before = found.get(key)
-    if before is not None and not terms.group_id and _reduces(order, before.qty):
+    before = found.get(_key(broker, terms.instrument, terms.slot))
+    if terms.reduce_only or (before is not None and _reduces(order, before.qty)):
         return
     instrument = broker.instruments[terms.instrument]
-    px = order.price or order.stop_px or _tagged_px(terms)
+    px = order.price or order.stop_px or tagged_px(terms)
     worth = _worth(instrument, leaves_qty(order) or ZERO, px, rates, now_ns)
+    sides = terms.side is Side.BUY, terms.side is Side.SELL
+    _add(found, broker, (terms.instrument, terms.slot), worth, sides)
+
+
+def _add(
+    found: dict[str, Held],
+    broker: BrokerActor,
+    where: tuple[str, PositionSlot],
+    worth: Decimal | None,
+    sides: tuple[bool, bool],
+) -> None:
+    symbol, slot = where
+    key = _key(broker, symbol, slot)
+    before = found.get(key)
     had: Decimal | None = ZERO if before is None else before.notional
     found[key] = Held(
         f"{broker.name}/{broker.account}",
-        terms.instrument,
-        terms.slot.text,
+        symbol,
+        slot.text,
         ZERO if before is None else before.qty,
         None if worth is None or had is None else had + worth,
-        (before is not None and before.long) or terms.side is Side.BUY,
-        (before is not None and before.short) or terms.side is Side.SELL,
-    )
-
-
-def _opens(broker: BrokerActor, order: Order) -> bool:
-    """Whether an order opens: an entry leg of its group, or one by itself that is not to reduce."""
-    terms = order.terms
-    actor = broker.groups.groups.get(terms.group_id)
-    if actor is None:
-        return not terms.reduce_only and not terms.group_id
-    return any(
-        leg.role is LegRole.ENTRY and leg.order.client_order_id == terms.client_order_id
-        for leg in legs_of(actor.group.terms.root)
+        (before is not None and before.long) or sides[0],
+        (before is not None and before.short) or sides[1],
     )
 
 
@@ -184,22 +204,6 @@ def _worth(
     if rate is None or not px:
         return None
     return CONTEXT.multiply(instrument.notional(qty, px).copy_abs(), rate)
-
-
-def _tagged_px(terms: SubmitOrder) -> Decimal | None:
-    """The price that a signal expected of its market entry."""
-    try:
-        return decimal_from(dict(terms.tags).get(ENTRY_PX, ""), ENTRY_PX)
-    except InvalidValue:  # nobody's, or a tag of the caller's own that is called the same
-        return None
-
-
-def _is_here(terms: SubmitOrder, symbol: str, slot: PositionSlot) -> bool:
-    return terms.instrument == symbol and terms.slot is slot
-
-
-def _is_over(order: Order) -> bool:
-    return order.life in TERMINAL
 
 
 def _reduces(order: Order, held: Decimal) -> bool:

@@ -33,6 +33,7 @@ from engine.signals import EntrySignal, Signal
 from engine.values import CONTEXT, ZERO, Instrument, Side
 
 from .broker import BrokerActor
+from .signal_book import SignalBook
 from .signal_facts import Rates, SlotScene, doubt_of, held_now, scene_of, slot_fact
 from .stamping import only_one
 from .submitting import GroupTicket
@@ -82,7 +83,7 @@ class Scene(msgspec.Struct, frozen=True):
     def is_clear(self) -> bool:
         """Whether nothing is held and nothing works where the signal is to open."""
         slot = self.slot
-        return slot.is_flat and not slot.groups and not slot.closing_qty
+        return slot.is_flat and not slot.has_groups and not slot.closing_qty
 
 
 class Looks:
@@ -182,7 +183,7 @@ class Looks:
             instrument,
             broker.capabilities.reduce_only,
             self._state(broker, instrument, signal, ts),
-            scene_of(broker, instrument, signal),
+            scene_of(broker, self._book(broker), instrument, signal),
             self.rates.of(instrument.settle_currency, ts),
             known,
             self._ticket(broker, signal.signal_id),
@@ -191,7 +192,8 @@ class Looks:
     def _state(
         self, broker: BrokerActor, instrument: Instrument, signal: Signal, ts: int
     ) -> RiskState:
-        held = held_now(self._system.brokers.values(), self.rates, ts)
+        books = [(one, self._book(one)) for one in self._system.brokers.values()]
+        held = held_now(books, self.rates, ts)
         for key, one in self._coming.values():
             held[key] = _both(held.get(key), one)
         key = f"{broker.name}/{broker.account}/{instrument.symbol}/{signal.slot.text}"
@@ -203,8 +205,15 @@ class Looks:
             day_pnl=day_pnl(self._day, self._limits, ts),
             entries=self._day.entries,
             last_loss_ts=self._day.last_loss_ts,
-            in_doubt=doubt_of(broker, instrument.symbol),
+            in_doubt=doubt_of(broker, self._book(broker), instrument.symbol),
         )
+
+    def _book(self, broker: BrokerActor) -> SignalBook:
+        """What works there, counted up to now."""
+        if broker.signal_book is None:
+            broker.signal_book = SignalBook(broker)
+        broker.signal_book.settle()
+        return broker.signal_book
 
     def _equity(self) -> Decimal | None:
         currency = self._limits.currency

@@ -13,7 +13,7 @@ from engine.group import check_group, is_exit, legs_of
 from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Swap, Tags
 from engine.policies.validation import Reason, check_order
 from engine.triggers import localised
-from engine.values import Instrument
+from engine.values import Instrument, OrderType
 
 from .broker import BrokerActor
 from .door import check_types
@@ -71,13 +71,22 @@ class GroupTicket:
 
 def local_legs(node: GroupTerms, capabilities: Capabilities) -> GroupTerms:
     """The group, with the triggers that its venue does not know to be watched by the engine."""
+    if not isinstance(node, GroupTerms):
+        return node  # type: ignore[unreachable]  # callers may not check: refused elsewhere
     members = tuple(
         local_legs(one, capabilities)
         if isinstance(one, GroupTerms)
-        else replace(one, order=localised(one.order, capabilities))
+        else _local_leg(one, capabilities)
         for one in node.members
     )
     return GroupTerms(node.contingency, members)
+
+
+def _local_leg(one: Leg, capabilities: Capabilities) -> Leg:
+    kind: object = one.order.order_type
+    if not isinstance(kind, OrderType):
+        return one  # refused elsewhere, by name
+    return replace(one, order=localised(one.order, capabilities))
 
 
 def check_legs(root: GroupTerms, broker: BrokerActor) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.errors import SystemStopped
-from engine.messages import Alarm, Report
+from engine.messages import Alarm, PriceUpdate, Report
 from engine.session_chart import SessionTrigger
 
 from .broker import BrokerActor
@@ -31,6 +31,8 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__
+        if isinstance(message, PriceUpdate):
+            return  # no fact, and the next one says the same
         if isinstance(message, Ask | WaitFor | InTurn):
             future = message.future  # done where a turn held the message, and had put it off too
             if future is not None and not dispatcher.is_accepting() and not future.done():

@@ -39,11 +39,22 @@ from .intents import (
     take_profit_limit,
     trailing_stop,
 )
-from .messages import GroupState, LegRole, SubmitOrder, Swap, TradingMode
+from .messages import (
+    DriftRemedy,
+    GroupState,
+    LegRole,
+    MonitorFired,
+    PnlUnit,
+    PositionDrifted,
+    SubmitOrder,
+    Swap,
+    TradingMode,
+)
 from .policies.risk import RiskLimits
 from .position_tables import Exposure
 from .session import SessionLimits
 from .signals import Direction, EntrySignal, ExitSignal
+from .trigger_tables import Trigger
 from .trips import PositionClosed, PositionOpened, PositionReopened, Trip
 from .values import (
     Instrument,
@@ -61,6 +72,7 @@ __all__ = [
     "AskTimeout",
     "Capabilities",
     "Direction",
+    "DriftRemedy",
     "DuplicateIntent",
     "EngineError",
     "EntrySignal",
@@ -81,10 +93,13 @@ __all__ = [
     "JournalUnavailable",
     "LegRole",
     "MailboxFull",
+    "MonitorFired",
     "OrderState",
     "OrderType",
     "OrderView",
+    "PnlUnit",
     "PositionClosed",
+    "PositionDrifted",
     "PositionOpened",
     "PositionReopened",
     "PositionSlot",
@@ -100,6 +115,7 @@ __all__ = [
     "SystemStopped",
     "TimeInForce",
     "TradingMode",
+    "Trigger",
     "TriggerSource",
     "Trip",
     "UnknownOrder",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from .messages import NativeShape
 from .values import OrderType, TimeInForce, TriggerSource, Word
 
 
@@ -58,3 +59,5 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     place_batch: int = 1  # placements that one call may carry
     cancel_batch: int = 1  # the same of cancels
     exits_share_balance: bool = False  # spot: stop and target of the same coins can both rest
+    native_groups: tuple[NativeShape, ...] = ()  # what it keeps by itself, each in one call
+    native_shrinks: bool = False  # a part that an exit of them fills is taken from the other

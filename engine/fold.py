@@ -23,8 +23,8 @@ import msgspec
 from .booking import book_execution, state_position
 from .control import CONTROL_FACTS, Control, take_control
 from .errors import InvalidValue, InvariantViolated, JournalCorrupt
-from .group import Group, begin_group, moved_group
-from .group_moves import amended_group
+from .group import Group, begin_group
+from .group_moves import changed_group
 from .group_tables import GROUP
 from .invariants import check_step
 from .messages import (
@@ -278,10 +278,7 @@ class Books:
         if isinstance(message, GroupMoved | AmendGroup):
             if held is None:
                 raise JournalCorrupt(f"group {group_id!r} moved and was never introduced")
-            if isinstance(message, AmendGroup):
-                self.groups[group_id] = amended_group(held, message)
-            else:
-                self.groups[group_id] = moved_group(held, message)
+            self.groups[group_id] = changed_group(held, message)
         elif isinstance(message, SubmitGroup):
             if held is not None:
                 raise JournalCorrupt(f"group {group_id!r} is introduced twice")

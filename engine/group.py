@@ -84,7 +84,8 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     a confirmed stop for too long. ``dropped``: legs that a person cancelled. ``aside``: a kill
     switch closes what it holds, so all of its orders go and it does nothing more. ``moved``: legs
     that are not where they were submitted. ``live``: targets that are at the venue in the place of
-    a stop, where both cannot be.
+    a stop, where both cannot be. ``native``: holdings (by their emergency leg) whose exits the
+    venue keeps by itself.
     """
 
     terms: SubmitGroup
@@ -100,6 +101,7 @@ class Group(msgspec.Struct, frozen=True, gc=False):
     aside: bool = False
     moved: tuple[LegMoved, ...] = ()
     live: tuple[str, ...] = ()
+    native: tuple[str, ...] = ()
 
     @property
     def group_id(self) -> str:
@@ -132,6 +134,7 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     is_triggered: bool  # a stop of which was elected: its stop price is history
     price: Decimal | None
     stop_px: Decimal | None
+    is_refused: bool = False  # the venue, or we, never had it work
     is_local: bool = False  # nothing of it has left: the engine watches its trigger
     is_elected: bool = False  # ... and it was reached; what has left by now may have ended
 
@@ -164,9 +167,14 @@ def slice_of(order: Order, base_fee: Decimal, *, is_live: bool = False) -> Slice
         order.life is Life.TRIGGERED,
         order.price,
         order.stop_px,
+        order.life in _REFUSED,
         is_waiting(order),
         order.trigger in (Trigger.ELECTED, Trigger.RELEASED),
     )
+
+
+_REFUSED = frozenset({Life.REJECTED, Life.DENIED})
+_WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})
 
 
 def begin_group(terms: SubmitGroup) -> Group:
@@ -196,6 +204,7 @@ def moved_group(group: Group, m: GroupMoved) -> Group:
         m.aside,
         m.moved,
         m.live,
+        m.native,
     )
 
 
@@ -204,7 +213,7 @@ def moved_fact(group: Group, ts: int) -> GroupMoved:
     return GroupMoved(
         group.group_id, ts, group.state, group.slices, group.winners, group.removed,
         group.called_off, group.closing, group.late, group.dropped, group.aside, group.moved,
-        group.live,
+        group.live, group.native,
     )  # fmt: skip
 
 
@@ -292,9 +301,28 @@ def _check_node(node: GroupTerms) -> None:
                 "GROUP",
             )
     _check_shares(node)
+    _check_exits(node)
     for member in node.members:
         if isinstance(member, GroupTerms):
             _check_node(member)
+
+
+def _check_exits(node: GroupTerms) -> None:
+    """Exits close one holding: what their parent opens, or what one of them would close."""
+    first = node.members[0]
+    if node.contingency is Contingency.OTO and isinstance(first, Leg):
+        together = [first, *(it for m in node.members[1:] if is_exit(m) for it in legs_of(m))]
+    else:
+        together = list(legs_of(node)) if is_exit(node) else []
+    for one in together[1:]:
+        mine = together[0].order
+        if (one.order.instrument, one.order.slot) != (mine.instrument, mine.slot):
+            raise InvalidOrder(
+                f"the exit {one.name!r} is for {one.order.instrument} {one.order.slot.value}, and"
+                f" {together[0].name!r} for {mine.instrument} {mine.slot.value}: exits close what"
+                " is held of one instrument; tie entries of several",
+                "GROUP",
+            )
 
 
 def _shares(leg: Leg) -> bool:

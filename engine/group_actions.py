@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from .messages import Leg, LinkTrigger
+from .messages import Leg, LinkTrigger, NativeShape
 
 __all__ = [
     "Action",
@@ -15,6 +15,7 @@ __all__ = [
     "Close",
     "Hold",
     "Release",
+    "ReleaseTied",
     "Relink",
     "Remove",
     "Resize",
@@ -34,6 +35,14 @@ class Release(msgspec.Struct, frozen=True, gc=False):
     """Let an order leave that was held back, for this quantity."""
 
     client_order_id: str
+    order_qty: Decimal
+
+
+class ReleaseTied(msgspec.Struct, frozen=True, gc=False):
+    """Let orders leave in one call, each for this quantity; the venue ties them from then on."""
+
+    shape: NativeShape
+    client_order_ids: tuple[str, ...]
     order_qty: Decimal
 
 
@@ -92,4 +101,4 @@ class Relink(msgspec.Struct, frozen=True, gc=False):
     trigger: LinkTrigger
 
 
-Action: TypeAlias = Release | Resize | Remove | Add | Hold | Close | Relink | Send
+Action: TypeAlias = Release | ReleaseTied | Resize | Remove | Add | Hold | Close | Relink | Send

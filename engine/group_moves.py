@@ -24,16 +24,25 @@ from msgspec.structs import replace
 
 from .capabilities import Capabilities
 from .errors import InvalidOrder, JournalCorrupt
-from .group import Group, Node, Slice, legs_of
+from .group import Group, Node, Slice, legs_of, moved_group
 from .group_actions import Action, Add, Remove, Resize, VenueRules
 from .group_wants import Facts, Want
-from .messages import AmendGroup, AmendOrder, GroupTerms, Leg, LegMoved, LegRole, Mover
+from .messages import (
+    AmendGroup,
+    AmendOrder,
+    GroupMoved,
+    GroupTerms,
+    Leg,
+    LegMoved,
+    LegRole,
+    Mover,
+)
 from .policies.validation import Reason, check_amend
 from .protection import STOPS
 from .trailing import is_tighter
 from .values import ZERO, Instrument, OrderType, Side
 
-__all__ = ["MovesLegs", "amended_group", "check_move", "leg_of", "moved_of"]
+__all__ = ["MovesLegs", "amended_group", "changed_group", "check_move", "leg_of", "moved_of"]
 
 _AMENDS: Final = Capabilities(amend=True)  # a leg may be moved where no order can be amended
 
@@ -75,6 +84,15 @@ def amended_group(group: Group, m: AmendGroup) -> Group:
     )
     others = tuple(one for one in group.moved if one.leg != m.leg)
     return replace(group, moved=(*others, after), ts=m.ts)
+
+
+def changed_group(group: Group, m: GroupMoved | AmendGroup) -> Group:
+    """The group as a fact of it says it stands.
+
+    Raises:
+        JournalCorrupt: see :func:`amended_group`.
+    """
+    return amended_group(group, m) if isinstance(m, AmendGroup) else moved_group(group, m)
 
 
 def check_move(
@@ -170,11 +188,11 @@ class MovesLegs:
         self.refused: list[str] = []
         self.away: list[str] = []
 
-    def _fit_beside(self, leg: Leg) -> bool:
-        """Whether two orders of a leg may be at the venue at once, each for all of it."""
+    def _open_qty(self, one: Slice) -> Decimal:
         raise NotImplementedError
 
-    def _open_qty(self, one: Slice) -> Decimal:
+    def _may_rest_beside(self, leg: Leg) -> bool:
+        """Whether another order for the same may rest beside one of an exit."""
         raise NotImplementedError
 
     def _amends(self, one: Slice) -> bool:
@@ -197,6 +215,14 @@ class MovesLegs:
     def is_off(self, leg: Leg, one: Slice) -> bool:
         """Whether an order that could still be moved is not at the terms of its leg."""
         return not (one.is_triggered or one.is_cancelling or self.fits(leg, one))
+
+    def _moves_away(self, exits: tuple[Leg, ...]) -> bool:
+        """Whether an exit has to be cancelled to be moved: its venue would take the other along."""
+        return any(
+            self.is_off(leg, one) and not (self._amends(one) or one.is_over)
+            for leg in exits
+            for one in self.facts.slices[leg.name]
+        )
 
     def _move_held(self, leg: Leg, held: list[Slice]) -> None:
         """What never left is moved without asking anybody, before it leaves."""
@@ -234,13 +260,13 @@ class MovesLegs:
         """
         old = [one for one in live if self.is_off(leg, one) and not self._amends(one)]
         going = any(one.is_cancelling and not self.fits(leg, one) for one in live)
-        if going and leg.role is LegRole.STOP and not self._fit_beside(leg):
+        if going and leg.role is LegRole.STOP and not self._may_rest_beside(leg):
             self.away.append(leg.name)
         if leg.role is LegRole.ENTRY or not old:
             return False
         if self._has_failed(leg):
             self.refused.append(leg.name)  # it is tried on, with longer and longer pauses
-        if leg.role is LegRole.STOP and self._fit_beside(leg):
+        if leg.role is LegRole.STOP and self._may_rest_beside(leg):
             self._beside(leg, old, [one for one in live if one not in old], want)
             return True
         if self.rules.amends or self._has_failed(leg):
@@ -254,7 +280,7 @@ class MovesLegs:
         """The orders of a leg that count: not those on their way out for a move, unless they could
         open something together with what takes their place.
         """
-        if not self.moved or not self._fit_beside(leg):
+        if not self.moved or not self._may_rest_beside(leg):
             return live
         return [one for one in live if not one.is_cancelling or self.fits(leg, one)]
 

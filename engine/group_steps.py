@@ -1,9 +1,8 @@
 """What a group does next: the difference between what its legs should come to and what they are.
 
 :func:`plan` is the whole of it. It is pure and level-triggered: called after anything that may
-matter (a leg's order changed, a restart, a deadline), it gives the commands that are missing now,
-and none that is under way already. Its caller applies them, journals the new :class:`Group` where
-it differs, and calls again whenever an order has changed.
+matter (an order changed, a restart, a deadline), it gives the commands that are missing now and not
+under way. Its caller applies them, journals the new :class:`Group`, and calls again at each change.
 
 What must not happen (DESIGN 7), and where it is prevented:
 
@@ -34,16 +33,19 @@ from .group_actions import (
     Resize,
     VenueRules,
 )
-from .group_live import REFUSALS_MAX, Aim, Room, failures, live_targets, open_qty
+from .group_live import REFUSALS_MAX, Aim, failures, open_qty
 from .group_local import give_way, sends
 from .group_moves import MovesLegs
-from .group_tables import GROUP, GroupTrigger
-from .group_ties import ties
+from .group_native import are_tied
+from .group_tables import GROUP, GroupState, GroupTrigger
+from .group_ties import aims_of, is_adrift, relinks, room_of, tie
 from .group_wants import Facts, Holding, Want, Wants, back_of, wants
 from .messages import Leg, LegRole
 from .values import ZERO
 
 __all__ = ["REFUSALS_MAX", "Plan", "failures", "plan"]
+
+_LINKED = GroupState.LINKED, GroupState.DEGRADED
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -51,8 +53,9 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
 
     ``exposed``: holdings (by their emergency leg) with less confirmed stop than there is left, and
     by how much. ``both_filled``: how much exits closed beyond what there was, by the same name.
-    ``refused``: legs that the venue does not move; ``away``: stops that are cancelled to be moved.
     ``aims``: targets for which the price says whether they or their stop should be at the venue.
+    ``adrift``: holdings whose exits the venue keeps, and not as they should be.
+    ``refused``: legs that the venue does not move; ``away``: stops that are cancelled to be moved.
     """
 
     group: Group
@@ -63,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     refused: tuple[str, ...] = ()
     away: tuple[str, ...] = ()
     aims: tuple[Aim, ...] = ()
+    adrift: tuple[str, ...] = ()
 
 
 def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
@@ -84,12 +88,12 @@ class _Planner(MovesLegs):
         self.legs = {leg.name: leg for leg in legs_of(group.terms.root)}
         self.roots = {leg.name for leg in roots_of(group.terms.root)}
         self.emergencies = {one.emergency for one in self.wants.holdings if self._is_emergency(one)}
-        self.room = Room()
-        for one in self.wants.holdings if facts.locks else ():
-            if one.is_locked:
-                names = (*(leg.name for leg in one.exits), one.emergency)
-                orders = [it for name in names for it in facts.slices.get(name, ())]
-                self.room.add(one.emergency, names, one.left_qty, orders)
+        self.kept: dict[str, None] = {}  # exits that the venue keeps
+        for one in self.wants.holdings if group.native else ():
+            tied = are_tied(group, one.exits, one.emergency, facts.slices)
+            if tied and not self._moves_away(one.exits):
+                self.kept.update(dict.fromkeys(leg.name for leg in one.exits))
+        self.room = room_of(self.wants.holdings, facts)
 
     def run(self) -> Plan:
         """Commands leg by leg, then emergencies, then where the group stands."""
@@ -113,15 +117,19 @@ class _Planner(MovesLegs):
         for holding in self.wants.holdings:
             self._holding(holding)
             self.actions += sends(holding, self.facts.slices, self.rules, self.actions)
+        native = self._native()
         trigger = self._trigger(targets)
         state = GROUP.table[self.group.state, trigger].target
-        self.actions += ties(targets, self.facts.slices, state, self.actions)
+        linked = state in _LINKED
+        facts = self.facts
+        self.actions += relinks(targets, facts.slices, self.actions, self.kept, linked=linked)
         after = replace(
             self.group,
             state=state,
             winners=self.wants.winners,
             removed=tuple(self.removed),
-            live=self._live(targets),
+            live=tuple(one for one in self.wants.live if targets[one].leaves_qty),
+            native=native,
         )
         return Plan(
             self.group if after == self.group else after,
@@ -139,28 +147,21 @@ class _Planner(MovesLegs):
             self.wants.holdings,
             tuple(self.refused),
             tuple(self.away),
-            self._aims(targets) if self.facts.locks else (),
+            aims_of(self.group, self.facts, self.wants, targets, self.emergencies),
+            tuple(one.emergency for one in self.wants.holdings if self._is_adrift(one)),
         )
 
-    def _live(self, targets: dict[str, Want]) -> tuple[str, ...]:
-        """The targets that are at the venue in the place of a stop from now on."""
-        if not self.group.live:
+    def _native(self) -> tuple[str, ...]:
+        """The holdings whose exits the venue keeps from now on; what it may keep leaves as one."""
+        if not (self.facts.native or self.kept):
             return ()
-        live = live_targets(self.group, self.facts.slices, self.facts.pausing)
-        return tuple(name for name in live if targets[name].leaves_qty)
+        self.actions, new = tie(self.actions, self.wants.holdings, self.facts)
+        kept = (one.emergency for one in self.wants.holdings if one.exits[0].name in self.kept)
+        return (*kept, *new)
 
-    def _aims(self, targets: dict[str, Want]) -> tuple[Aim, ...]:
-        found: list[Aim] = []
-        for holding in self.wants.holdings:
-            stops = [one.name for one in self._stops(holding)]
-            if not (holding.is_locked and stops) or holding.emergency in self.emergencies:
-                continue
-            for leg in holding.exits:
-                want = targets[leg.name]
-                able = leg.name not in self.facts.pausing and not self._has_failed(leg)
-                if leg.role is LegRole.TARGET and able and (want.dormant or want.leaves_qty):
-                    found.append(Aim(leg.name, stops[0], holding.emergency))
-        return tuple(found)
+    def _is_adrift(self, holding: Holding) -> bool:
+        kept = holding.exits[0].name in self.kept
+        return kept and is_adrift(holding, self.wants.legs, self.facts)
 
     def _aside(self) -> Plan:
         """A kill switch closes what there is: every order goes, and nothing is placed any more."""
@@ -171,7 +172,7 @@ class _Planner(MovesLegs):
         over = all(one.is_settled for one in everything)
         trigger = GroupTrigger.OVER if over else GroupTrigger.WON
         state = GROUP.table[self.group.state, trigger].target
-        self.actions += ties(targets, self.facts.slices, state, self.actions)
+        self.actions += relinks(targets, self.facts.slices, self.actions, (), linked=False)
         after = replace(self.group, state=state, removed=tuple(self.removed))
         return Plan(self.group if after == self.group else after, tuple(self.actions), (), (), ())
 
@@ -181,16 +182,20 @@ class _Planner(MovesLegs):
         slices = self.facts.slices[leg.name]
         held = [one for one in slices if one.is_held]
         live = [one for one in slices if not one.is_over and not one.is_held]
+        if leg.name in self.kept:
+            self._move_amended(leg, live, len(self.actions))
+            return
+        if want.leaves_qty or want.waits:
+            self._move_held(leg, held)
         if not want.leaves_qty:
             for one in live:
                 self._remove(one, "stand_down")
             if not want.waits:
                 for one in held:
                     self._remove(one, "not_needed")
-            elif want.dormant and not held and not self._has_failed(leg):
+            elif want.dormant and not held and failures(self.group, slices) < REFUSALS_MAX:
                 self.actions.append(Hold(leg.name))
             return
-        self._move_held(leg, held)
         start = len(self.actions)
         if not self._swap(leg, live, want):
             self._size(leg, held, self._staying(leg, live), want)
@@ -263,7 +268,7 @@ class _Planner(MovesLegs):
                 if self._may_resize(leg, one):
                     total = one.claim_qty + opened - by
                     self.actions.append(Resize(one.client_order_id, total))
-            elif not self.rules.bounds_exits or self.room.counts(leg):
+            elif not self._may_rest_beside(leg):
                 self._remove(one, "shrink")  # what is still wanted is placed when it is gone
             by -= min(opened, by)
             if by <= ZERO:
@@ -285,7 +290,7 @@ class _Planner(MovesLegs):
         slices = (one for one in self.facts.slices[leg.name] if self.fits(leg, one))
         return failures(self.group, slices) >= REFUSALS_MAX
 
-    def _fit_beside(self, leg: Leg) -> bool:
+    def _may_rest_beside(self, leg: Leg) -> bool:
         return self.rules.bounds_exits and not self.room.counts(leg)
 
     def _open_qty(self, one: Slice) -> Decimal:

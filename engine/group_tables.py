@@ -19,7 +19,7 @@ class GroupTrigger(Word):
     SENT = "SENT"
     EXPOSED = "EXPOSED"  # something is held, and an exit is missing, unconfirmed or too small
     ARMED = "ARMED"
-    LACKING = "LACKING"  # protected, and the venue refuses a target again and again
+    LACKING = "LACKING"  # all is confirmed but a target that is refused again and again
     WON = "WON"  # nothing is left to protect, or the group was called off
     GAVE_UP = "GAVE_UP"
     OVERFILLED = "OVERFILLED"
@@ -52,10 +52,10 @@ _ROWS = (
     Row(_S.DEGRADED, _T.ARMED, _S.LINKED, _MOVE, "the target was taken after all"),
     Row(_S.DONE, _T.ARMED, _S.LINKED, _LATE, "an end was false"),
     Row((_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED), _T.LACKING, _S.DEGRADED, _MOVE,
-        "what is held is protected, and its target cannot be had"),
+        "all that can be had is confirmed, stops among it; a target is not to be had"),
     Row(_S.DEGRADED, _T.LACKING, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.LACKING, _S.DEGRADED, _MOVE,
-        "what had won ended short; the stop works, its target cannot be had"),
+        "what had won ended short; a target of the others is not to be had"),
     Row(_S.DONE, _T.LACKING, _S.DEGRADED, _LATE, "an end was false"),
     Row(_OPEN, _T.WON, _S.STANDING_DOWN, _MOVE, "a sibling's end has to be confirmed"),
     Row((_S.EXITING, _S.FLATTENING), _T.WON, _S.STANDING_DOWN, _MOVE, "closed"),

@@ -22,7 +22,9 @@ import msgspec
 
 from .group import Group, Node, Slice, is_exit, legs_of
 from .group_live import is_locked, live_targets, rationed
-from .messages import Contingency, GroupTerms, Leg, LegRole
+from .group_native import are_tied, may_tie
+from .group_shares import closable, largest, parts_of
+from .messages import Contingency, GroupTerms, Leg, LegRole, NativeShape
 from .pnl import is_dust
 from .values import CONTEXT, ONE, ZERO, Instrument, PositionSlot, Side, round_down
 
@@ -37,7 +39,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     (``None``: nobody else trades there); by the name of an exit, how much there is to close.
     ``pausing``: legs of which an order was refused just now, and orders of which a request was:
     another one has to wait a moment. ``stubborn``: orders whose amends the venue refuses again and
-    again. ``locks``: the venue locks what a resting sell of a cash instrument offers.
+    again. ``locks``: the venue locks what a resting sell of a cash instrument offers. ``native``:
+    what it keeps by itself.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
@@ -46,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     pausing: Container[str] = ()
     stubborn: Container[str] = ()
     locks: bool = False
+    native: tuple[NativeShape, ...] = ()
 
     def filled(self, leg: Leg) -> Decimal:
         """What of a leg has filled, the venue's word counting at once."""
@@ -107,6 +111,7 @@ class Wants(msgspec.Struct, frozen=True, gc=False):
     legs: Mapping[str, Want]
     winners: tuple[tuple[str, int], ...]
     holdings: tuple[Holding, ...]
+    live: tuple[str, ...] = ()  # targets that may be in the place of a stop
 
 
 class _Grant(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +128,8 @@ def wants(group: Group, facts: Facts) -> Wants:
     """Look at a group."""
     look = _Look(facts, group)
     look.node(group.terms.root, None, "")
-    return Wants(look.legs, tuple(sorted(look.winners.items())), tuple(look.holdings))
+    winners = tuple(sorted(look.winners.items()))
+    return Wants(look.legs, winners, tuple(look.holdings), look.live)
 
 
 class _Look:
@@ -132,8 +138,8 @@ class _Look:
     def __init__(self, facts: Facts, group: Group) -> None:
         self.facts = facts
         self.winners = dict(group.winners)
+        self.group = group
         self.live = live_targets(group, facts.slices, facts.pausing)
-        self.dropped = group.dropped
         self.legs: dict[str, Want] = {}
         self.holdings: list[Holding] = []
         #: By instrument, slot and direction: what exits found so far are to close.
@@ -221,7 +227,7 @@ class _Look:
         with one get theirs of the whole, in the order they were written, while there is any left.
         """
         emergency = emergency_of(legs)
-        whole = grant.in_hand if grant is not None else _largest(legs)
+        whole = grant.in_hand if grant is not None else largest(legs)
         whole += self.facts.filled_by(back_of(emergency))  # bought back: in hand again
         closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
         left = max(whole - closed, ZERO)
@@ -232,17 +238,17 @@ class _Look:
         instrument = self.facts.instruments[legs[0].order.instrument]
         px = next((p for leg in legs if (p := leg.order.stop_px or leg.order.price)), None)
         nothing = not left or is_dust(left, instrument, px)
-        excess = _closable(closed - whole, instrument, px)
-        there = _closable(there, instrument, px)
+        excess = closable(closed - whole, instrument, px)
+        there = closable(there, instrument, px)
         opened = None if grant is None else grant.parent
-        locked = is_locked(legs[0], instrument, self.facts.locks)
+        locked = is_locked(legs[0], instrument, self.facts.locks) and not self._native(legs, grant)
         self.holdings.append(
             Holding(legs, left, excess, nothing, emergency, there, mine, opened, locked)
         )
         dues: list[tuple[Leg, Decimal]] = []
         for role in (LegRole.STOP, LegRole.TARGET):
             rest = left
-            for leg, entitled in self._parts(legs, role, whole):
+            for leg, entitled in parts_of(legs, role, whole, self.facts.instruments):
                 due = left
                 if entitled is not None:
                     due = min(max(entitled - self.facts.filled(leg), ZERO), rest)
@@ -256,10 +262,18 @@ class _Look:
         for leg, due in dues:
             self._set(leg, due, grant)
 
+    def _native(self, legs: tuple[Leg, ...], grant: _Grant | None) -> bool:
+        """Whether the venue keeps these exits, or will once they leave."""
+        slices, entry = self.facts.slices, None if grant is None else grant.parent
+        grows = grant is not None and grant.may_grow
+        return are_tied(self.group, legs, emergency_of(legs), slices) or (
+            may_tie(self.facts.native, entry, legs, slices, may_grow=grows) is not None
+        )
+
     def _ration(self, dues: list[tuple[Leg, Decimal]], cap: Decimal, grant: _Grant | None) -> None:
         """Exits that exclude each other: some work, the others are dormant."""
         could = [(leg, self._orderable(leg, due)) for leg, due in dues]
-        for leg, part, due in rationed(could, cap, self.live, self.dropped):
+        for leg, part, due in rationed(could, cap, self.live, self.group.dropped):
             self._set(leg, part, grant)
             if due and not self.legs[leg.name].leaves_qty:
                 self.legs[leg.name] = Want(ZERO, waits=True, dormant=True)
@@ -276,29 +290,6 @@ class _Look:
         there = max(self.facts.available[leg.name] - taken, ZERO)
         self.taken[key] = taken + min(left, there)
         return there
-
-    def _parts(
-        self, legs: tuple[Leg, ...], role: LegRole, whole: Decimal
-    ) -> list[tuple[Leg, Decimal | None]]:
-        """The legs of a role with what each is entitled to of the whole; None: all of it.
-
-        Where parts come to all of it the last gets what rounding left over.
-        """
-        mine = [leg for leg in legs if leg.role is role]
-        total = sum((leg.share for leg in mine if leg.share is not None), ZERO)
-        given = ZERO
-        parts: list[tuple[Leg, Decimal | None]] = []
-        for leg in mine:
-            if leg.share is None:
-                parts.append((leg, None))
-                continue
-            lot = self.facts.instruments[leg.order.instrument].lot_size
-            part = round_down(CONTEXT.multiply(whole, leg.share), lot)
-            if leg is mine[-1] and total == ONE:
-                part = whole - given
-            given += part
-            parts.append((leg, part))
-        return parts
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -361,14 +352,6 @@ class _Look:
         return any(not one.is_over for one in self.facts.slices[leg.name])
 
 
-def _closable(qty: Decimal, instrument: Instrument, px: Decimal | None) -> Decimal:
-    """How much of it an order can close: whole lots, and nothing where that is too little."""
-    if qty < instrument.lot_size:
-        return ZERO
-    rounded = round_down(qty, instrument.lot_size)
-    return ZERO if is_dust(rounded, instrument, px) else rounded
-
-
 def emergency_of(legs: tuple[Leg, ...]) -> str:
     """The name of the leg by which the engine closes what these exits should have closed."""
     return f"{legs[0].name}~exit"
@@ -386,13 +369,3 @@ def _competing(node: Node) -> list[Leg]:
     if node.contingency is Contingency.OTO:
         return _competing(node.members[0])
     return [leg for member in node.members for leg in _competing(member)]
-
-
-def _largest(legs: tuple[Leg, ...]) -> Decimal:
-    """What legs without a parent are to close: the largest of them, or what parts come to."""
-    full = [leg.order.order_qty or ZERO for leg in legs if leg.share is None]
-    parts: dict[LegRole, Decimal] = {}
-    for leg in legs:
-        if leg.share is not None:
-            parts[leg.role] = parts.get(leg.role, ZERO) + (leg.order.order_qty or ZERO)
-    return max([*full, *parts.values()], default=ZERO)

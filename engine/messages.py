@@ -235,6 +235,13 @@ class Contingency(Word):
     OUO_PROPORTIONAL = "OUO_PROPORTIONAL"
 
 
+class NativeShape(Word):
+    """Contingent orders that a venue may keep by itself."""
+
+    EXITS = "EXITS"  # a stop and a target of one holding: what one fills the other loses
+    BRACKET = "BRACKET"  # an entry, and a stop and a target that work for what it has filled
+
+
 class LegRole(Word):
     """What a leg of a group is for."""
 
@@ -250,7 +257,7 @@ class GroupState(Word):
     WORKING = "WORKING"  # entries work; nothing has filled
     ARMING = "ARMING"  # something is held, and not every exit is confirmed: the naked window
     LINKED = "LINKED"  # every leg that should work is confirmed, for the quantity it should have
-    DEGRADED = "DEGRADED"  # what is held is protected; a target was refused again and again
+    DEGRADED = "DEGRADED"  # all that can be had is confirmed; a target is refused again and again
     STANDING_DOWN = "STANDING_DOWN"  # nothing is left to do but to see the rest gone
     EXITING = "EXITING"  # protection could not be had: what is held is being closed
     FLATTENING = "FLATTENING"  # more was closed than there was: the excess is bought back
@@ -463,6 +470,7 @@ class GroupMoved(Command, frozen=True, gc=False, omit_defaults=True):
     aside: bool = False
     moved: tuple[LegMoved, ...] = ()
     live: tuple[str, ...] = ()
+    native: tuple[str, ...] = ()
 
 
 class ReviveGroup(Command, frozen=True, gc=False, omit_defaults=True):
@@ -991,14 +999,25 @@ class Request(Message, frozen=True, gc=False, omit_defaults=True):
 
 
 class Place(Request, frozen=True, gc=False, omit_defaults=True):
-    """Place this order."""
+    """Place this order. ``kin``: all orders of a group that leave in one call, it among them;
+    ``shape``: what they are to the venue.
+    """
 
     order: SubmitOrder
+    kin: tuple[str, ...] = ()
+    shape: NativeShape | None = None
 
     @property
     def client_order_id(self) -> str:
         """The order this call is for."""
         return self.order.client_order_id
+
+
+class PlaceGroup(Request, frozen=True, gc=False, omit_defaults=True):
+    """Place orders that the venue itself ties; of a BRACKET the first is the entry."""
+
+    shape: NativeShape
+    orders: tuple[SubmitOrder, ...]
 
 
 class Cancel(Request, frozen=True, gc=False, omit_defaults=True):

@@ -45,9 +45,7 @@ from .values import OrderState, OrderType, PositionSlot, Side, Source
 
 __all__ = ["on_never_arrived", "on_not_found", "on_outcome_unknown", "on_settle", "on_snapshot"]
 
-_TABLE = LIFE.table
-_T = LifeTrigger
-
+_TABLE, _T = LIFE.table, LifeTrigger
 
 # --- silence --------------------------------------------------------------------------------------
 
@@ -208,10 +206,12 @@ def _is_later(order: Order, m: OrderSnapshot) -> bool:
 
 
 def _may_be_shrunk(order: Order) -> bool:
-    """Whether a venue may have taken it for less than we asked: to what is there to be reduced."""
+    """Whether a venue may have taken it for less than we asked: to what there is to reduce,
+    or its group has filled.
+    """
     terms = order.terms
     closing = _CLOSES.get(terms.slot)
-    return terms.reduce_only or terms.side is closing
+    return terms.reduce_only or terms.closes or terms.side is closing
 
 
 def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) -> Order:

@@ -8,8 +8,9 @@ from .errors import InvalidValue
 from .messages import LinkOrder, LinkTrigger
 from .order import Ledger, Order, Step, is_waiting
 from .order_tables import LINK, Life, Link
+from .trigger_tables import Trigger
 
-__all__ = ["is_held", "never_left", "on_link", "relink"]
+__all__ = ["is_dormant", "is_held", "never_left", "on_link", "relink"]
 
 
 def is_held(order: Order) -> bool:
@@ -24,6 +25,11 @@ def never_left(order: Order) -> bool:
     it.
     """
     return is_held(order) or is_waiting(order)
+
+
+def is_dormant(order: Order) -> bool:
+    """Whether it rests with us, and nothing has happened that it waits for."""
+    return is_held(order) or (is_waiting(order) and order.trigger is Trigger.WATCHED)
 
 
 def relink(order: Order, trigger: LinkTrigger, ts: int) -> Step:

@@ -87,6 +87,11 @@ class Outbox:
         self._settle(cid, unsent, free=True, gone=(withdrawn,))
         return withdrawn
 
+    def placement(self, cid: str) -> Call | None:
+        """The placement of an order that could leave now."""
+        unsent = self._unsent.get(cid)
+        return None if unsent is None or unsent.ready is not unsent.place else unsent.place
+
     def take(self, call: Call) -> None:
         """A lined-up call leaves now."""
         cid = call.client_order_id

@@ -7,8 +7,11 @@ call, by priority, budget and gate; :meth:`BatchingSession.ride` what may leave 
 
 from __future__ import annotations
 
-from .budget import SessionLimits, charges
+from collections.abc import Iterable
+
+from .budget import Charge, SessionLimits, charges
 from .calls import Call, CallKind, Ended, Ending
+from .messages import Place
 from .session import VenueSession
 from .session_chart import Gate
 
@@ -35,17 +38,37 @@ class BatchingSession(VenueSession):
         fare = self._fares[first.kind]
         while len(found) < most:
             call = line.first() if gate is Gate.OPEN else line.first_of(self._entries_leave)
-            if call is None or type(call.request) is not type(first.request):
+            if call is None or type(call.request) is not type(first.request) or _has_kin(call):
                 break
             if any(bucket.ready_at(need, now_ns) > now_ns for bucket, _, need in fare):
                 break
-            self._outbox.take(call)
-            for bucket, cost, _ in fare:
-                bucket.spend(cost)
-            self._riders[call.call_id] = call
-            self._flying[call.client_order_id] = call
+            self._ride(call, fare)
             found.append(call)
         return found
+
+    def join(self, first: Call, kin: Iterable[str]) -> list[Call] | None:
+        """Hand out the placements of ``kin``, which leave in one call or not at all, in that order;
+        ``first`` is one of them and has been handed out. None: another is not here any more.
+
+        That ``first`` may leave says that all may.
+        """
+        found: list[Call] = []
+        for cid in kin:
+            call = first if cid == first.client_order_id else self._outbox.placement(cid)
+            if call is None:
+                return None
+            found.append(call)
+        for call in found:
+            if call is not first:
+                self._ride(call, self._fares[first.kind])
+        return found
+
+    def _ride(self, call: Call, fare: tuple[Charge, ...]) -> None:
+        self._outbox.take(call)
+        for bucket, cost, _ in fare:
+            bucket.spend(cost)
+        self._riders[call.call_id] = call
+        self._flying[call.client_order_id] = call
 
     def ended(
         self,
@@ -65,3 +88,8 @@ class BatchingSession(VenueSession):
     def in_flight(self) -> int:
         """How many calls have left and not ended, those in batches one by one."""
         return len(self._calls) + len(self._riders)
+
+
+def _has_kin(call: Call) -> bool:
+    """Whether it leaves with others of its group, in a call of their own."""
+    return isinstance(call.request, Place) and bool(call.request.kin)

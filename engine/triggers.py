@@ -145,6 +145,7 @@ def check_trigger(order: SubmitOrder, capabilities: Capabilities) -> None:
     if not order.local and is_native(order, capabilities):
         return
     kind, child = order.order_type, BECOMES.get(order.order_type)
+    venue = order.venue or "the venue"
     if child is None:
         raise InvalidOrder(
             f"local is for orders with a trigger, a {kind.name} order has none", "BAD_TERMS"
@@ -154,13 +155,13 @@ def check_trigger(order: SubmitOrder, capabilities: Capabilities) -> None:
         what = f"{kind.name} triggered by {order.trigger_source.name}"
     if child not in capabilities.order_types:
         raise InvalidOrder(
-            f"{order.venue} does not support {what}, nor {child.name}, which the engine could"
+            f"{venue} does not support {what}, nor {child.name}, which the engine could"
             " place when its trigger is reached",
             "UNSUPPORTED",
         )
     if not order.local:
         raise InvalidOrder(
-            f"{order.venue} does not support {what}. The engine can watch its trigger: say"
+            f"{venue} does not support {what}. The engine can watch its trigger: say"
             " local=True in the order, or ExecutionSystem(emulate_triggers=True) for all of them."
             " Such an order works only while this process runs and has prices",
             "UNSUPPORTED",

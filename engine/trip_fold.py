@@ -58,7 +58,7 @@ def follow_booking(
         )
         if trail.hole is not None and trail.hole[:2] == (cid, ts):
             at = trail.hole[2]
-            legs = (*trail.legs[:at], leg, *trail.legs[at:])
+            legs = (*trail.kept[:at], leg, *trail.kept[at:])
             out = _folded_again(trail, legs, ts, instrument, (cid, ts, at + 1))
             return out._replace(closed=tuple(replace(one, amended=True) for one in out.closed))
         return _one_more(trail, leg, instrument)
@@ -95,7 +95,8 @@ def follow_marks(trail: Trail, instrument: Instrument, fact: PriceExtreme) -> Fo
         both = replace(last, low=min(last.low, fact.low), high=max(last.high, fact.high))
         seen = TripFold(trail.now, instrument)
         seen.take(both)  # prices alone move nothing: taking them once more changes nothing else
-        kept = Trail(trail.base, (*trail.legs[:-1], both), seen.stand(), trail.middle)
+        legs = (*trail.legs[:-1], both)
+        kept = Trail(trail.base, legs, seen.stand(), trail.older, trail.middle)
         return Followed(seen.position, kept)
     return _one_more(trail, Leg(_MARK, fact.ts, low=fact.low, high=fact.high), instrument)
 
@@ -107,11 +108,9 @@ def _one_more(trail: Trail, leg: Leg, instrument: Instrument) -> Followed:
     before = trail.now
     fold = TripFold(before, instrument)
     leg = fold.take(leg)
-    base, legs, middle = trail.base, trail.legs, trail.middle
-    if len(legs) == WINDOW:
-        middle = before
-    elif len(legs) == 2 * WINDOW and middle is not None:  # of the older half its sum is kept
-        base, legs, middle = middle, legs[WINDOW:], before
+    base, older, middle, legs = trail.base, trail.older, trail.middle, trail.legs
+    if len(legs) >= WINDOW:  # what was older is kept as its sum
+        base, older, middle, legs = middle or base, legs, before, ()
     now = fold.stand()
     opened = None
     if now.trip is not None and now.count != before.count:
@@ -120,7 +119,9 @@ def _one_more(trail: Trail, leg: Leg, instrument: Instrument) -> Followed:
         replace(trip, amended=True) if number <= before.count and number != _open(before) else trip
         for number, trip in fold.closed.items()
     )
-    return Followed(fold.position, Trail(base, (*legs, leg), now, middle), closed, (), opened)
+    return Followed(
+        fold.position, Trail(base, (*legs, leg), now, older, middle), closed, (), opened
+    )
 
 
 def _open(stand: Stand) -> int:
@@ -136,17 +137,16 @@ def _folded_again(
 ) -> Followed:
     """Fold all that is kept once more, now that ``legs`` are what happened."""
     old = TripFold(trail.base, instrument)
-    for leg in trail.legs:
+    for leg in trail.kept:
         old.take(leg)
     new = TripFold(trail.base, instrument)
     base, kept = trail.base, list[Leg]()
+    older: tuple[Leg, ...] = ()
     middle: Stand | None = None
     for leg in _with_fees(legs):
-        if len(kept) == WINDOW:
-            middle = new.stand()
-        elif len(kept) == 2 * WINDOW and middle is not None:
-            base, kept, middle = middle, kept[WINDOW:], new.stand()
-            hole = hole and (hole[0], hole[1], max(hole[2] - WINDOW, 0))
+        if len(kept) >= WINDOW:
+            base, hole = middle or base, hole and (*hole[:2], max(hole[2] - len(older), 0))
+            older, middle, kept = tuple(kept), new.stand(), []
         kept.append(new.take(leg))
     new.position = replace(new.position, ts=ts)
     now = new.stand()
@@ -165,7 +165,9 @@ def _folded_again(
     opened = None
     if now.trip is not None and _open(trail.now) == 0 and now.count > trail.now.count:
         opened = now.trip
-    return Followed(new.position, Trail(base, tuple(kept), now, middle, hole), closed, gone, opened)
+    return Followed(
+        new.position, Trail(base, tuple(kept), now, older, middle, hole), closed, gone, opened
+    )
 
 
 def _find(legs: Sequence[Leg], cid: str, key: str) -> int | None:
@@ -197,7 +199,7 @@ def _taken_out(
     """An execution never was. What the same step booked instead of it takes its place. None: it is
     not kept.
     """
-    kept = _with_fees(trail.legs)
+    kept = _with_fees(trail.kept)
     index = _find(kept, cid, key)
     if index is None:
         return None
@@ -227,9 +229,11 @@ def _late_fee(
     late = Leg(
         _FEE, ts, booking.exec_id, fee=fill.fee, fee_currency=fill.fee_currency, by=Opener(cid)
     )
-    index = _find(trail.legs, cid, booking.exec_id)
-    if index is not None:
-        here = now.trip.number if now.trip is not None else now.count
-        if trail.legs[index].trip != here or trail.legs[index].flips:
-            return _folded_again(trail, (*trail.legs, late), ts, instrument, None)
+    for legs in (trail.legs, trail.older):
+        index = _find(legs, cid, booking.exec_id)
+        if index is not None:
+            here = now.trip.number if now.trip is not None else now.count
+            if legs[index].trip != here or legs[index].flips:
+                return _folded_again(trail, (*trail.kept, late), ts, instrument, None)
+            break
     return _one_more(trail, late, instrument)

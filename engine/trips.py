@@ -203,17 +203,23 @@ class Stand(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Trail(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The history of a slot, as far as it can still change.
 
-    ``base`` is how it stood before the first of ``legs``, ``middle`` after :data:`WINDOW` of them
-    if there are more, ``now`` how it stands after the last.
-    ``hole``: where a bust took an execution out (its order, the step's ts, the index), for what the
-    same step puts in its place.
+    ``base`` is how it stood before the first leg that is kept, ``middle`` between the ``older``
+    ones and the newest, ``now`` after the last. (Two parts, so that a leg more copies few.)
+    ``hole``: where a bust took an execution out (its order, the ts of the step, the index), for
+    what that step puts in its place.
     """
 
     base: Stand
     legs: tuple[Leg, ...]
     now: Stand
+    older: tuple[Leg, ...] = ()
     middle: Stand | None = None
     hole: tuple[str, int, int] | None = None
+
+    @property
+    def kept(self) -> tuple[Leg, ...]:
+        """All legs that are kept, in order."""
+        return (*self.older, *self.legs)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "find",
-    max_examples=60,
+    max_examples=90,
     derandomize=True,
     database=None,
     deadline=None,

@@ -18,6 +18,7 @@ from engine.group_actions import (
     Close,
     Hold,
     Release,
+    ReleaseTied,
     Relink,
     Remove,
     Resize,
@@ -43,6 +44,7 @@ from engine.messages import (
     LegMoved,
     LegRole,
     Message,
+    NativeShape,
     Rejected,
     Replaced,
     ReplaceRefused,
@@ -104,11 +106,13 @@ class GroupDesk:
 
     def __init__(
         self, root: GroupTerms, *, amends: bool = True, bounds: bool = True, locks: bool = False,
-        instrument: Instrument = LOT, fee_rate: Decimal = ZERO,
+        native: tuple[NativeShape, ...] = (), instrument: Instrument = LOT,
+        fee_rate: Decimal = ZERO,
     ) -> None:  # fmt: skip
         self.group: Group = begin_group(SubmitGroup("g", "i", "V", "A", root))
         self.rules = VenueRules(amends, bounds)
         self.locks = locks
+        self.native = native
         self.instrument = COIN if locks else instrument
         self.fee_rate = fee_rate  # of each fill, in the traded asset
         self.orders: dict[str, Order] = {}
@@ -136,7 +140,7 @@ class GroupDesk:
                 name: tuple(slice_of(self.orders[cid], self.fees[cid]) for cid in cids)
                 for name, cids in self.group.slices
             }
-            facts = Facts(slices, {"X": self.instrument}, locks=self.locks)
+            facts = Facts(slices, {"X": self.instrument}, locks=self.locks, native=self.native)
             found = plan(self.group, facts, self.rules)
             self.group, self.last = found.group, found
             if not self.history or self.history[-1] is not self.group.state:
@@ -150,9 +154,10 @@ class GroupDesk:
     def _do(self, action: Action) -> None:
         self.clock += 1
         if isinstance(action, Release):
-            order = relink(self.orders[action.client_order_id], LinkTrigger.ARM, self.clock).order
-            self.orders[action.client_order_id] = replace(order, order_qty=action.order_qty)
-            self._send(action.client_order_id)
+            self._release(action.client_order_id, action.order_qty)
+        elif isinstance(action, ReleaseTied):
+            for cid in action.client_order_ids:
+                self._release(cid, action.order_qty)
         elif isinstance(action, Resize):
             self.made += 1
             req = f"r{self.made}"
@@ -174,13 +179,18 @@ class GroupDesk:
         elif not isinstance(action, Send):  # no trigger is watched here
             self._place(action)
 
+    def _release(self, cid: str, qty: Decimal) -> None:
+        order = relink(self.orders[cid], LinkTrigger.ARM, self.clock).order
+        self.orders[cid] = replace(order, order_qty=qty)
+        self._send(cid)
+
     def _place(self, action: Add | Hold | Close) -> None:
         self.made += 1
         cid = f"{action.leg}#{self.made}"
         if not isinstance(action, Close):
             like = next(one for one in legs_of(self.group.terms.root) if one.name == action.leg)
-            moved = moved_of(self.group, action.leg) or LegMoved(action.leg)
             qty = like.order.order_qty if isinstance(action, Hold) else action.order_qty
+            moved = moved_of(self.group, action.leg) or LegMoved(action.leg)
             terms = replace(
                 like.order, client_order_id=cid, order_qty=qty,
                 price=moved.price or like.order.price, stop_px=moved.stop_px or like.order.stop_px,
@@ -205,6 +215,11 @@ class GroupDesk:
     def swap(self, *live: str) -> None:
         """The price is such that these targets should be live."""
         self.group = replace(self.group, live=live)
+        self.look()
+
+    def take_over(self) -> None:
+        """The venue did not keep what it should have in time."""
+        self.group = replace(self.group, native=())
         self.look()
 
     def _send(self, cid: str) -> None:
@@ -259,6 +274,9 @@ class GroupDesk:
         """
         amount = D(qty)
         order = self.orders[cid]
+        for one in self.last.holdings if self.last is not None else ():
+            if one.emergency in self.group.native and cid in (leg.name for leg in one.exits):
+                amount = min(amount, one.there_qty)  # it sleeps until its entry fills
         if order.terms.reduce_only and self.rules.bounds_exits:
             amount = min(amount, max(self.held(), ZERO))
         amount = min(amount, self.at_venue.get(cid, ZERO))

@@ -15,7 +15,7 @@ BLOCK = re.compile(
 )
 
 
-PAGES = ("groups.md", "testing.md")
+PAGES = ("groups.md", "monitors.md", "testing.md")
 
 
 def test_every_block_of_the_pages_runs(repository: Path, tmp_path: Path) -> None:

@@ -39,12 +39,16 @@ from engine.testing.scenario import (
     START_NS,
     Amends,
     Cancels,
+    CancelsGroup,
     Crashes,
+    Flattens,
     Lapses,
+    Lifts,
     Restarts,
     Scenario,
     Step,
     Submits,
+    SubmitsGroup,
     Turns,
 )
 
@@ -58,6 +62,8 @@ __all__ = ["Explored", "Found", "explore"]
 _RUN: Final = Turns(1)
 _TIME: Final = Lapses()
 _SYSTEM: Final = -1  # as a hand: the system itself, or time
+#: What needs a system that runs.
+_OF_HOSTS: Final = (Submits, Cancels, Amends, SubmitsGroup, CancelsGroup, Flattens, Lifts, Crashes)
 #: Violations that are kept; the schedules of all are counted.
 _KEPT_MAX: Final = 20
 
@@ -173,7 +179,7 @@ class _Play:
         """``late``: a timer can ring before what could run; a host needs a system."""
         if isinstance(step, Restarts):
             return not self.system.alive
-        if isinstance(step, Submits | Cancels | Amends | Crashes):
+        if isinstance(step, _OF_HOSTS):
             return self.system.alive
         return late if isinstance(step, Lapses) else True
 

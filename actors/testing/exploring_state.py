@@ -56,6 +56,7 @@ _LEFT_OUT: Final[dict[str, tuple[str, ...]]] = {
     "KeptJournal": ("batches", "_appends"),  # the records by turns; only cuts at a record look
     # Folds of the journal, and what was said: a run ends with its first violation.
     "Judge": ("books", "twin", "found", "alarms", "_noted", "_told", "_seq"),
+    "ProtectionJudge": ("alarms", "excess"),
     "SimulatedSystem": ("_choose", "_choose_fault", "heard", "crashes"),
     "_Driven": ("ready",),  # the list it stands in
 }

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.capabilities import Capabilities
 from engine.errors import InvalidValue
@@ -28,8 +29,10 @@ from engine.messages import (
     Cancel,
     Filled,
     LinkUp,
+    NativeShape,
     OrderSnapshot,
     Place,
+    PlaceGroup,
     PriceUpdate,
     QueryOrder,
 )
@@ -41,7 +44,9 @@ from ..venues.port import (
     Answer,
     BookTop,
     Clock,
+    Done,
     Outcome,
+    Refused,
     Sink,
     Unknown,
     VenueBalance,
@@ -231,6 +236,37 @@ class FaultyVenue:
         """Cancel in order."""
         return await self._batch("cancel_batch", requests, self.cancel)
 
+    async def place_group(self, request: PlaceGroup) -> Sequence[Outcome]:
+        """Place orders that the exchange ties: all go wrong together, or one is missing."""
+        missing, acted = self._missing(self.faults.at("place_batch"), len(request.orders))
+        orders = tuple(one for n, one in enumerate(request.orders) if acted or n != missing)
+        outcomes: list[Outcome] = []
+
+        async def act() -> Outcome:
+            if orders[0] is request.orders[0] or request.shape is not NativeShape.BRACKET:
+                outcomes.extend(await self.inner.place_group(replace(request, orders=orders)))
+            return outcomes[0] if outcomes else Unknown("missing in the answer")
+
+        first, kin = orders[0], tuple(one.client_order_id for one in orders)
+        call = Place(first, kin, request.shape)
+        said = await self._call("place", call, first.instrument, act)
+        found = [said] * len(orders)
+        if outcomes and isinstance(said, Done | Refused):
+            found[1:] = outcomes[1:]
+        if missing >= 0:
+            found[missing : missing + acted] = [Unknown("missing in the answer")]
+        return found
+
+    def _missing(self, fault: Fault | None, count: int) -> tuple[int, bool]:
+        """Which item of an answer is missing (-1: none), and whether it was placed all the same."""
+        if fault is None:
+            return -1, True
+        if fault.kind is not _K.BATCH_PARTIAL or not count:
+            self._interfere(fault, "")
+            return -1, True
+        self.wire.note(fault.kind)
+        return self.faults.one_of(count), self.faults.one_of(2) == 0
+
     async def _call(
         self,
         verb: str,
@@ -271,14 +307,7 @@ class FaultyVenue:
     async def _batch(
         self, verb: str, requests: Sequence[T], one: Callable[[T], Coroutine[Any, Any, Outcome]]
     ) -> Sequence[Outcome]:
-        fault = self.faults.at(verb)
-        missing, acted = -1, True
-        if fault is not None and fault.kind is _K.BATCH_PARTIAL and requests:
-            missing = self.faults.one_of(len(requests))
-            acted = self.faults.one_of(2) == 0
-            self.wire.note(fault.kind)
-        elif fault is not None:
-            self._interfere(fault, "")
+        missing, acted = self._missing(self.faults.at(verb), len(requests))
         items = [one(item) for n, item in enumerate(requests) if acted or n != missing]
         outcomes = await answers_of_all(items)
         if missing >= 0:

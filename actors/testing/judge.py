@@ -32,12 +32,13 @@ from engine.messages import (
     Alarm,
     Event,
     Fact,
+    Filled,
     FlatProgress,
     SetBaseline,
     VenueStatus,
 )
 from engine.order import Order, exposure_qty, is_settled
-from engine.order_links import never_left
+from engine.order_links import is_dormant
 from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState
 from engine.testing.twin import Twin
@@ -45,7 +46,7 @@ from engine.values import ZERO, Instrument, PositionSlot, exact
 
 from ..replay_checks import books_digest
 from ..verifying import verify
-from .judge_promises import OUR_FAILURES, Promises
+from .judge_promises import OUR_FAILURES, Promises, kept_requests
 from .truth import Violation, compare, states_truth, truth_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Judge:
                 self._fold(record.entity, decode_record(record), is_known=is_cut)
 
     def _fold(self, entity: str, fact: Fact, *, is_known: bool = False) -> None:
+        before = self.books.orders.get(entity)
         self.books.apply(entity, fact)
+        if isinstance(fact, Filled) and before is not None and before.requests:
+            self.note(kept_requests(before, self.books.orders[entity]))
         self.twin.take(entity, fact)
         self._seq += 1
         if states_truth(fact, self.books) and not is_known:
@@ -187,8 +191,7 @@ class Judge:
             except InvariantViolated as error:
                 self._note("invariants", str(error), entity)
         self.note(self.promises.committed(rows, self.books, broker))
-        for text in self.twin.doubled:
-            self._note("no_fill_doubled", text)
+        self.note(Violation("no_fill_doubled", text) for text in self.twin.doubled)
 
     def _check_order(self, folded: Order, live: Order, frozen: bool) -> None:
         cid = folded.terms.client_order_id
@@ -384,7 +387,7 @@ class Judge:
 
 
 def _is_at_rest(order: Order) -> bool:
-    return never_left(order) or (
+    return is_dormant(order) or (
         not (order.requests or order.unverified)
         and order.claim_qty <= order.cum_qty
         and order.life not in (Life.PENDING, Life.SUBMITTED, Life.IN_DOUBT)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from engine.fold import Books
 from engine.messages import Alarm
+from engine.order import Order
+from engine.order_tables import TERMINAL
 
 from .judge_control import ControlJudge
 from .judge_groups import committed_groups, groups_at_rest, looked_at, touched_groups
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from ..journal import FactRow
     from .simulated_parts import KitExchange, WatchedSystem
 
-__all__ = ["OUR_FAILURES", "Promises"]
+__all__ = ["OUR_FAILURES", "Promises", "kept_requests"]
 
 #: Alarms that say that something of ours failed; whatever a venue does, they must not be raised.
 OUR_FAILURES: Final = frozenset(
@@ -36,6 +38,15 @@ OUR_FAILURES: Final = frozenset(
         "unbookable",
     }
 )
+
+
+def kept_requests(before: Order, after: Order) -> Iterator[Violation]:
+    """An execution that leaves an order open answers no request of it: all are outstanding."""
+    ids = {out.req_id: None for out in after.requests}
+    gone = [out.req_id for out in before.requests if out.req_id not in ids]
+    if gone and after.life not in TERMINAL:
+        text = f"a fill of {after.cum_qty - before.cum_qty} forgot {', '.join(gone)}"
+        yield Violation("a_fill_answers_nothing", text, after.terms.client_order_id)
 
 
 class Promises:

@@ -21,8 +21,9 @@ from engine.fold import Books
 from engine.group import Group
 from engine.group_tables import GroupState
 from engine.group_wants import emergency_of
-from engine.messages import Alarm, LegRole, VenueStatus
-from engine.order import Order, leaves_qty
+from engine.messages import Alarm, VenueStatus
+from engine.order import Order, is_waiting, leaves_qty
+from engine.order_links import is_held
 from engine.order_tables import Life
 from engine.pnl import is_dust
 from engine.protection import ProtectionState
@@ -30,7 +31,7 @@ from engine.session_chart import SessionState
 from engine.values import ZERO, OrderType, PositionSlot, Side
 
 from .truth import Truth, Violation
-from .truth_groups import Holding, held_by
+from .truth_groups import Holding, held_by, protects
 
 if TYPE_CHECKING:
     from ..broker import BrokerActor
@@ -66,9 +67,10 @@ class ProtectionJudge:
         """These groups have looked, or will; of others what is held may have been closed."""
         now_ns = broker.dispatcher.monotonic_ns()
         naked = (books.groups[name] for name, _ in self._naked)
+        slots = _Slots(books)
         for group in {one.group_id: one for one in (*groups, *naked)}.values():
             gone = dict.fromkeys(key for key in self._naked if key[0] == group.group_id)
-            for emergency, excess in _uncovered(group, books):
+            for emergency, excess in _uncovered(group, books, slots):
                 if excess:
                     self.excess[group.group_id] = None
                     continue
@@ -125,7 +127,25 @@ class ProtectionJudge:
             yield from _enough(symbol, slot, held, covered, broker, "at the exchange")
 
 
-def _uncovered(group: Group, books: Books) -> Iterator[tuple[str, bool]]:
+class _Slots:
+    """What all groups hold, by slot and side; counted when it is asked for first."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._held: dict[object, Decimal] = {}
+
+    def held_by_all(self, key: object) -> Decimal:
+        """What the groups that are not over hold of a slot, on one side."""
+        if not self._held:
+            for group in self._books.groups.values():
+                for one in (
+                    held_by(group, self._books) if group.state is not GroupState.DONE else ()
+                ):
+                    self._held[one.key] = self._held.get(one.key, ZERO) + one.left
+        return self._held.get(key, ZERO)
+
+
+def _uncovered(group: Group, books: Books, slots: _Slots) -> Iterator[tuple[str, bool]]:
     """What of a group has less of a confirmed stop than it needs; True: it has closed too much."""
     if group.aside or group.state is GroupState.DONE:
         return
@@ -136,8 +156,8 @@ def _uncovered(group: Group, books: Books) -> Iterator[tuple[str, bool]]:
                 yield emergency, True
         elif one.has_stop and one.key is not None and emergency not in group.late:
             stops = sum((_confirmed(group, leg.name, books) for leg in one.exits
-                         if leg.role is LegRole.STOP), ZERO)  # fmt: skip
-            if min(one.left, _beside(one, group, books)) - stops >= one.dust:
+                         if protects(leg, group)), ZERO)  # fmt: skip
+            if min(one.left, _beside(one, group, books, slots)) - stops >= one.dust:
                 yield emergency, False
 
 
@@ -146,7 +166,7 @@ def _has_claims(group: Group, books: Books) -> bool:
     return any(order.claim_qty > order.cum_qty for order in orders)
 
 
-def _beside(one: Holding, group: Group, books: Books) -> Decimal:
+def _beside(one: Holding, group: Group, books: Books, slots: _Slots) -> Decimal:
     """What the slot of a holding has beyond what other groups hold there."""
     assert one.key is not None
     symbol, slot, side = one.key
@@ -154,12 +174,7 @@ def _beside(one: Holding, group: Group, books: Books) -> Decimal:
     position = books.positions.get((terms.venue, terms.account, symbol, slot))
     qty = ZERO if position is None else position.qty
     held = qty if side is Side.BUY else -qty
-    for other in books.groups.values():
-        if other.state is GroupState.DONE or (other is group):
-            continue
-        held -= sum((it.left for it in held_by(other, books) if it.key == one.key), ZERO)
-    mine = (it.left for it in held_by(group, books) if it.key == one.key and it.exits != one.exits)
-    return held - sum(mine, ZERO)
+    return held - (slots.held_by_all(one.key) - one.left)
 
 
 def _confirmed(group: Group, leg: str, books: Books) -> Decimal:
@@ -172,8 +187,9 @@ def _confirmed(group: Group, leg: str, books: Books) -> Decimal:
 
 
 def _is_confirmed(order: Order) -> bool:
-    """The venue has acknowledged it, and nobody has asked for its end."""
-    return order.life in _WORKS and not any(out.is_cancel for out in order.requests)
+    """It works at the venue, or the engine watches its trigger; nobody has asked for its end."""
+    works = order.life in _WORKS or (is_waiting(order) and not is_held(order))
+    return works and not any(out.is_cancel for out in order.requests)
 
 
 def _close_side(held: Decimal) -> Side:

@@ -29,9 +29,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import MultipleResults, initialize, multiple, precondition, rule
 
 from engine.group import legs_of
-from engine.messages import SubmitOrder
+from engine.messages import SubmitOrder, VenueStatus
 from engine.order_tables import Life
-from engine.testing.faults import Fault
+from engine.testing.faults import Fault, FaultKind, When
 from engine.testing.scenario import (
     ACCOUNT,
     Cancels,
@@ -63,7 +63,7 @@ from engine.testing.strategies import (
     stops,
     submitted_groups,
 )
-from engine.values import Instrument, Side
+from engine.values import Instrument, OrderType, Side
 
 from .machine_base import MachineBase, PromiseBroken
 from .machine_control import ControlRules
@@ -122,6 +122,8 @@ _AFTER: Final = st.sampled_from(
     (None, Turns(2), Turns(8), Waits(5_000_000), Waits(20_000_000), Waits(100_000_000))
 )
 
+#: Somebody trades with the order of the next cancel, and it is told after the cancel's answer.
+_LATE: Final = Injects(Fault(FaultKind.FILL_AFTER_CANCEL, When(verb="cancel", nth=1)))
 #: How much others trade with an order while a request for it is on its way; 0: nothing.
 _LOTS: Final = st.just(0) | st.integers(1, 30)
 
@@ -177,7 +179,10 @@ class ExecutionMachine(ControlRules):
         if not self.random_host:
             return multiple()
         first = data.draw(st.lists(self.orders(), min_size=1, max_size=3))
-        return self._submit_all(first, data.draw(_AFTER))
+        names = self._submit_all(first, data.draw(_AFTER))
+        if self._resting():
+            self._contend(data)
+        return names
 
     # --- the host ---------------------------------------------------------------------------------
 
@@ -193,12 +198,14 @@ class ExecutionMachine(ControlRules):
         """The host is not sure that an intent was taken, and submits it again."""
         self.do(Submits(self.submitted[intent]))
 
-    @rule(intent=MachineBase.intents, after=_AFTER, lots=_LOTS)
+    @rule(intent=MachineBase.intents, after=_AFTER, lots=_LOTS, late=st.booleans())
     @precondition(_may_command)
-    def cancels(self, intent: str, after: Step | None, lots: int) -> None:
+    def cancels(self, intent: str, after: Step | None, lots: int, late: bool) -> None:
         """The host asks for a cancel, whatever has become of the order; others may trade with it
-        meanwhile.
+        meanwhile, which may be told after its end.
         """
+        if late and self.is_rare(Injects):
+            self.do(_LATE)
         self.cancel(intent)
         self._follow(after)
         self._meet(intent, lots)
@@ -212,6 +219,40 @@ class ExecutionMachine(ControlRules):
         self.do(data.draw(amends(intent, order, market, self.mids[market.symbol])))
         self._follow(after)
         self._meet(intent, lots)
+
+    @rule(data=st.data())
+    @precondition(lambda self: _may_command(self) and bool(self._resting()))
+    def contends(self, data: st.DataObject) -> None:
+        """A request for an order that rests is on its way while others trade a part of it; of a
+        cancel that may be told after the end.
+        """
+        self._contend(data)
+
+    def _contend(self, data: st.DataObject) -> None:
+        intent = data.draw(st.sampled_from(self._resting()))
+        order = self.submitted[intent]
+        what = data.draw(st.sampled_from(("cancels", "is late", "amends", "is late")))
+        if what == "amends" and order.order_qty is not None:
+            self.amend(intent, order_qty=order.order_qty + self._market_of(order).lot_size)
+        else:
+            if what == "is late":
+                self.do(_LATE)
+            self.cancel(intent)
+        self.do(Turns(data.draw(st.sampled_from((2, 4, 8)))))
+        self._meet(intent, 1)
+
+    def _resting(self) -> list[str]:
+        """Intents whose orders work at the exchange, with a price and more than a lot to fill."""
+        lots = {one.symbol: one.lot_size for one in self.scenario.instruments}
+        return [
+            terms.intent_id
+            for terms, seen in self.system.exchange.placed(ACCOUNT)
+            if seen.status is VenueStatus.WORKING
+            and terms.intent_id in self.submitted
+            and terms.order_type is OrderType.LIMIT
+            and seen.order_qty is not None
+            and seen.order_qty - (seen.cum_qty or 0) > lots[terms.instrument]
+        ]
 
     # --- groups -----------------------------------------------------------------------------------
 

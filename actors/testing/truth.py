@@ -23,7 +23,7 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.order import Order, has_questions, is_open
-from engine.order_links import never_left
+from engine.order_links import is_dormant, never_left
 from engine.order_tables import Life
 from engine.simulator import Exchange
 from engine.values import ZERO, OrderType, PositionSlot
@@ -257,7 +257,7 @@ def states_truth(fact: Fact, books: Books) -> TypeGuard[SetBaseline | CorrectPos
 
 def _unsettled(ours: dict[str, Order]) -> Iterator[Violation]:
     for cid, order in ours.items():
-        if not is_at_rest(order) and not never_left(order):
+        if not is_at_rest(order) and not is_dormant(order):
             asked = ", ".join(out.req_id for out in order.requests) or "none"
             text = f"{order.life.name}, outstanding requests: {asked}, claim {order.claim_qty}"
             yield Violation("nothing_unsettled", text, cid)

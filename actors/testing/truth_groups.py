@@ -32,7 +32,7 @@ from engine.values import CONTEXT, ZERO, Instrument, InstrumentKind, PositionSlo
 
 from .truth import Truth, Violation
 
-__all__ = ["Holding", "closed_by_nobody", "compare_groups", "held_by"]
+__all__ = ["Holding", "closed_by_nobody", "compare_groups", "held_by", "protects"]
 
 _OPEN = (VenueStatus.WORKING, VenueStatus.TRIGGERED)
 _SlotSide: TypeAlias = tuple[str, PositionSlot, Side]
@@ -56,6 +56,13 @@ class Holding(msgspec.Struct, frozen=True):
     def left(self) -> Decimal:
         """What is not closed yet."""
         return max(self.whole - self.closed, ZERO)
+
+    @property
+    def largest(self) -> Decimal:
+        """The most that its exits may still close: of those that the venue keeps what there is."""
+        most = max(self.stops, self.targets)
+        is_native = emergency_of(self.exits) in self.group.native
+        return min(most, self.left) if is_native else most
 
     @property
     def key(self) -> _SlotSide | None:
@@ -132,10 +139,10 @@ def _fits(holdings: Iterable[Holding], truth: Truth) -> Iterator[Violation]:
     for key, (held, mine) in _by_slot(holdings, truth).items():
         names = ", ".join(f"{one.group.group_id} {one.group.state.name}" for one in mine)
         for one in mine:
-            if max(one.stops, one.targets) > held:
+            if one.largest > held:
                 text = f"{held} held, exits of {one.group.group_id}: {one.stops}, {one.targets}"
                 yield Violation("exits_fit_the_position", f"{text} ({names})", key[0])
-        largest = sum((max(one.stops, one.targets) for one in mine), ZERO)
+        largest = sum((one.largest for one in mine), ZERO)
         if largest > held:
             text = f"{held} held, exits at the venue: {largest}"
             yield Violation("largest_legs_fit", f"{text} ({names})", key[0])
@@ -240,7 +247,7 @@ class _Venue:
                 parent,
                 whole,
                 closed,
-                self._open(group, (one for one in exits if _protects(one, group)))
+                self._open(group, (one for one in exits if protects(one, group)))
                 + _watched(group, exits, books),
                 self._open(group, (one for one in exits if one.role is LegRole.TARGET)),
                 _dust(instrument, px),
@@ -265,6 +272,11 @@ class _Venue:
         return total
 
 
+def protects(leg: Leg, group: Group) -> bool:
+    """Whether it is a stop, or a target for which the engine is the stop."""
+    return leg.role is LegRole.STOP or leg.name in group.live
+
+
 def _watched(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
     """What stops cover that wait for a trigger of ours: no venue knows of them."""
     cids = (
@@ -272,11 +284,6 @@ def _watched(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
     )
     waiting = (order for cid in cids if (order := books.orders.get(cid)) and is_waiting(order))
     return sum((order.order_qty or ZERO for order in waiting if not is_held(order)), ZERO)
-
-
-def _protects(leg: Leg, group: Group) -> bool:
-    """Whether it is a stop, or a target for which the engine is the stop."""
-    return leg.role is LegRole.STOP or leg.name in group.live
 
 
 def _sets(node: Leg | GroupTerms, top: bool = True) -> Iterator[tuple[Leg | None, tuple[Leg, ...]]]:

@@ -34,6 +34,7 @@ from engine.messages import (
     LinkUp,
     OrderSnapshot,
     Place,
+    PlaceGroup,
     PriceUpdate,
     QueryOrder,
 )
@@ -127,8 +128,6 @@ class PaperVenue:
 
     def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
         """Tell the prices of an instrument: as they stand, then each change of them."""
-        if self._sink is None:
-            return  # no session: it is asked again when one stands
         self._feeds[instrument] = tell
         self._told.pop(instrument, None)
         self._tell_prices()
@@ -181,6 +180,16 @@ class PaperVenue:
     async def cancel_batch(self, requests: Sequence[Cancel]) -> Sequence[Outcome]:
         """Cancel in order, in one round trip."""
         return await self._batch(requests)
+
+    async def place_group(self, request: PlaceGroup) -> Sequence[Outcome]:
+        """Place orders that the exchange ties, in one round trip."""
+        clock = self._clock
+        if clock is None or self._sink is None:
+            return [_NOT_CONNECTED] * len(request.orders)
+        now_ns = clock.time_ns()
+        tickets = self._exchange.send_group(self.account, request, now_ns)
+        self.market.flush(now_ns)
+        return [_outcome(await self._arrival(ticket, clock)) for ticket in tickets]
 
     # --- queries ---
 

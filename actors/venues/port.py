@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -34,6 +34,7 @@ from engine.messages import (
     OrderReport,
     OrderSnapshot,
     Place,
+    PlaceGroup,
     QueryOrder,
 )
 from engine.values import Instrument, PositionSlot
@@ -193,3 +194,16 @@ class Venue(Protocol):
     async def instruments(self) -> Answer[Instrument]: ...
 
     async def book(self, instrument: str) -> Answer[BookTop]: ...
+
+
+@runtime_checkable
+class GroupVenue(Protocol):
+    """A venue that keeps contingent orders by itself (``capabilities.native_groups``)."""
+
+    async def place_group(self, request: PlaceGroup) -> Sequence[Outcome]:
+        """Place them in one call: one outcome for each order, in order, which ends alone.
+
+        Another number of outcomes is unknown for all of them, and so is a call that fails. What the
+        venue does to them later (wake, grow, shrink, cancel) comes as reports of those orders.
+        """
+        ...

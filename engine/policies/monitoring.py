@@ -174,6 +174,9 @@ def judge_pnl(monitor: Monitor, worth: Worth) -> Met:
     terms = monitor.terms
     pnl = EXACT.subtract(worth.pnl, monitor.base)
 
+    if terms.unit is PnlUnit.PERCENT and not worth.entry_value:
+        return Met(None, None, pnl, monitor.peak)  # of nothing there is no percentage
+
     def level(number: Decimal) -> Decimal:
         if terms.unit is PnlUnit.MONEY:
             return number
@@ -200,8 +203,8 @@ class Working(msgspec.Struct, frozen=True, gc=False):
     """One order of a slot that is open or not settled.
 
     ``exposure`` is the most that may still fill, or has filled unbooked (None: not known);
-    ``unbooked`` only the latter. ``old``: it was there when the rule fired. ``is_close``: a monitor
-    placed it.
+    ``unbooked`` only the latter. ``old``: it was there when the rule fired. ``rests``: it need
+    not fill at once. ``is_close``: a monitor placed it.
     """
 
     client_order_id: str
@@ -214,6 +217,7 @@ class Working(msgspec.Struct, frozen=True, gc=False):
     is_cancelling: bool
     is_doubtful: bool
     is_close: bool
+    rests: bool
 
 
 class GroupHeld(msgspec.Struct, frozen=True, gc=False):
@@ -289,9 +293,11 @@ def _close(view: CloseView, mine: list[Working]) -> CloseSlot | None:
     left = abs(view.qty) - sum((one.held for one in view.groups), ZERO)
     groups = [one.group_id for one in view.groups]  # their exits close what they hold
     for one in view.orders if not view.bounds_exits else ():
-        if one.side is side and one.group_id in groups:
+        if one.side is not side:
+            continue
+        if one.group_id in groups:
             left -= one.unbooked  # the group counts it as closed, the slot does not yet
-        elif one.side is side:
+        elif one.old or one.is_close or not one.rests:  # a new one that rests is a new trade
             left -= left if one.exposure is None else one.exposure
     if view.instrument.max_qty is not None:
         left = min(left, view.instrument.max_qty)

@@ -27,7 +27,7 @@ from ..values import (
 from .config import FeeCurrency, FeePlan
 from .orders import SimOrder
 
-__all__ = ["Account", "Execution", "Slot", "fee_for"]
+__all__ = ["Account", "Execution", "SimLink", "Slot", "fee_for"]
 
 SlotKey: TypeAlias = tuple[str, PositionSlot]
 #: When it became true, the order's terms owner, and the report.
@@ -91,6 +91,16 @@ class Slot(msgspec.Struct, eq=False):
         self.qty -= fee
 
 
+class SimLink(msgspec.Struct, eq=False):
+    """Orders that the venue ties, by client order id: the exits of what ``entry`` fills, or (entry
+    "") of ``qty`` that was there before.
+    """
+
+    entry: str
+    exits: tuple[str, ...]
+    qty: Decimal = ZERO
+
+
 class Account:
     """Everything the venue knows of one account.
 
@@ -106,6 +116,7 @@ class Account:
         "executions",
         "executions_dropped_ts",
         "is_tracked",
+        "links",
         "locked",
         "moved",
         "name",
@@ -125,6 +136,7 @@ class Account:
         self.by_venue: dict[str, SimOrder] = {}
         self.closed: dict[str, SimOrder] = {}  # only where history is limited
         self.executions: list[Execution] = []
+        self.links: dict[str, SimLink] = {}
         self.executions_dropped_ts: int | None = None
         self.voided: list[OrderReport] = []  # busts and corrections
         self.moved: dict[SlotKey, Decimal] = {}  # by what was no trade
@@ -195,6 +207,12 @@ class Account:
                 margin += slot.entry_value
         total = self.balances.get(currency, ZERO) - self.locked.get(currency, ZERO)
         return total - CONTEXT.divide(margin, leverage)
+
+    def shares_lock(self, order: SimOrder) -> bool:
+        """Whether another order, to which it is tied, locks what it offers."""
+        cid = order.terms.client_order_id
+        link = self.links.get(cid)
+        return link is not None and cid in link.exits[1:]
 
     def lock(self, order: SimOrder, currency: str, amount: Decimal) -> None:
         """Commit ``amount`` to ``order`` instead of what it had locked."""

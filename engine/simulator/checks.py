@@ -228,7 +228,7 @@ def check_notional(
 def check_funds(floor: Floor, order: SimOrder, book: Book) -> Refusal | None:
     """Whether the account can pay for all of ``order``; only where balances are tracked."""
     account = floor.account_of(order)
-    if not account.is_tracked:
+    if not account.is_tracked or account.shares_lock(order):
         return None
     config = floor.config
     px = order.price if order.price is not None else order.stop_px

@@ -34,6 +34,7 @@ from ..messages import (
     Cancel,
     OrderReport,
     Place,
+    PlaceGroup,
     SubmitOrder,
     VenueStatus,
 )
@@ -43,6 +44,7 @@ from .book import Book, Levels, checked_levels
 from .config import ExchangeConfig
 from .floor import Floor
 from .incidents import Incidents
+from .linked import follow, place_group
 from .matching import meet_print, meet_quotes, settle
 from .orders import Answer, Refusal, RefuseReason, SimOrder
 from .placing import amend, find, place
@@ -55,13 +57,16 @@ _NO_REPORTS: Final[tuple[OrderReport, ...]] = ()
 
 
 class Ticket(msgspec.Struct):
-    """A request under way; ``answer`` is None until it took effect."""
+    """A request under way; ``answer`` is None until it took effect. Where several orders are placed
+    in one call the first has the tickets of the others (``rest``).
+    """
 
     account: str
-    request: VenueRequest
+    request: VenueRequest | PlaceGroup
     effective_ns: int
     visible_ns: int
     answer: Answer | None = None
+    rest: tuple[Ticket, ...] = ()
 
 
 class Exchange(Incidents):
@@ -153,6 +158,24 @@ class Exchange(Incidents):
             self._sequence += 1
             heappush(self._due, (effective_ns, self._sequence, ticket))
         return ticket
+
+    def send_group(
+        self, account: str, request: PlaceGroup, now_ns: int, delay_ns: int = 0
+    ) -> tuple[Ticket, ...]:
+        """As :meth:`send`, for orders that the venue ties: a ticket for each of them."""
+        now_ns = max(now_ns, self._floor.now)
+        effective_ns = now_ns + self.config.latency_out_ns + delay_ns
+        visible_ns = effective_ns + self.config.latency_in_ns
+        first, *rest = [Ticket(account, request, effective_ns, visible_ns) for _ in request.orders]
+        first.rest = tuple(rest)
+        if effective_ns == now_ns:
+            with exact():
+                self._reach(now_ns)
+                first.answer = self._perform(first)
+        else:
+            self._sequence += 1
+            heappush(self._due, (effective_ns, self._sequence, first))
+        return first, *rest
 
     # --- time ---
 
@@ -264,18 +287,39 @@ class Exchange(Incidents):
             return self._place(request.order)
         if isinstance(request, Cancel):
             return self._cancel(ticket.account, request)
+        if isinstance(request, PlaceGroup):
+            first, *rest = self._place_group(ticket.account, request)
+            for one, answer in zip(ticket.rest, rest, strict=True):
+                one.answer = answer
+            return first
         return self._amend(ticket.account, request)
 
     def _place(self, order: SubmitOrder) -> Answer:
         placed = place(self._floor, order, self._account(order.account))
         if isinstance(placed, Refusal):
             return placed
+        self._expire_later(placed)
+        return self._answer(placed)
+
+    def _place_group(self, account: str, request: PlaceGroup) -> list[Answer]:
+        placed = place_group(self._floor, request, self._account(account))
+        follow(self._floor)
+        answers: list[Answer] = []
+        for one in placed:
+            if isinstance(one, SimOrder):
+                self._expire_later(one)
+            mine = [report for owner, report in self._floor.out if owner is one]
+            answers.append(one if isinstance(one, Refusal) else tuple(mine))
+        self._floor.out[:] = [it for it in self._floor.out if it[0] not in placed]
+        self._publish()
+        return answers
+
+    def _expire_later(self, placed: SimOrder) -> None:
         if placed.expire_ns is not None and placed.is_open:
             self._sequence += 1
             heappush(self._due, (placed.expire_ns, self._sequence, placed))
             if len(self._due) > self._due_limit:
                 self._forget_ended()
-        return self._answer(placed)
 
     def _cancel(self, account: str, request: Cancel) -> Answer:
         floor = self._floor
@@ -306,6 +350,8 @@ class Exchange(Incidents):
 
     def _answer(self, order: SimOrder) -> tuple[OrderReport, ...]:
         """Split what happened: reports of ``order`` are the answer, others go to their accounts."""
+        if self._floor.stirred:
+            follow(self._floor)
         out = self._floor.out
         answer: list[OrderReport] = []
         has_others = False
@@ -322,6 +368,8 @@ class Exchange(Incidents):
         return tuple(answer)
 
     def _publish(self) -> None:
+        if self._floor.stirred:
+            follow(self._floor)
         out = self._floor.out
         if out:
             visible_ns = self._floor.now + self.config.latency_in_ns

@@ -43,6 +43,7 @@ class Floor:
         "out",
         "rank",
         "skew_ns",
+        "stirred",
         "was_skewed",
     )
 
@@ -55,6 +56,7 @@ class Floor:
         self.rank = 0
         self.skew_ns = 0
         self.was_skewed = False
+        self.stirred: list[SimOrder] = []  # filled or ended, and tied to others
         self._ids_from = 0  # the rank that order id 0 would have
 
     @property
@@ -139,8 +141,12 @@ class Floor:
         account.book(account.slot(instrument, terms.slot), side, qty, value, fee, currency)
         book.last = px
         book.prices_moved = True
+        if account.links:
+            self.stirred.append(order)
         if not order.leaves_qty:
-            self.finish(order, book, VenueStatus.FILLED)
+            is_whole = order.order_qty is None or cum_qty >= order.order_qty
+            done = VenueStatus.FILLED if is_whole else VenueStatus.CANCELLED  # of a bracket
+            self.finish(order, book, done, "" if is_whole else "bracket")
         elif account.is_tracked:
             self.relock(order, book)
 
@@ -158,6 +164,8 @@ class Floor:
         order.status = status
         order.leaves_qty = ZERO
         order.end_ts = self.now
+        if account.links:
+            self.stirred.append(order)
         if order.locked_currency:
             account.lock(order, "", ZERO)
         account.open.pop(order.venue_order_id, None)
@@ -215,7 +223,7 @@ class Floor:
     def relock(self, order: SimOrder, book: Book) -> None:
         """Lock what the open quantity of a priced order can still cost."""
         px = order.price if order.price is not None else order.stop_px
-        if px is not None:
+        if px is not None and not self.account_of(order).shares_lock(order):
             config = self.config
             currency, amount = funds_for(order, book.instrument, px, config.fees, config.leverage)
             self.account_of(order).lock(order, currency, amount)

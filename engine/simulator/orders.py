@@ -41,6 +41,7 @@ class RefuseReason(Word):
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_CLOSED = "ORDER_CLOSED"
     NO_CHANGE = "NO_CHANGE"
+    PARENT = "PARENT"
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +80,7 @@ class SimOrder(msgspec.Struct, gc=False, eq=False):
     is_resting: bool = False  # in the book
     is_idle: bool = False  # waits for its trigger
     is_waiting: bool = False  # elected, waits for the next stated book
+    is_sleeping: bool = False  # of a bracket whose entry has not filled
     locked: Decimal = ZERO
     locked_currency: str = ""
     end_ts: int = 0

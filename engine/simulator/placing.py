@@ -33,7 +33,7 @@ from .matching import crosses, elect, path, settle, work
 from .orders import Refusal, RefuseReason, SimOrder, closes_slot
 from .triggers import is_due, trail
 
-__all__ = ["amend", "find", "place"]
+__all__ = ["amend", "find", "new_order", "place", "would_elect"]
 
 
 def place(floor: Floor, terms: SubmitOrder, account: Account) -> SimOrder | Refusal:
@@ -51,11 +51,11 @@ def place(floor: Floor, terms: SubmitOrder, account: Account) -> SimOrder | Refu
         return refusal
     if terms.cash_qty is not None:
         return _place_cash(floor, terms, terms.cash_qty, account, book)
-    order = _new_order(floor, terms)
+    order = new_order(floor, terms)
     if isinstance(order, Refusal):
         return order
     is_trigger = terms.order_type.has_trigger
-    is_electable = is_trigger and _would_elect(order, book)
+    is_electable = is_trigger and would_elect(order, book)
     asked = order.leaves_qty
     refusal = (
         check_notional(
@@ -98,7 +98,8 @@ def _priced(price: Decimal | None, stop_px: Decimal | None) -> Decimal | None:
     return price if price is not None else stop_px
 
 
-def _new_order(floor: Floor, terms: SubmitOrder) -> SimOrder | Refusal:
+def new_order(floor: Floor, terms: SubmitOrder) -> SimOrder | Refusal:
+    """An order as it is when it arrives; nobody knows it yet."""
     expire_ns = terms.expire_ts
     if terms.time_in_force is TimeInForce.DAY:
         expire_ns = floor.config.calendar.end_after(floor.now)
@@ -138,7 +139,7 @@ def _place_cash(
     When the money is used up to less than one lot the order is complete, and its acknowledgement
     states the quantity; when the book ends first, the rest is cancelled.
     """
-    order = _new_order(floor, terms)
+    order = new_order(floor, terms)
     if isinstance(order, Refusal):
         return order
     if order.reduces:
@@ -173,7 +174,8 @@ def _place_cash(
     return order
 
 
-def _would_elect(order: SimOrder, book: Book) -> bool:
+def would_elect(order: SimOrder, book: Book) -> bool:
+    """Whether a trigger order would be elected by the price as it is."""
     source = order.terms.trigger_source
     if source is TriggerSource.LAST:
         price = book.last
@@ -240,6 +242,10 @@ def amend(floor: Floor, request: Amend, account: Account) -> SimOrder | Refusal:
     refusal = _check_amend(order, book, request, price)
     if refusal is not None:
         return refusal
+    if order.is_sleeping:
+        order.order_qty, order.leaves_qty, order.price, order.stop_px = qty, qty, price, stop_px
+        _report_replaced(floor, order, request, request.order_qty)
+        return order
     if qty <= order.cum_qty:
         _report_replaced(floor, order, request, order.cum_qty)
         order.order_qty = order.cum_qty
@@ -263,7 +269,7 @@ def _check_amend(
         if refusal is not None:
             return refusal
     if request.stop_px is not None:
-        if not order.is_idle:
+        if not (order.is_idle or order.is_sleeping):
             return Refusal(RefuseReason.TRIGGER, "the order does not wait for a trigger")
         refusal = check_price(request.stop_px, instrument, "stop_px")
         if refusal is not None:
@@ -283,7 +289,7 @@ def _apply_amend(
     price: Decimal | None,
     stop_px: Decimal | None,
 ) -> SimOrder | Refusal:
-    leaves = qty - order.cum_qty
+    leaves = order.leaves_qty if request.order_qty is None else qty - order.cum_qty
     if order.reduces and (floor.config.checks_idle_triggers or not order.is_idle):
         closable = floor.slot_of(order, book).closable(order.terms.side)
         if leaves > closable:
@@ -313,7 +319,7 @@ def _apply_amend(
     if floor.account_of(order).is_tracked:
         floor.relock(order, book)
     if was_idle:
-        if _would_elect(order, book):
+        if would_elect(order, book):
             elect(floor, order, book)
         else:
             book.triggers.add(order)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ..capabilities import ReduceOnlyRule
 from ..contingent import bracket, leg, oco, oto, ouo
 from ..group import legs_of
-from ..messages import Contingency, GroupTerms, LegRole, SubmitOrder
+from ..messages import Contingency, GroupTerms, LegRole, NativeShape, SubmitOrder
 from ..simulator.config import ExchangeConfig
 from ..values import OrderType, PositionSlot, Side
 from .drawing_venue import DrawnMarket
@@ -38,7 +38,7 @@ class GroupDrawer:
 
     def less_able(self, config: ExchangeConfig, other: Callable[[int], int]) -> ExchangeConfig:
         """The venue, which at times does not amend, or does not know reduce-only, or (drawn by
-        ``other``) does not let two exits rest for the same coins.
+        ``other``) does not let two exits rest for the same coins, or keeps groups by itself.
         """
         able = config.capabilities
         if self.draw(4) == 0:
@@ -47,6 +47,9 @@ class GroupDrawer:
             able = replace(able, reduce_only=ReduceOnlyRule.UNSUPPORTED)
         if other(3) == 0:
             able = replace(able, exits_share_balance=False)
+        if other(3) == 0:
+            shapes = ((NativeShape.BRACKET, NativeShape.EXITS), (NativeShape.EXITS,))[other(2)]
+            able = replace(able, native_groups=shapes, native_shrinks=other(2) == 0)
         return replace(config, capabilities=able)
 
     def is_next(self) -> bool:

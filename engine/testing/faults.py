@@ -122,7 +122,7 @@ _PLACES: Final[dict[FaultKind, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     _K.DISCONNECT: (_ANY, (*CALLS, REPORT)),
     _K.BATCH_PARTIAL: (_BATCHES, _BATCHES),
     _K.FILL_AFTER_CANCEL: (("cancel",), ("cancel",)),
-    _K.LIST_LAGS: (LISTS[:3], LISTS[:3]),
+    _K.LIST_LAGS: (LISTS, LISTS),
     _K.LIST_OMITS_TRIGGERS: (("open_orders",), ("open_orders",)),
     _K.MALFORMED: ((*CALLS, *LISTS, REPORT), (*CALLS, *LISTS, REPORT)),
     _K.LONG_DIGITS: ((*CALLS, *LISTS, REPORT), (*CALLS, *LISTS, REPORT)),

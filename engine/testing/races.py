@@ -29,6 +29,7 @@ from .scenario import (
     Amends,
     Cancels,
     Crashes,
+    Flattens,
     Happens,
     Injects,
     Lapses,
@@ -145,6 +146,10 @@ def _bracket() -> SubmitsGroup:
     return SubmitsGroup("b", bracket(entry, stop_px=_PX - 2, target=_PX + 2))
 
 
+#: Two lots that rest, with a stop below.
+_RESTING: Final = bracket(limit(_BTC.symbol, Side.BUY, _TWO, _PX), stop_px=_PX - 2)
+
+
 #: Two below where it began, and there is somebody to sell to.
 _FALLEN: Final = Quotes(_BTC.symbol, Decimal("197.5"), Decimal(5), Decimal("198.5"), Decimal(5))
 
@@ -245,6 +250,24 @@ _ALL: Final = (
         about="an execution is busted while the rest of its order is cancelled",
         begins=_begins(*_RESTS, _sold(_ONE), _REST),
         hands=((_CANCEL,), (Happens(Fault(_K.BUSTED)),), (_sold(_ONE),)),
+    ),
+    Race(
+        name="entry-cancel-against-fill",
+        about="the entry of a bracket is cancelled while a part of it fills",
+        begins=_begins(SubmitsGroup("b", _RESTING), _REST),
+        hands=((Cancels("b/entry"),), (_sold(_ONE),)),
+    ),
+    Race(
+        name="flatten-against-fill",
+        about="the kill switch is pulled while an open order fills in part",
+        begins=_begins(*_RESTS, turn_messages=1),
+        hands=((Flattens(),), (_sold(_ONE),)),
+    ),
+    Race(
+        name="crash-around-first-fill",
+        about="the process dies around the first fill of a bracket, which needs its stop then",
+        begins=_begins(SubmitsGroup("b", _RESTING), _REST, turn_messages=1),
+        hands=((_sold(_TWO),), (Crashes(Moment.AFTER_WRITE), Restarts())),
     ),
     Race(
         name="oco-siblings",

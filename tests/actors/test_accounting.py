@@ -62,6 +62,8 @@ def test_a_strategy_reads_which_way_it_is() -> None:
         (PositionSlot.NET, Exposure.LONG),
         (PositionSlot.NET, Exposure.FLAT),
     ]
+    system.submit(order(BUY, "1", "90", instrument="BTC-PERP"))  # an entry works: still nothing
+    system.sim.run_for(SECOND)
     views = system.snapshot().get(timeout=1).positions
     assert [one.exposure for one in views] == [Exposure.LONG, Exposure.SHORT, Exposure.FLAT]
     assert views[2].qty == D("0.05")

@@ -18,7 +18,7 @@ from engine.drift import DriftView
 from engine.messages import Alarm, DriftRemedy, Event, Filled, PositionDrifted, PriceUpdate
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES, FeeCurrency, FeePlan
-from engine.testing.faults import Fault, FaultKind, When
+from engine.testing.faults import Fault, FaultKind, FaultPlan, When
 
 SECOND = 1_000_000_000
 D = Decimal
@@ -28,11 +28,13 @@ BTC = PERP.symbol
 NET = PositionSlot.NET
 
 
-def begun(qty: str = "3", lag_ns: int = 0, **capabilities: object) -> SimulatedSystem:
+def begun(qty: str = "3", plan: FaultPlan | None = None, **capabilities: object) -> SimulatedSystem:
     """A system that has bought so much."""
-    able = replace(FULL_CAPABILITIES, visibility_lag_ns=lag_ns, **capabilities)
+    able = replace(FULL_CAPABILITIES, **capabilities)
     config = ExchangeConfig(capabilities=able, last_from_quotes=True)
-    system = SimulatedSystem(seed=3, config=config, instruments=(PERP, ETH), listens=True)
+    system = SimulatedSystem(
+        seed=3, config=config, instruments=(PERP, ETH), plan=plan, listens=True
+    )
     for symbol in (BTC, ETH.symbol):
         system.quote(symbol, D(199), D(50), D(201), D(50))
     system.run(SECOND)
@@ -286,3 +288,36 @@ def test_balances_are_no_positions() -> None:
         move(system, "-1", SPOT.symbol)
         system.run(300 * SECOND)
         assert counts is bool(drifts(system))
+
+
+def test_a_list_that_is_behind_is_no_drift() -> None:
+    """Not even where it is behind by the same at every look, because somebody trades all the time;
+    and what differs really is found as soon as it stands still.
+    """
+    late = Fault(FaultKind.LIST_LAGS, When("positions"), delay_ns=2 * SECOND)
+    system = begun(plan=FaultPlan(faults=(late,), visibility_lag_ns=2 * SECOND))
+    for _ in range(60):
+        system.submit(market(BTC, "BUY", "1"))
+        system.run(2 * SECOND)
+    assert not told(system)
+    move(system, "1")
+    system.run(120 * SECOND)
+    assert [D(1)] == told(system)
+
+
+def test_a_doubt_is_no_drift() -> None:
+    """While an order of the slot is in doubt, a difference may be its fill."""
+    system = begun()
+    for verb in ("query", "open_orders", "executions"):
+        system.inject(Fault(FaultKind.UNKNOWN_AFTER, When(verb)))
+    system.inject(Fault(FaultKind.ANSWER_LOST, When("place", 1)))
+    system.inject(Fault(FaultKind.DELAYED, When("report"), delay_ns=90 * SECOND))
+    order = system.submit(market(BTC, "BUY", "1"))
+    system.run(60 * SECOND)
+    assert state(system, order.client_order_id) is OrderState.IN_DOUBT
+    broker = system.system.brokers["SIM", "main"]
+    broker.drifting.begin()
+    system.run(25 * SECOND)
+    assert not told(system)
+    assert not system.settle()
+    assert not told(system)

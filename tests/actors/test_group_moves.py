@@ -8,14 +8,34 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
+from actors.explaining_groups import explain_group
 from actors.submitting import GroupTicket
 from actors.testing import SPOT, SimulatedSystem
-from engine import InvalidOrder, even_after, limit, trail_by
+from engine import (
+    Direction,
+    EntrySignal,
+    InvalidOrder,
+    RiskLimits,
+    even_after,
+    limit,
+    trail_by,
+)
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.contingent import bracket
 from engine.errors import UnknownOrder
+from engine.group import legs_of
 from engine.journal import decode_record
-from engine.messages import Alarm, AmendGroup, BreakEven, GroupState, ProtectionChanged, Trail
+from engine.messages import (
+    Alarm,
+    AmendGroup,
+    BreakEven,
+    GroupState,
+    LegRole,
+    ProtectionChanged,
+    Trail,
+)
+from engine.policies.entries import plan_entry
+from engine.policies.risk import RiskState
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
 from engine.testing import Fault, FaultKind, FaultPlan, When
@@ -117,6 +137,8 @@ def test_a_stop_is_moved_in_place_where_the_venue_amends() -> None:
     )
     system.run(SECOND)
     system.system.amend_group(ticket, stop_px=185).get(timeout=1)  # held back: ours to change
+    held = system.system.order(ticket.legs["stop"]).get(timeout=1)
+    assert (OrderState.HELD, D(185)) == (held.state, held.stop_px)
     system.trade(BTC, D("199.5"), D("0.4"))
     system.run(SECOND)
     assert [(D(185), D("0.4"))] == [(one.stop_px, one.leaves_qty) for one in stops(system)]
@@ -348,3 +370,29 @@ def test_what_cannot_trail_is_refused() -> None:
         with pytest.raises(InvalidOrder, match=text):
             system.system.submit_group(bracket(entry, stop_px=180, trail=trail, break_even=even))
     assert () == system.system.orders().get(timeout=1)
+
+
+def test_a_journal_tells_who_moved_what() -> None:
+    """Beside the looks of the group, in the order it happened."""
+    system = begun()
+    ticket = opened(system, trail=trail_by(10, activate_px=205))
+    system.system.amend_group(ticket, stop_px=185)
+    market(system, "206", "207", 5)
+    told = explain_group(system.journal, "b")
+    notes = [one.note for one in told.moments if one.fact == "AmendGroup"]
+    assert ["person moves stop to stop 185", "trail moves stop to stop 196.0"] == notes
+    assert {"LINKED"} == {one.state for one in told.moments if one.fact == "AmendGroup"}
+
+
+def test_a_signal_may_carry_a_trail_and_a_break_even() -> None:
+    """Its bracket has them."""
+    signal = EntrySignal(
+        signal_id="s", instrument=BTC, direction=Direction.LONG, entry_px=D(200), stop_px=D(190),
+        ts=1, trail=trail_by(5), break_even=even_after(3),
+    )  # fmt: skip
+    limits = RiskLimits(currency="USDT", risk_fraction=D("0.01"))
+    state_ = RiskState(ts=1, equity=D(10_000), held=())
+    plan = plan_entry(signal, SPOT, limits, state_, D(1))
+    assert plan.root is not None, plan
+    (stop,) = [leg for leg in legs_of(plan.root) if leg.role is LegRole.STOP]
+    assert (trail_by(5), even_after(3)) == (stop.trail, stop.break_even)

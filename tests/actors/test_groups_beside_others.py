@@ -221,3 +221,36 @@ def test_when_a_slot_has_enough_again_every_group_that_had_less_protects_its_own
     system.submit(market(BTC, "BUY", "0.6"))
     system.run(SECOND)
     assert (D(2), D(2)) == (held(system), stops(system))
+
+
+def test_a_group_that_finds_less_than_it_filled_is_told_when_there_is_more() -> None:
+    """While nobody ran others sold and it bought, which is learnt at once: its stop is for what is
+    left, and grows when they buy.
+    """
+    system = begun()
+    system.system.submit(limit(BTC, "SELL", "0.4", 205))
+    system.system.submit_group(bracket(limit(BTC, "BUY", "1", 195), stop_px=180), intent_id="g")
+    system.run(SECOND)
+    system.crash()
+    for bid in (205, 190):
+        system.quote(BTC, D(bid), D(50), D(bid + 2), D(50))
+    system.restart()
+    system.run(SECOND)
+    assert (D("0.6"), D("0.6")) == (held(system), stops(system))
+    system.system.submit(market(BTC, "BUY", "0.4"))
+    system.run(SECOND)
+    assert (D(1), D(1)) == (held(system), stops(system))
+    assert not system.settle(60 * SECOND)
+
+
+def test_many_groups_that_change_at_once_count_one_after_the_other() -> None:
+    """However many of them there are, none waits for another within its own look."""
+    system = begun()
+    for number in range(250):
+        entry = limit(BTC, "BUY", "0.01", 150)
+        system.system.submit_group(bracket(entry, stop_px=140), intent_id=f"m{number}")
+    system.run(SECOND)
+    system.quote(BTC, D(148), D(50), D(149), D(50))  # all of them fill before the first one looks
+    system.run(5 * SECOND)
+    assert [S.LINKED] * 2 == [state(system, name) for name in ("m0", "m249")]
+    assert not [one for one in system.judge.alarms if one.kind == "group_failed"]

@@ -13,10 +13,13 @@ from actors.checkpoints import Pace
 from actors.explaining import explain
 from actors.following import Marking
 from actors.journal import MemoryJournal, SqliteJournal
+from actors.position import BookExecution
+from actors.replay import replay
 from actors.retention import prune
 from actors.verifying import verify
 from engine.errors import InvalidValue
-from engine.messages import CorrectPosition, PriceExtreme, TradeBusted, TradeCorrected
+from engine.messages import CorrectPosition, Filled, PriceExtreme, TradeBusted, TradeCorrected
+from engine.order import Booking, BookingKind
 from engine.position_tables import Exposure
 from engine.trips import PositionClosed, PositionOpened, PositionReopened, Trip
 from engine.values import CorrectionKind, PositionSlot, Side, TriggerSource
@@ -243,6 +246,20 @@ def test_an_order_tells_which_trips_it_closed_and_opened() -> None:
     system.stop()
 
 
+def test_a_journal_with_a_history_replays(tmp_path: Path) -> None:
+    """Fed again, its facts come to the same trips, rates and state."""
+    venue = ScriptedVenue()
+    system = simulated(venue, journal=tmp_path / "j", history=True, mark_positions=True)
+    trade(system, venue, BUY, "1", "100", "a")
+    system.set_rate("EUR", "USD", "1.1").get(timeout=1)
+    system.on_price("BTC/USDT", mark="95")
+    system.sim.run_for(SECOND)
+    trade(system, venue, SELL, "2", "101", "b")
+    system.stop()
+    checks = replay([tmp_path / "j"]).checks
+    assert [one.name for one in checks if one.failed] == []
+
+
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retention removes whatever it may, at once."""
@@ -286,6 +303,34 @@ def test_a_turn_that_could_not_be_written_leaves_no_trip() -> None:
     assert (trip.number, trip.realized_pnl) == (1, D(10))
     assert told(system) == [("PositionOpened", 1), ("PositionClosed", 1)]
     assert verify(journal).is_whole
+    system.stop()
+
+
+def test_a_step_that_is_taken_back_takes_its_trip_back() -> None:
+    """Within a turn that goes on: the trail, the row and what would have removed one."""
+    venue = ScriptedVenue()
+    system = simulated(venue, history=True)
+    trade(system, venue, BUY, "1", "100", "a")
+    cid = trade(system, venue, SELL, "1", "110", "b")
+    slot = system.brokers["v", "main"].positions["BTC/USDT", PositionSlot.NET]
+    terms = system.order(cid).get(timeout=1)
+    assert slot.follower is not None
+    before = slot.position, slot.follower.trail
+    fill = Filled(cid, system.sim.time_ns(), "b", D(1), D(110), D(1), "USDT")
+    sold = order(SELL, "1", "110", client_order_id=terms.client_order_id)
+
+    def attempt() -> list[int]:
+        batch, mark = system.turn.batch, system.turn.mark()
+        staged = []
+        for kind in (BookingKind.VOID, BookingKind.BOOK):
+            slot.on_receive(BookExecution(sold, Booking(kind, fill, "b"), fill.ts))
+            staged += [len(batch.checkpoints), len(batch.checkpoints_removed)]
+        system.turn.rollback(mark)
+        return [*staged, len(batch.checkpoints), len(batch.checkpoints_removed)]
+
+    assert system.in_turn(attempt).get(timeout=1) == [0, 1, 1, 1, 0, 0]
+    assert before == (slot.position, slot.follower.trail)
+    assert len(kept(system)) == 1
     system.stop()
 
 

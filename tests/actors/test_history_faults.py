@@ -18,9 +18,7 @@ from engine.testing.drawing import scenario
 def keep(kit: SimulatedSystem) -> None:
     """Keep trips from the first turn on; the journal says so to every later life."""
     system = kit.system
-    system.call_soon(
-        lambda: resume_following(system.brokers.values(), system.accounts, history=True)
-    )
+    system.call_soon(lambda: resume_following(system.brokers, system.accounts, history=True))
 
 
 @pytest.mark.parametrize("profile", ["rough", "hell"])

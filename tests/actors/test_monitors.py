@@ -27,7 +27,8 @@ from engine import (
     market,
     stop,
 )
-from engine.messages import Alarm, MonitorFired, PnlUnit
+from engine.journal import decode
+from engine.messages import Alarm, MonitorFired, PnlUnit, SubmitOrder
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES, FeePlan
 from engine.testing.faults import Fault, FaultKind, When
@@ -312,8 +313,8 @@ def test_what_groups_hold_they_close() -> None:
 
 
 def test_a_monitor_of_a_group_closes_only_that() -> None:
-    """By the P&L of its own executions; what others hold in the slot stays."""
-    desk = Desk()
+    """By the P&L of its own executions and fees; what others hold in the slot stays."""
+    desk = Desk(fee="0.01")
     desk.buy("5")
     group = desk.sim.system.submit_group(
         bracket(limit(BTC, "BUY", "2", 201), stop_px=100, targets=[(400, "1")])
@@ -323,7 +324,7 @@ def test_a_monitor_of_a_group_closes_only_that() -> None:
     desk.quote(195)
     assert D(7) == desk.held()
     (view,) = desk.all()
-    assert D(-12) == view.pnl
+    assert D(-12) - D("4.02") == view.pnl
     desk.quote(189)
     desk.sim.run(5 * SECOND)
     assert (D(5), []) == (desk.held(), desk.sold())
@@ -402,4 +403,26 @@ def test_a_kill_switch_has_the_say() -> None:
     desk.quote(150)
     desk.sim.run(10 * SECOND)
     assert (D(0), []) == (desk.held(), desk.sold())
+    written = [decode(record.body) for record in desk.sim.journal.records()]
+    orders = [fact for fact in written if isinstance(fact, SubmitOrder)]
+    assert not any("monitor" in dict(order.tags) for order in orders)
+    assert not desk.sim.settle()
+
+
+def test_an_entry_that_fills_while_it_is_called_off_is_closed_by_its_group() -> None:
+    """And not by the monitor too, which hears of the fill before the group has looked."""
+    desk = Desk(bounds=False)
+    entry = limit(BTC, "BUY", "1", 150)
+    group = desk.sim.system.submit_group(bracket(entry, stop_px=100, targets=[(400, "1")]))
+    desk.buy("2")
+    desk.monitor(stop_loss=20)
+    desk.sim.inject(Fault(FaultKind.FILL_FIRST, When("cancel", 1)))
+    desk.quote(180)
+    lowest = desk.held()
+    for _ in range(40):
+        desk.sim.run(SECOND // 4)
+        lowest = min(lowest, desk.held())
+    assert (D(0), D(0)) == (desk.held(), lowest)
+    assert group.state().get(timeout=1) is GroupState.DONE
+    assert "FILL_FIRST" in desk.sim.injected
     assert not desk.sim.settle()

@@ -9,11 +9,13 @@ import pytest
 from actors import ExecutionSystem, PaperVenue
 from actors.prices import Prices
 from actors.runtime import SimulatedDispatcher
+from actors.testing import SPOT, SimulatedSystem
 from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import Alarm, Event, PriceUpdate
 from engine.prices import Price, age_ns, price_of, taken
 from engine.values import Instrument, TriggerSource
 
+SECOND = 1_000_000_000
 BTC = Instrument(symbol="BTC/USDT", venue="PAPER", base="BTC", quote="USDT")
 
 
@@ -122,3 +124,30 @@ def test_a_watcher_that_fails_spares_the_others() -> None:
     assert seen == [7]
     assert any(isinstance(one, Alarm) and one.kind == "price_watcher_failed" for one in heard)
     system.stop()
+
+
+def test_a_dead_engine_hears_no_prices() -> None:
+    """The market moves while nothing runs, and nothing is left to find it undeliverable."""
+    kit = SimulatedSystem(seed=1)
+    kit.run(SECOND)
+    prices, seen = kit.system.brokers["SIM", "main"].prices, list[Price]()
+    kit.system.call_soon(lambda: prices.watch(SPOT.symbol, "test", seen.append))
+    kit.quote(SPOT.symbol, Decimal(99), Decimal(1), Decimal(100), Decimal(1))
+    kit.run(SECOND)
+    dead, heard = kit.dispatcher.dead_letters, len(seen)
+    kit.crash()
+    kit.quote(SPOT.symbol, Decimal(98), Decimal(1), Decimal(99), Decimal(1))
+    kit.run(SECOND)
+    assert (heard > 0, len(seen) - heard, dead.count) == (True, 0, 0)
+
+
+def test_a_price_that_comes_too_late_is_no_letter_that_was_lost() -> None:
+    """It is no fact: what a feed tells while the system stops is not told to anybody."""
+    system, dispatcher, _ = _system()
+    alarms: list[Event] = []
+    system.subscribe(alarms.append, Alarm)
+    prices = _prices(system)
+    prices.sink(PriceUpdate(BTC.symbol, 1, last=Decimal(10)))
+    dispatcher.release(prices.broker)
+    dispatcher.run_until_idle()
+    assert not alarms

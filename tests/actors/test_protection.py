@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from actors.testing import SPOT, SimulatedSystem
 from engine import bracket, limit, stop
 from engine.errors import JournalUnavailable
-from engine.messages import Alarm, ProtectionChanged
+from engine.messages import Alarm, CorrectPosition, ProtectionChanged
 from engine.protection import STOPS, look
 from engine.simulator import ExchangeConfig
 from engine.testing import PROFILES, Fault, FaultKind, When
+from engine.values import CorrectionKind, PositionSlot
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -110,6 +113,24 @@ def test_the_first_stop_of_all_is_measured_from_the_fill_before_it() -> None:
     assert (1, ()) == (told.count, told.naked)
     assert told.p50_ns is not None
     assert filled_ns <= told.p50_ns < filled_ns + SECOND
+
+
+def test_what_a_person_states_is_looked_at() -> None:
+    """More is held than the stop covers; and the other way round, none of it."""
+    system = begun()
+    system.submit(limit(BTC, "BUY", "1", 201))
+    system.submit(stop(BTC, "SELL", "1", 180))
+    system.run(SECOND)
+    assert "PROTECTED" == states(system)[-1]
+    shift = CorrectPosition(
+        "SIM", "main", BTC, PositionSlot.NET, CorrectionKind.OPERATOR, system.now_ns(), D("0.5"),
+        D(200), statement="me",
+    )  # fmt: skip
+    system.system.state_position(shift).get(timeout=1)
+    assert "PROTECTING" == states(system)[-1]
+    system.system.state_position(replace(shift, qty=D(-3))).get(timeout=1)
+    assert "UNPROTECTED" == states(system)[-1]
+    assert not system.check()
 
 
 def test_a_stop_that_vanishes_leaves_what_it_covered_naked() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from actors.testing import SPOT, SimulatedSystem
-from actors.venues.port import Answer
+from actors.venues.port import Answer, Outcome
 from engine.budget import BudgetRule, SessionLimits
 from engine.errors import InvalidValue
 from engine.messages import (
@@ -18,6 +18,7 @@ from engine.messages import (
     Filled,
     LinkSilent,
     OrderSnapshot,
+    Place,
     VenueDown,
     VenueStatus,
     VenueUp,
@@ -463,3 +464,26 @@ def test_the_watch_goes_on_after_trouble(trouble: str) -> None:
         system.run(MINUTE + SECOND)
         assert OrderState.FILLED is system.system.order(cid).get(timeout=1).state
         assert not system.settle()
+
+
+class BeginsAgain(ScriptedVenue):
+    """Its ids have begun again: each order is number 1, and by that the newest is found."""
+
+    def _place(self, request: Place) -> Outcome:
+        self._ids = 0
+        return super()._place(request)
+
+
+def test_an_id_that_the_venue_gave_again_vouches_for_nobody_else() -> None:
+    """The order that has it now is open; the one that had it is missed, asked about in vain, and
+    left to a person.
+    """
+    venue = BeginsAgain()
+    system, cid = resting(venue)
+    other = system.submit(order(qty="2")).client_order_id
+    system.sim.run_for(SECOND)
+    venue.orders[cid].status = VenueStatus.CANCELLED
+    system.sim.run_for(10 * MINUTE)
+    assert (cid,) == system.snapshot().get(timeout=1).hand_over
+    assert OrderState.ACCEPTED is system.order(other).get(timeout=1).state
+    system.stop()

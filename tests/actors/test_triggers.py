@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from actors import ExecutionSystem, PaperVenue
 from actors.runtime import SimulatedDispatcher
 from actors.sights import Sight
 from actors.testing import SPOT, SimulatedSystem
-from engine import limit, stop, stop_limit, take_profit, trailing_stop
+from engine import leg, limit, oco, stop, stop_limit, take_profit, trailing_stop
 from engine.errors import InvalidOrder, InvalidValue, UserError
 from engine.messages import Alarm, Event, LinkDown, SubmitOrder, TradingMode
 from engine.simulator import Exchange, ExchangeConfig
@@ -151,6 +152,19 @@ def test_amends_and_cancels_need_no_venue() -> None:
     assert () == system.system.triggers().get(timeout=1)
 
 
+def test_a_cancel_while_nothing_can_be_written_asks_no_venue() -> None:
+    """It has nothing there: it ends when the journal works again."""
+    system = begun()
+    cid = stopped(system)
+    system.fail_journal(2)
+    system.submit(limit(BTC, "BUY", "1", 190))
+    system.run(SECOND // 100)
+    system.cancel(cid)
+    system.run(2 * SECOND)
+    assert OrderState.CANCELLED is view(system, cid).state
+    assert "unjournalled" not in alarms(system)
+
+
 def test_an_amend_through_the_market_elects() -> None:
     """A stop that is moved beyond the price goes at once."""
     system = begun()
@@ -193,6 +207,16 @@ def test_nobody_gets_a_local_stop_without_having_asked() -> None:
     system.stop()
 
 
+@pytest.mark.parametrize("word", ["local", "held", "closes"])
+@pytest.mark.parametrize("value", [None, 1, "yes"])
+def test_a_flag_is_true_or_false(word: str, value: object) -> None:
+    """Anything else could not be read back from the journal."""
+    system, _ = _real()
+    with pytest.raises(InvalidOrder, match=f"{word} must be bool"):
+        system.submit(replace(limit(BTC, "BUY", "1", 200), **{word: value}))
+    system.stop()
+
+
 def test_a_venue_that_knows_the_type_watches_itself() -> None:
     """The option is for what a venue lacks; one order may still be kept from its eyes."""
     able = ExchangeConfig().capabilities
@@ -230,6 +254,17 @@ def test_a_stop_of_the_system_says_that_nobody_watches_any_more() -> None:
         assert waiting is any(
             isinstance(one, Alarm) and one.kind == "triggers_unwatched" for one in told
         )
+
+
+def test_a_group_is_checked_as_ever() -> None:
+    """What is no group, or has no type, is refused by name with the option on as well."""
+    system, _ = _real(emulate_triggers=True)
+    entry = limit(BTC, "BUY", "1", 200)
+    with pytest.raises(InvalidOrder, match="is alone"):
+        system.submit_group(leg("a", entry))  # type: ignore[arg-type]
+    with pytest.raises(InvalidOrder, match="order_type"):
+        system.submit_group(oco(entry, replace(entry, order_type="STOP")))
+    system.stop()
 
 
 def test_settings_are_checked() -> None:
@@ -273,6 +308,18 @@ def test_prices_that_never_come_are_told_as_well() -> None:
     assert ["price_blind"] == alarms(system)
 
 
+def test_a_stop_that_comes_after_the_prices_have_ended_protects_nothing() -> None:
+    """That they were live for another one says nothing."""
+    system = begun()
+    long_one(system)
+    system.cancel(stopped(system))
+    system.run(20 * SECOND)
+    stopped(system)
+    assert ("PROTECTING", D(0)) == protection(system)[-1]
+    market(system, "198", "199")
+    assert ("PROTECTED", D(1)) == protection(system)[-1]
+
+
 def test_the_first_price_after_a_blind_time_elects() -> None:
     """A gap that has passed the trigger is no excuse."""
     system = begun()
@@ -280,6 +327,19 @@ def test_the_first_price_after_a_blind_time_elects() -> None:
     cid = stopped(system)
     system.run(10 * SECOND)
     market(system, "150", "151")
+    assert OrderState.FILLED is view(system, cid).state
+
+
+def test_a_price_that_is_too_old_elects_nobody() -> None:
+    """What the market did a while ago is no reason to sell now."""
+    system = begun()
+    long_one(system)
+    stopped(system, 100)  # the feed is asked for
+    market(system, "178", "179")
+    system.run(10 * SECOND)
+    cid = stopped(system)
+    assert Trigger.WATCHED is view(system, cid).trigger
+    market(system, "178", "179.5")
     assert OrderState.FILLED is view(system, cid).state
 
 

@@ -58,6 +58,7 @@ def brackets(root: GroupTerms, *path: tuple[str, str]) -> Play:
 
 def again(system: SimulatedSystem, ask: Callable[[], object]) -> None:
     """What a host does on a system that may have died: start another, and say it again."""
+    assert not system.check()
     system.restart()
     ask()
 
@@ -128,6 +129,22 @@ def test_a_death_in_the_life_that_finds_it_elected_changes_nothing(moment: Momen
         seen = system.system.order(ticket.client_order_id).get(timeout=1)
         assert (D(0), OrderState.FILLED) == (held(system), seen.state), second
         assert 1 == sum(cid == ticket.client_order_id for cid, _, _ in placed(system))
+
+
+def test_nothing_leaves_before_its_election_is_written() -> None:
+    """On a full disk the stop waits; with room again it leaves, once."""
+    system = begun()
+    system.submit(limit(BTC, "BUY", "1", 202))
+    system.run(200 * MS)
+    ticket = system.submit(STOP)
+    system.run(200 * MS)
+    system.fail_journal(3)
+    market(system, "178", "179", 100 * MS)
+    assert 1 == len(placed(system))
+    assert OrderState.HELD is system.system.order(ticket).get(timeout=1).state
+    system.run(5 * SECOND)
+    assert (D(0), 2) == (held(system), len(placed(system)))
+    assert not system.settle(60 * SECOND)
 
 
 def test_an_elected_entry_that_never_arrived_is_too_late() -> None:

@@ -1,6 +1,6 @@
 """All faults, in the order of a trade's life: the order, its doubts and gaps, what is sent and how
 fast, the money, groups, protection and switches, signals, what is written, what a restart finds,
-and the venue that all is tried against.
+triggers of our own, and the venue that all is tried against.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .protecting import PROTECTING
 from .restarting import RESTARTING
 from .sending import SENDING
 from .signalling import SIGNALLING
+from .triggers import TRIGGERS
 from .venue import VENUE
 from .writing import WRITING
 
@@ -37,5 +38,6 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *ACCOUNTS,
     *WRITING,
     *RESTARTING,
+    *TRIGGERS,
     *VENUE,
 )

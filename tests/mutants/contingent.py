@@ -52,8 +52,8 @@ CONTINGENT: Final = (
         "dust-chased",
         "A rest that no order can close is chased for ever: the group never ends.",
         "engine/group_wants.py",
-        "            rounded = ZERO\n        waits =",
-        "            pass\n        waits =",
+        "        if rounded and is_dust(rounded, instrument, ",
+        "        if False and is_dust(rounded, instrument, ",
         ("tests/engine/test_group.py::test_what_is_below_the_least_order_is_not_chased",),
     ),
     Mutant(
@@ -124,14 +124,14 @@ CONTINGENT: Final = (
         "growth-asked-twice",
         "What was asked for and is not answered does not count: the stop grows again and again.",
         "engine/group_steps.py",
-        "        if one.asked_qty is not None or one.is_doubtful or one.is_asked_about:",
+        "        if one.is_amending or one.is_doubtful or one.is_asked_about:",
         "        if one.is_doubtful or one.is_asked_about:",
         ("tests/engine/test_group.py::test_a_leg_is_resized_once_at_a_time",),
     ),
     Mutant(
         "link-not-restored",
         "An order that is wanted again is still called standing down: nobody counts on it.",
-        "engine/group_steps.py",
+        "engine/group_ties.py",
         "    if link is Link.STANDING_DOWN:\n",
         "    if False:\n",
         ("tests/engine/test_group.py::test_the_loser_goes_on_for_what_the_winner_left",),
@@ -163,7 +163,7 @@ CONTINGENT: Final = (
     Mutant(
         "both-filled-not-told",
         "Stop and target both filled, and nobody is told of it.",
-        "actors/group.py",
+        "actors/group_watch.py",
         "            if self._both_told.get(emergency, ZERO) < qty:",
         "            if False:",
         (
@@ -198,8 +198,8 @@ CONTINGENT: Final = (
     Mutant(
         "restart-looks-at-no-group",
         "What filled while we were down is protected when something else happens, or never.",
-        "actors/lifecycle.py",
-        "            broker.groups.look_all()\n",
+        "actors/broker_books.py",
+        "        self.groups.look_all()\n",
         "",
         (_ROUGH, "simulate hell 0:100"),
     ),

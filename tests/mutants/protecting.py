@@ -50,14 +50,15 @@ PROTECTING: Final = (
         "stop-counted-again",
         "A stop that changes is counted once more: half a stop is called enough.",
         "actors/protection.py",
-        "            covered, coming = covered - before[0], coming - before[1]\n",
+        "            covered, coming, local = covered - before[0], coming - before[1],"
+        " local - before[2]\n",
         "            pass\n",
         ("tests/actors/test_protection.py::test_sums_are_what_a_fresh_look_finds", _ROUGH),
     ),
     Mutant(
         "protection-clock-restarts",
         "Every look starts the clock anew: something that changes often is naked for ever.",
-        "actors/group.py",
+        "actors/group_watch.py",
         "            if emergency not in exposed or self._due[emergency].due_ns <= now:",
         "            if True:",
         ("tests/actors/test_groups.py::test_a_clock_is_not_started_anew_by_what_changes",),
@@ -65,7 +66,7 @@ PROTECTING: Final = (
     Mutant(
         "protection-clock-rings-once",
         "The venue was away when the deadline came, and nobody asks again: naked for ever.",
-        "actors/group.py",
+        "actors/group_watch.py",
         "emergency not in exposed or self._due[emergency].due_ns <= now:",
         "emergency not in exposed:",
         ("tests/actors/test_groups.py::test_after_the_venue_was_away_the_clock_begins_anew",),
@@ -74,8 +75,8 @@ PROTECTING: Final = (
         "no-emergency-after-refusals",
         "A venue that refuses every stop is asked no more, and what is held stays naked.",
         "engine/group_steps.py",
-        "        return any(self._failures(leg) >= REFUSALS_MAX for leg in stops)",
-        "        return False",
+        "            self._has_failed(leg) and not self._is_armed(leg.name",
+        "            False and not self._is_armed(leg.name",
         (
             "tests/engine/test_group.py::test_a_stop_that_is_refused_again_and_again_is_replaced_by_an_exit",
         ),
@@ -85,7 +86,7 @@ PROTECTING: Final = (
         "Where the venue bounds nothing, the emergency exit leaves beside a stop that may still"
         " fill: both do, and we are short.",
         "engine/group_steps.py",
-        "        if others and not self.rules.bounds_exits:",
+        "        if others and (holding.is_locked or not self.rules.bounds_exits):",
         "        if False:",
         (
             "tests/engine/test_group.py::test_where_nothing_bounds_exits_the_emergency_waits_for_the_end_of_the_others",

@@ -23,7 +23,7 @@ RESTARTING: Final = (
         "restart-forgets-unsent",
         "An order that left right before the crash counts as not sent: nobody asks, and it fills.",
         "actors/recovery.py",
-        "(order.life is Life.PENDING and not is_held(order)) or order.life is Life.SUBMITTED",
+        "(order.life is Life.PENDING and not never_left(order)) or order.life is Life.SUBMITTED",
         "order.life is Life.SUBMITTED",
         ("simulate rough 0:200",),
     ),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.group import legs_of
 from engine.group_moves import moved_of
 from engine.group_tables import GroupState
-from engine.messages import Contingency, GroupTerms, LegRole
+from engine.messages import Contingency, GroupTerms, LegRole, NativeShape
 from engine.order_tables import TERMINAL, Life
 from tests.group_kit import D, GroupDesk, bracket, leg
 
@@ -33,11 +33,8 @@ ROOTS = (
     )),
 )  # fmt: skip
 
+EXITS = ("s", "t")
 TARGET = LegRole.TARGET
-
-
-#: What happens on our side.
-_OURS = ("move", "swap")
 
 
 @st.composite
@@ -48,6 +45,7 @@ def desks(draw: st.DrawFn) -> tuple[GroupDesk, list[tuple[str, int, int]]]:
         amends=draw(st.booleans()),
         bounds=draw(st.booleans()),
         locks=draw(st.booleans()),
+        native=draw(st.sampled_from([(), (NativeShape.EXITS,), tuple(NativeShape)])),
         fee_rate=draw(st.sampled_from([D(0), D("0.001")])),
     )
     if draw(st.booleans()):  # something is held from the beginning
@@ -66,6 +64,7 @@ def desks(draw: st.DrawFn) -> tuple[GroupDesk, list[tuple[str, int, int]]]:
             "move",
             "swap",
             "swap",
+            "over",
         ]
     )
     steps = draw(st.lists(st.tuples(what, st.integers(0, 7), st.integers(1, 10)), max_size=40))
@@ -77,6 +76,9 @@ def happen(desk: GroupDesk, what: str, which: int, qty: int) -> None:
     if what == "swap":  # some targets are live as the price is, or none
         targets = [one.name for one in legs_of(desk.group.terms.root) if one.role is TARGET]
         desk.swap(*(name for n, name in enumerate(targets) if which >> n & 1))
+        return
+    if what == "over":
+        desk.take_over()
         return
     live = desk.live()
     if what == "move":
@@ -98,6 +100,20 @@ def happen(desk: GroupDesk, what: str, which: int, qty: int) -> None:
         desk.end(cid)
     elif desk.orders[cid].life is Life.SUBMITTED:
         desk.end(cid, refuse=True)
+
+
+def exits_fit(desk: GroupDesk) -> None:
+    """Exits fill no more than entries did, fees taken off; if they do it was said, and undone."""
+    backs = [cid for cid in desk.orders if "~back" in cid]
+    opened = sum((o.cum_qty for c, o in desk.orders.items() if c.startswith("e")), D(0))
+    closed = sum(
+        (o.cum_qty for c, o in desk.orders.items() if c.startswith(EXITS) and c not in backs), D(0)
+    )
+    undone = sum((desk.orders[cid].cum_qty for cid in backs), D(0))
+    fees = sum((fee for cid, fee in desk.fees.items() if cid.startswith("e")), D(0))
+    if closed - undone - (opened - fees) >= 1:
+        assert desk.last is not None
+        assert desk.last.both_filled, desk.history
 
 
 def settle(desk: GroupDesk) -> None:
@@ -132,8 +148,10 @@ def test_whatever_happens_what_is_held_ends_protected_or_closed(
     for step in steps:
         happen(desk, *step)
         check_now(desk)
+        exits_fit(desk)
     settle(desk)
     check_now(desk)
+    desk.take_over()
     desk.swap()  # the price turns: every stop comes back
     settle(desk)
     check_now(desk)
@@ -162,6 +180,8 @@ def check_now(desk: GroupDesk) -> None:
     """While nothing is under way, targets sell no more than is held; a venue that bounds exits and
     does not amend keeps the larger order, which it bounds.
     """
+    if desk.native:
+        return  # the venue knows what it ties
     if desk.locks:  # at any time, whatever is under way
         offered, held = desk.open_exits(), max(desk.held(), D(0))
         assert offered < held + 1, f"{offered} of exits for {held} held"

@@ -1,4 +1,6 @@
-"""Groups at venues that lock what exits offer, over any market, faults and deaths: sold once."""
+"""Groups at venues that lock what exits offer, or keep groups by themselves, over any market and
+faults: what is held is protected, and sold once.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from actors.testing.running import play, simulated
 from engine.capabilities import ReduceOnlyRule
 from engine.contingent import bracket
 from engine.intents import limit
-from engine.messages import GroupTerms
+from engine.messages import GroupTerms, NativeShape
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
 from engine.testing import PROFILES, FaultPlan
@@ -35,6 +37,7 @@ BTC: Final = SPOT.symbol
 D = Decimal
 MS: Final = 1_000_000
 SECOND: Final = 1_000 * MS
+NATIVE: Final = ((NativeShape.EXITS,), (NativeShape.EXITS, NativeShape.BRACKET))
 #: Where the market may be: below the stop, at the entry, on its way, near a target, beyond.
 BIDS: Final = (175, 190, 198, 199, 205, 211, 214, 219, 221, 230, 236, 241)
 
@@ -53,11 +56,13 @@ def roots() -> st.SearchStrategy[GroupTerms]:
 
 @st.composite
 def configs(draw: st.DrawFn) -> ExchangeConfig:
-    """A venue that locks, near or far, which does more or less else."""
+    """A venue that locks, near or far, which does more or less else; some keep groups."""
     able = replace(
         FULL_CAPABILITIES,
         amend=draw(st.booleans()),
         reduce_only=draw(st.sampled_from([ReduceOnlyRule.UNSUPPORTED, ReduceOnlyRule.CLAMP])),
+        native_groups=draw(st.sampled_from([(), (), *NATIVE])),
+        native_shrinks=draw(st.booleans()),
     )
     far = draw(st.sampled_from([0, 20 * MS]))
     return ExchangeConfig(

@@ -24,13 +24,18 @@ ROOT = Path(__file__).parents[3]
 SECOND = 1_000_000_000
 SMALL = "replace-against-fill"
 #: Races of thousands of states.
-LARGEST = ("crash-around-submit", "oco-siblings", "submit-against-disconnect")
-LARGE = (
-    "bust-against-cancel",
+LARGEST = (
+    "crash-around-first-fill",
     "crash-around-submit",
-    "fill-against-disconnect",
     "oco-siblings",
     "submit-against-disconnect",
+)
+LARGE = (
+    *LARGEST,
+    "entry-cancel-against-fill",
+    "bust-against-cancel",
+    "fill-against-disconnect",
+    "flatten-against-fill",
     "submit-against-slowness",
 )
 #: A minute of one core in all; `orderwright explore all` covers them as well.
@@ -49,6 +54,19 @@ ENDS = {
     "two-partial-fills-against-cancel": ("a CANCELLED 0", "a CANCELLED 0.01", "a FILLED 0.02"),
     "crash-around-submit": ("a ACCEPTED 0", "a REJECTED 0"),
     "bust-against-cancel": ("a CANCELLED 0.00", "a CANCELLED 0.01"),
+    "entry-cancel-against-fill": (
+        "b/entry CANCELLED 0, b/stop CANCELLED 0",
+        "b/entry CANCELLED 0.01, b/stop OCO_LINKED 0",
+    ),
+    "flatten-against-fill": (
+        "a CANCELLED 0",
+        "a CANCELLED 0.01, SIMTEST00000000201 FILLED 0.01",
+        "a FILLED 0.02, SIMTEST00000000201 FILLED 0.01, SIMTEST00000000301 FILLED 0.01",
+    ),
+    "crash-around-first-fill": (
+        "b/entry FILLED 0.02, b/stop OCO_LINKED 0",
+        "b/entry FILLED 0.02, b/stop REJECTED 0, SIMTEST000004ABW01 FILLED 0.02",
+    ),
     "oco-siblings": (
         "b/entry FILLED 0.01, b/stop CANCELLED 0, b/target FILLED 0.01",
         "b/entry FILLED 0.01, b/stop FILLED 0.01, b/target CANCELLED 0",
