@@ -270,7 +270,15 @@ class BrokerActor(BrokerBooks):
             self.counters.quarantined += 1
             detail = f"{type(message).__name__} contradicts {before.life.name}"
             self.alarm(out.anomaly or "contradiction", detail, order.terms.client_order_id)
-        self._followed(actor, before, out)
+        terms = order.terms
+        if (
+            terms.group_id
+            or terms.local
+            or self.protections.active
+            or self.signal_book is not None
+            or self.flattening.is_anything_shut
+        ):
+            self._followed(actor, before, out)
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
         if (

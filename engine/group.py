@@ -174,7 +174,6 @@ def slice_of(order: Order, base_fee: Decimal, *, is_live: bool = False) -> Slice
 
 
 _REFUSED = frozenset({Life.REJECTED, Life.DENIED})
-_WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})
 
 
 def begin_group(terms: SubmitGroup) -> Group:

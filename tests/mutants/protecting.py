@@ -27,7 +27,7 @@ PROTECTING: Final = (
         "armed-before-its-ack",
         "A group calls itself linked with a stop that the venue has not confirmed: its clock stops,"
         " and no emergency exit comes.",
-        "engine/group.py",
+        "engine/protection.py",
         "_WORKS = frozenset({Life.ACCEPTED, Life.TRIGGERED})",
         "_WORKS = frozenset({Life.SUBMITTED, Life.ACCEPTED, Life.TRIGGERED})",
         (
