@@ -69,6 +69,8 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
             unverified = True  # refused and filled contradict each other: it may still work
     elif complete and cum > target:  # type: ignore[operator]  # complete implies a known target
         anomaly = "overfill"
+        # By its own count the venue has less, and not all of it: one of ours is void, or will be.
+        unverified = m.cum_qty is not None and m.cum_qty < target  # type: ignore[operator]
     life = cell.target
     if life is _ACCEPTED and terms.order_type in TRIGGER_TYPES:
         life = Life.TRIGGERED  # what fills was elected

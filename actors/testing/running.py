@@ -90,6 +90,7 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
         limits=scenario.limits,
         loose=scenario.loose,
         queue_deliveries=scenario.queue_deliveries,
+        commits_aside=scenario.commits_aside,
         turn_messages=scenario.turn_messages,
         call_timeout=scenario.call_timeout_ns / _SECOND,
         ack_timeout=scenario.ack_timeout_ns / _SECOND,

@@ -85,6 +85,7 @@ class SimulatedSystem:
         limits: SessionLimits | None = None,
         loose: bool = False,
         queue_deliveries: bool = False,
+        commits_aside: bool = False,
         turn_messages: int = 8,
         call_timeout: float = 10.0,
         ack_timeout: float = 5.0,
@@ -101,9 +102,10 @@ class SimulatedSystem:
             instruments: traded there, all of the venue ``"SIM"``.
             balances: what the account can pay with; without them nothing is refused.
             journal: kept in memory when left out; only that one can be cut by a crash.
-            limits: of the session, as for the system.
+            limits: of the session.
             loose: what is under way to and from the venue arrives when ``choose`` says so.
             queue_deliveries: queue every message between actors, as production does not.
+            commits_aside: a commit is a step of its own, as with a slow disk in a host's loop.
             turn_messages: the longest turn.
             call_timeout: in seconds, as for the system.
             ack_timeout: in seconds, as for the system.
@@ -120,9 +122,9 @@ class SimulatedSystem:
         self.exchange.before_bust = self.judge.note_executions
         self._choose = choose if choose is not None else draws(seed, _SCHEDULE)
         self._choose_fault = choose if choose is not None else draws(seed, _FAULTS)
-        self._limits, self._listens = limits, listens
-        self._terms = (queue_deliveries, turn_messages, call_timeout, ack_timeout)
-        self._checkpoint_facts = checkpoint_facts
+        self._limits, self._listens, self._facts = limits, listens, checkpoint_facts
+        self._schedule = (queue_deliveries, commits_aside, turn_messages)
+        self._timeouts = call_timeout, ack_timeout
         self.heard: list[Event] = []
         self.ids: dict[str, str] = {}
         self._now_ns = START_NS
@@ -135,13 +137,11 @@ class SimulatedSystem:
     # --- lives ------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        queue_deliveries, turn_messages, call_timeout, ack_timeout = self._terms
+        queued, aside, longest = self._schedule
         self.dispatcher = SimulatedDispatcher(
-            choose=self._choose,
-            start_ns=self._now_ns,
-            queue_deliveries=queue_deliveries,
-            turn_messages=turn_messages,
-        )
+            choose=self._choose, start_ns=self._now_ns, queue_deliveries=queued,
+            turn_messages=longest, commits_aside=aside,
+        )  # fmt: skip
         self.market.wakes_on(self.dispatcher)
         system = WatchedSystem(
             [self._line],
@@ -149,11 +149,11 @@ class SimulatedSystem:
             dispatcher=self.dispatcher,
             engine_id="SIM",
             limits=self._limits,
-            call_timeout=call_timeout,
-            ack_timeout=ack_timeout,
+            call_timeout=self._timeouts[0],
+            ack_timeout=self._timeouts[1],
         )
         system.on_commit = self.judge.committed
-        system.checkpoint_facts = self._checkpoint_facts
+        system.checkpoint_facts = self._facts
         self.system = system
         self.asked = []
         self.judge.attach(system, self.venue.capabilities)

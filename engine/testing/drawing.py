@@ -59,6 +59,8 @@ _OMITS_ONE_OF: Final = 6
 _OMITTING: Final = 400
 #: One of so many scenarios has groups; they are drawn from a stream of their own.
 _GROUPED_ONE_OF: Final = 2
+#: One of so many runs in a loop that goes on while it commits.
+_ASIDE_ONE_OF: Final = 4
 _GROUPS: Final = 3
 #: One of so many has signals, and one of so many people who shut the account; so have these.
 _SIGNALLED_ONE_OF: Final = 3
@@ -173,6 +175,7 @@ class _Drawer:
             call_timeout_ns=(2_000, 5_000, 10_000)[draw(3)] * _MS,
             ack_timeout_ns=(1_000, 5_000)[draw(2)] * _MS,
             queue_deliveries=draw(3) == 0,
+            commits_aside=self.seed % _ASIDE_ONE_OF == 3,
             turn_messages=(1, 3, 8, 32)[draw(4)],
             checkpoint_facts=(4, 16, 50_000)[draw(3)],
             listens=draw(2) == 1,

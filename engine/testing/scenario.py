@@ -312,6 +312,7 @@ class Scenario(
         loose: what is under way between us and the venue arrives when the schedule says so, see
             :mod:`actors.testing.loose_venue`.
         queue_deliveries: every message between actors is queued, and may be overtaken.
+        commits_aside: a commit is a step of its own, and others may come before it.
         turn_messages: the longest turn.
         checkpoint_facts: how many facts lie between two checkpoints.
         listens: somebody subscribes to every event.
@@ -330,6 +331,7 @@ class Scenario(
     ack_timeout_ns: int = 5_000_000_000
     loose: bool = False
     queue_deliveries: bool = False
+    commits_aside: bool = False
     turn_messages: int = 8
     checkpoint_facts: int = 50_000
     listens: bool = False

@@ -249,6 +249,7 @@ def beginnings(
         call_timeout_ns=draw(st.sampled_from((10 * _SECOND, 2 * _SECOND))),
         ack_timeout_ns=draw(st.sampled_from((5 * _SECOND, _SECOND))),
         queue_deliveries=draw(st.booleans()),
+        commits_aside=draw(st.booleans()),
         turn_messages=draw(st.sampled_from((8, 1, 3, 32))),
         checkpoint_facts=draw(st.sampled_from((50_000, 4, 16))),
     )

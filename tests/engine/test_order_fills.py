@@ -99,6 +99,15 @@ def test_an_overfill_is_booked_whole_and_flagged() -> None:
     )
 
 
+def test_more_than_was_ordered_is_doubted_where_the_venue_counts_less() -> None:
+    """One of ours is void, or will be: what became of the order is asked, it stays in memory."""
+    held = at_venue(None, fill("E1", "7"), fill("E2", "7", total="7"))
+    assert ("overfill", True) == (held.last.anomaly, has_questions(held.order))
+    assert not is_settled(held.order)
+    held.take(bust("E1"))
+    assert (OrderState.PARTIAL, D(7)) == (held.state(), held.order.cum_qty)
+
+
 def test_a_fill_ends_a_doubt_of_existence_and_not_one_of_fate() -> None:
     """It was placed, then; where it is now the fill does not say."""
     held = Held()
