@@ -69,14 +69,11 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
             unverified = True  # refused and filled contradict each other: it may still work
     elif complete and cum > target:  # type: ignore[operator]  # complete implies a known target
         anomaly = "overfill"
-        # By its own count the venue has less, and not all of it: one of ours is void, or will be.
-        unverified = m.cum_qty is not None and m.cum_qty < target  # type: ignore[operator]
+        unverified = _counts_less(m, target)
     life = cell.target
     if life is _ACCEPTED and terms.order_type in TRIGGER_TYPES:
         life = Life.TRIGGERED  # what fills was elected
-    claim = order.claim_qty
-    if m.cum_qty is not None and m.cum_qty > claim:
-        claim = m.cum_qty
+    claim = order.claim_qty if m.cum_qty is None else max(order.claim_qty, m.cum_qty)
     ids = order.venue_order_ids
     if m.venue_order_id is not None and m.venue_order_id not in ids:
         ids = (*ids, m.venue_order_id)
@@ -297,6 +294,11 @@ def _life_for(order: Order, cum: Decimal, booked: bool) -> tuple[Life, Verdict]:
     if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES:
         life = Life.TRIGGERED
     return life, verdict
+
+
+def _counts_less(m: Filled, target: Decimal | None) -> bool:
+    """Whether by its own count the venue has not filled all: one of ours is void, or will be."""
+    return m.cum_qty is not None and target is not None and m.cum_qty < target
 
 
 def _anomaly(order: Order, life: Life, verdict: Verdict, cum: Decimal) -> str:
