@@ -70,6 +70,7 @@ class SimulatedSystem:
 
     system: ExecutionSystem
     dispatcher: SimulatedDispatcher
+    asked: list[Future[Any]]
     risk: RiskLimits | None = None
 
     def __init__(
@@ -117,7 +118,6 @@ class SimulatedSystem:
         self.exchange.open_account(ACCOUNT, balances)
         self.journal: Journal = journal or KeptJournal("SIM", "TEST", START_NS)
         self.alive, self.crashes = False, 0
-        self.asked: list[Future[Any]] = []
         self.judge = Judge(self.exchange, VENUE, ACCOUNT, instruments)
         self.exchange.before_bust = self.judge.note_executions
         self._choose = choose if choose is not None else draws(seed, _SCHEDULE)
