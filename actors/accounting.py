@@ -16,6 +16,7 @@ from engine.trips import Trip
 from engine.values import PositionSlot, decimal_from
 
 from .broker import BrokerActor
+from .door import nanoseconds
 from .history import HistoryReader, Wanted
 from .moving import Moving
 from .pnl import PnlReport, pnl_of
@@ -24,7 +25,6 @@ from .runtime import Future
 
 __all__ = ["Accounting"]
 
-_SECOND: Final = 1_000_000_000
 _NAME_MAX: Final = 64
 
 
@@ -135,10 +135,9 @@ class Accounting(Moving):
                 f"instrument {instrument[:64]!a} is not known at {broker.name}",
                 "UNKNOWN_INSTRUMENT",
             )
-        if not every > 0:
-            raise InvalidValue(f"every must be above 0 seconds, was {every}")
+        every_ns = nanoseconds("every", every)
         check_rate(SetRate(known.base, known.quote, Decimal(1), 0))
-        follower = _RateFollower(self, broker, known.base, known.quote, round(every * _SECOND))
+        follower = _RateFollower(self, broker, known.base, known.quote, every_ns)
 
         def watch() -> None:
             broker.prices.watch(instrument, follower, follower.priced)
@@ -178,8 +177,7 @@ class Accounting(Moving):
             SystemStopped: the system is not running.
         """
         self._check_accepting()
-        if self.accounts.money.history_ts is None:
-            raise InvalidValue("no history is kept: give history=True to ExecutionSystem")
+        self._check_history()
         if limit is not None and limit < 0:
             raise InvalidValue(f"limit must not be negative, was {limit}")
         wanted = Wanted(instrument, slot, since, until, tuple((tags or {}).items()), limit)
@@ -195,7 +193,13 @@ class Accounting(Moving):
     def open_trips(self) -> Future[tuple[Trip, ...]]:
         """The trips that are open, with what they have come to so far; without their unrealised
         P&L, which :meth:`portfolio` has.
+
+        Raises:
+            InvalidValue: no history is kept (``ExecutionSystem(history=True)``).
+            SystemStopped: the system is not running.
         """
+        self._check_accepting()
+        self._check_history()
 
         def look() -> tuple[Trip, ...]:
             return tuple(
@@ -208,6 +212,10 @@ class Accounting(Moving):
         return self._asked(look)
 
     # --- inside -----------------------------------------------------------------------------------
+
+    def _check_history(self) -> None:
+        if self.accounts.money.history_ts is None:
+            raise InvalidValue("no history is kept: give history=True to ExecutionSystem")
 
     def _positions(
         self, marks: Mapping[tuple[str, str], Decimal] | None = None
@@ -245,11 +253,7 @@ class _RateFollower:
 
 
 def _age_ns(max_age: float | None) -> int | None:
-    if max_age is None:
-        return None
-    if not max_age > 0:
-        raise InvalidValue(f"max_age must be above 0 seconds, or None; was {max_age}")
-    return round(max_age * _SECOND)
+    return None if max_age is None else nanoseconds("max_age (or None)", max_age)
 
 
 def _check_name(text: str, what: str) -> None:

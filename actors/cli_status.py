@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine.control import Control
+from engine.watched import Monitor
 
 from .cli_output import (
     HOLDS,
@@ -47,6 +48,13 @@ def _print(one: AccountStatus) -> None:
     for switch in one.control.switches:
         said = switch.statement or "no statement"
         out.print(f"    pulled {time_text(switch.ts)}: {shown(said, 400)}", soft_wrap=True)
+    for drift in one.watched.drifts:
+        what = (
+            f"drifted: the venue has {decimal_text(drift.venue_qty)} {drift.instrument}"
+            f" {drift.slot.value}, our books {decimal_text(drift.qty)}; entries of it are denied"
+            + (" until two looks agree, it was adopted" if drift.adopted else "")
+        )
+        out.print(f"  {shown(what, 400)}", soft_wrap=True)
     out.print(
         f"  {one.open_orders:,} orders open, {one.held_orders:,} held by their groups,"
         f" {one.unsettled:,} not settled"
@@ -57,6 +65,17 @@ def _print(one: AccountStatus) -> None:
         print_table("Positions", (("instrument", ""), ("slot", ""), ("quantity", ">")), rows)
     if one.groups:
         print_table("Groups", (("group", ""), ("state", "")), one.groups)
+    if one.watched.monitors:
+        monitors = [(of.terms.monitor_id, _scope(of), of.fired) for of in one.watched.monitors]
+        print_table("Monitors", (("monitor", ""), ("of", ""), ("fired", "")), monitors)
+
+
+def _scope(monitor: Monitor) -> str:
+    """What a monitor watches, in a word or two."""
+    terms = monitor.terms
+    if terms.group_id:
+        return f"group {terms.group_id}"
+    return f"{terms.instrument} {terms.slot.value}" if terms.instrument else f"all {terms.currency}"
 
 
 def _object(one: AccountStatus) -> dict[str, Json]:
@@ -72,6 +91,21 @@ def _object(one: AccountStatus) -> dict[str, Json]:
         "held_orders": one.held_orders,
         "unsettled_orders": one.unsettled,
         "groups": dict(one.groups),
+        "drifts": [
+            {
+                "instrument": drift.instrument,
+                "slot": drift.slot.value,
+                "qty": decimal_text(drift.qty),
+                "venue_qty": decimal_text(drift.venue_qty),
+                "adopted": drift.adopted,
+                "since": time_text(drift.since_ts),
+            }
+            for drift in one.watched.drifts
+        ],
+        "monitors": {
+            of.terms.monitor_id: {"of": _scope(of), "fired": of.fired or None}
+            for of in one.watched.monitors
+        },
     }
 
 

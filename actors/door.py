@@ -31,7 +31,14 @@ from engine.values import OrderType, PositionSlot, Side, TimeInForce, TriggerSou
 
 from .venues.port import Answer
 
-__all__ = ["admit", "check_statement", "check_types", "check_words", "checked_answer"]
+__all__ = [
+    "admit",
+    "check_statement",
+    "check_types",
+    "check_words",
+    "checked_answer",
+    "nanoseconds",
+]
 
 R = TypeVar("R")
 
@@ -273,5 +280,19 @@ def check_words(statement: object) -> None:
         ) from None
 
 
+def nanoseconds(what: str, seconds: object) -> int:
+    """Seconds of a caller as nanoseconds.
+
+    Raises:
+        InvalidValue: it is no number above 0, or more than 64 bits of nanoseconds hold.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | Decimal):
+        raise InvalidValue(f"{what} must be a number of seconds, was {seconds!r:.40}")
+    if not 0 < seconds < _SECONDS_END or not (ns := round(seconds * 1_000_000_000)):
+        raise InvalidValue(f"{what} must be above 0 seconds and finite, was {seconds}")
+    return ns
+
+
+_SECONDS_END = _TS_END // 1_000_000_000
 _WORDS_MAX = 1_000
 _read_statement = msgspec.json.Decoder(SetBaseline | CorrectPosition).decode

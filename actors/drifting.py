@@ -191,7 +191,7 @@ class Drifting:
             counts = key not in in_flight and self._stood_still(key)
             case = judged(self._cases.get(key), difference, counts=counts)
             known = drifts.get(key)
-            if (ZERO if known is None else known.difference) == difference:
+            if known is not None and known.difference == difference and not known.adopted:
                 continue  # told already
             unread = difference and self._window_ns and self._rounds < _ROUNDS
             if case.is_proven and not unread:
@@ -265,7 +265,8 @@ class Drifting:
         """Carry out what a person decided; the drift as it was.
 
         Raises:
-            InvalidValue: nothing has drifted there; nothing has changed.
+            InvalidValue: nothing has drifted there, or the difference was adopted already; nothing
+            has changed.
         """
         broker, command = self.broker, decided.command
         key = command.instrument, command.slot
@@ -276,6 +277,11 @@ class Drifting:
                 f" {broker.name}/{broker.account}"
             )
         slot = broker.slot(*key)
+        if command.how is DriftRemedy.ADOPT and drift.adopted:
+            raise InvalidValue(
+                f"{command.instrument!r} {command.slot.value}: the difference was adopted already;"
+                " entries go on when two looks agree, and what differs then is told anew"
+            )
         if command.how is DriftRemedy.ADOPT:
             stated = _adoption(drift, command, slot.position, decided.px)
             slot.on_receive(stated)

@@ -20,6 +20,7 @@ from engine.order import is_settled
 from engine.order_links import is_held
 from engine.order_tables import TERMINAL
 from engine.values import PositionSlot
+from engine.watched import Watched
 
 from .journal import Journal
 from .recovery import fold_journal
@@ -63,7 +64,8 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     ``positions``: (instrument, slot, signed quantity), those that are not 0. ``open_orders`` may
     fill; ``held_orders`` wait for their group; ``unsettled`` have ended with a question open.
-    ``groups``: (id, state), those that are not over.
+    ``groups``: (id, state), those that are not over. ``watched``: drifted slots, whose entries are
+    denied, and monitors.
     """
 
     venue: str
@@ -74,6 +76,7 @@ class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
     held_orders: int
     unsettled: int
     groups: tuple[tuple[str, str], ...]
+    watched: Watched
 
 
 def in_force(control: Control) -> tuple[str, ...]:
@@ -132,6 +135,7 @@ def status_of(journal: Journal) -> tuple[AccountStatus, ...]:
 def _accounts(books: Books) -> dict[tuple[str, str], None]:
     found: dict[tuple[str, str], None] = dict.fromkeys(books.controls)
     found.update(dict.fromkeys(key[:2] for key in books.positions))
+    found.update(dict.fromkeys(books.watched))
     found.update(
         dict.fromkeys((one.terms.venue, one.terms.account) for one in books.orders.values())
     )
@@ -163,6 +167,7 @@ def _status(books: Books, venue: str, account: str) -> AccountStatus:
             if (one.terms.venue, one.terms.account) == (venue, account)
             and one.state not in GROUP.terminal
         ),
+        watched=books.watched.get((venue, account)) or Watched(venue, account),
     )
 
 

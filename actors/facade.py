@@ -17,11 +17,20 @@ from engine.errors import (
     UnknownOrder,
 )
 from engine.group import check_swap, legs_of
-from engine.messages import PLAIN_SWAP, CancelGroup, GroupState, GroupTerms, SubmitOrder, Swap
+from engine.messages import (
+    PLAIN_SWAP,
+    CancelGroup,
+    GroupState,
+    GroupTerms,
+    Leg,
+    SubmitOrder,
+    Swap,
+)
 from engine.views import OrderView
 
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
+from .door import nanoseconds
 from .groups import WatchGroup
 from .lifecycle import Lifecycle
 from .protection import ProtectionReport, report_of
@@ -57,7 +66,8 @@ class Facade(Lifecycle):
         when stop and target change places, where a venue locks the coins of one of them.
 
         Raises:
-            InvalidValue: ``protect_within`` is no time, or ``swap`` never comes to an end.
+            InvalidValue: ``root`` is no group, ``protect_within`` no time, or ``swap`` never comes
+                to an end.
             InvalidOrder: it, or a leg of it, cannot be submitted as asked; nothing has happened.
             DuplicateIntent: the intent id was used before with other terms; nothing was sent.
             JournalUnavailable, MailboxFull, SystemStopped: not accepted.
@@ -65,14 +75,18 @@ class Facade(Lifecycle):
         self._check_running()
         if not self.dispatcher.has_room():
             self._refuse_more()
+        given: tuple[object, object] = root, swap  # not every caller has a type checker
+        if not isinstance(given[0], GroupTerms | Leg):  # of a leg alone its check says more
+            kind = type(root).__name__
+            raise InvalidValue(f"bracket(), oco(), oto(), ouo() make groups, this is a {kind}")
+        if not isinstance(given[1], Swap):
+            raise InvalidValue(f"swap must be a Swap, was {swap!r:.80}")
         broker = only_one(self.brokers, venue, account)
         if self._emulates:
             root = local_legs(root, broker.capabilities)
         check_legs(root, broker)
         check_swap(swap)
-        within = round(protect_within * 1e9)
-        if within <= 0:
-            raise InvalidValue(f"protect_within must be above 0 seconds, was {protect_within}")
+        within = nanoseconds("protect_within", protect_within)
         ts = self.dispatcher.time_ns()
         named = tuple((tags or {}).items())
         new, is_new = new_group(root, broker, self._intents, intent_id, within, named, ts, swap)
@@ -91,6 +105,10 @@ class Facade(Lifecycle):
     ) -> Future[GroupState]:
         """Call a group off: entries and targets go. What is held keeps its stop until it is closed,
         at market and at once with ``close``.
+
+        Raises:
+            UnknownOrder: here or in the future: no such group, or it is over.
+            JournalUnavailable, SystemStopped: not accepted.
         """
         self._check_running()
         group_id = group if isinstance(group, str) else group.group_id

@@ -48,7 +48,15 @@ if TYPE_CHECKING:
     from .position import BookExecution, PositionActor
     from .roles import BrokerRole
 
-__all__ = ["STEP", "Following", "Marking", "SlotFollower", "resume_following", "take_fact"]
+__all__ = [
+    "STEP",
+    "Following",
+    "Marking",
+    "SlotFollower",
+    "check_marking",
+    "resume_following",
+    "take_fact",
+]
 
 #: So far beyond what is written, as a share of the price, an extreme is worth a fact of its own.
 STEP: Final = Decimal("0.001")
@@ -79,6 +87,17 @@ class Marking(msgspec.Struct, frozen=True):
     def max_age_ns(self) -> int | None:
         """The age in nanoseconds."""
         return None if self.max_age is None else round(self.max_age * _SECOND)
+
+
+def check_marking(marking: bool | Marking) -> bool | Marking:
+    """What a host says of marks, as it is.
+
+    Raises:
+        InvalidValue: it is neither.
+    """
+    if not isinstance(marking, bool | Marking):
+        raise InvalidValue(f"mark_positions must be True, False or a Marking, was {marking!r:.80}")
+    return marking
 
 
 class Following:

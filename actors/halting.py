@@ -11,7 +11,7 @@ from engine.messages import FlatProgress, Flatten, LiftFlatten, SetMode, Trading
 from engine.values import ONE, ZERO, decimal_from
 
 from .broker import BrokerActor
-from .door import check_words
+from .door import check_words, nanoseconds
 from .facade import Facade
 from .runtime import Future, Timer
 
@@ -101,8 +101,7 @@ class Halting(Facade):
         brokers = self._in_scope(scope)
         if statement:
             check_words(statement)
-        if deadline is not None and not deadline > 0:
-            raise InvalidValue(f"deadline must be above 0 seconds or None, was {deadline}")
+        deadline_ns = None if deadline is None else nanoseconds("deadline (or None)", deadline)
         share = decimal_from(slice_share, "slice_share")
         if not ZERO < share <= 1:
             raise InvalidValue(f"slice_share must be above 0 and at most 1, was {share}")
@@ -114,7 +113,6 @@ class Halting(Facade):
             for broker in brokers:
                 of = broker.name, broker.account, scope.instrument
                 broker.flattening.take(Flatten(*of, ts, statement, share))
-            deadline_ns = None if deadline is None else round(deadline * 1e9)
             self.turn.effects.append((waiting.begin, deadline_ns, None))
 
         self.dispatcher.call_soon(pull)
@@ -139,7 +137,7 @@ class Halting(Facade):
         def lift() -> None:
             lifted = [one for one in brokers if _is_on(one.flattening.control, scope.instrument)]
             if not lifted:
-                raise InvalidValue(f"no kill switch of {scope} is on; a wider one may be")
+                raise InvalidValue(f"no kill switch of {scope} is on; on are: {_on(brokers)}")
             for broker in lifted:
                 of = broker.name, broker.account, scope.instrument
                 broker.flattening.take(LiftFlatten(*of, self.dispatcher.time_ns(), statement))
@@ -220,6 +218,16 @@ class Halting(Facade):
 
 def _is_on(control: Control, instrument: str) -> bool:
     return any(not instrument or one.instrument == instrument for one in control.switches)
+
+
+def _on(brokers: list[BrokerActor]) -> str:
+    """The switches of these accounts, for a person."""
+    scopes = [
+        Scope(broker.name, broker.account, switch.instrument)
+        for broker in brokers
+        for switch in broker.flattening.control.switches
+    ]
+    return ", ".join(map(str, scopes)) or "none"
 
 
 def _pump(broker: BrokerActor, _: None) -> None:

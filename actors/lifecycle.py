@@ -23,7 +23,7 @@ from .broker import BrokerActor
 from .broker_words import Ask, InTurn
 from .checkpoints import Checkpoints
 from .definitions import Definitions
-from .following import Marking, resume_following
+from .following import Marking, check_marking, resume_following
 from .gc_policy import GcPolicy, Tuning
 from .hub import Hub
 from .intents import Intents
@@ -84,7 +84,7 @@ class Lifecycle:
     ) -> None:
         check_settings(venues, engine_id, cross_check, protect_within, price_max_age)
         self._tuning, self._retention = Tuning(gc_policy), retention
-        self._history, self._marking = history, mark_positions
+        self._history, self._marking = history, check_marking(mark_positions)
         self._pruner: Pruner | None = None
         self.hub = Hub()
         self._venues = tuple(venues)

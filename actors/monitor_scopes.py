@@ -56,8 +56,16 @@ class Scopes:
                 raise InvalidValue("P&L of a group in several currencies is no one number")
         elif not terms.instrument and not terms.currency:
             raise InvalidValue(
-                "a monitor of an account needs a currency: amounts of several are not added"
+                "a monitor needs an instrument, a group, or the currency of an account: amounts of"
+                " several are not added"
             )
+        elif terms.currency:
+            known = dict.fromkeys(one.settle_currency for one in broker.instruments.values())
+            if terms.currency not in known:
+                raise InvalidValue(
+                    f"nothing at {at} settles in {terms.currency[:64]!a}; there are"
+                    f" {', '.join(sorted(known)) or 'no instruments'}"
+                )
 
     def currency(self, terms: SetMonitor) -> str:
         """What its P&L is in; "" where its group is over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias, TypedDict, Unpack, cast
 
@@ -18,7 +18,7 @@ from engine.watched import Drift, Monitor
 
 from .accounting import Accounting
 from .broker import BrokerActor
-from .door import check_words
+from .door import check_words, nanoseconds
 from .drifting import Settle, is_untouched
 from .runtime import Future
 from .submitting import GroupTicket
@@ -27,7 +27,6 @@ from .times_of_day import check_time_of_day
 __all__ = ["MonitorRules", "MonitorView", "Monitoring"]
 
 _ID_MAX = 64
-_SECOND = 1_000_000_000
 _WINDOW = 7 * 86_400.0
 _NUMBERS = ("take_profit", "stop_loss", "give_back", "give_back_from")
 _SECONDS = ("hold", "max_age")
@@ -110,7 +109,8 @@ class Monitoring(Accounting):
 
         Raises:
             InvalidValue: no rule, or one that cannot be meant; in the future: there is no such
-                group, or P&L would be in several currencies. Nothing was set.
+                instrument or group, nothing settles in the currency, or P&L would be in several
+                currencies. Nothing was set.
             InvalidOrder: it was not said at which account, or the id cannot be written down.
             DuplicateIntent: in the future: the id is that of a monitor with other rules.
             JournalUnavailable, SystemStopped: not accepted.
@@ -131,7 +131,7 @@ class Monitoring(Accounting):
             tags=tuple((tags or {}).items()),
             **_terms_of(rules),
         )
-        _check_types(terms)
+        terms = _as_kept(terms)
         check_monitor(terms)
         if terms.close_at:
             check_time_of_day(terms.close_at, terms.time_zone)
@@ -196,7 +196,7 @@ class Monitoring(Accounting):
 
         Raises:
             InvalidValue: no such remedy, no statement, no price or no time; in the future: nothing
-                has drifted there. Nothing has changed.
+                has drifted there, or it was adopted already. Nothing has changed.
             InvalidOrder: there are several accounts, and it was not said which.
             JournalUnavailable, SystemStopped: not accepted.
         """
@@ -204,8 +204,7 @@ class Monitoring(Accounting):
         check_words(statement)
         if not isinstance(how, DriftRemedy):
             raise InvalidValue(f"how must be a DriftRemedy, was {how!r:.80}")
-        if not window > 0:
-            raise InvalidValue(f"window must be above 0 seconds, was {window}")
+        window_ns = nanoseconds("window", window)
         price = None if px is None else decimal_from(px, "px")
         broker = self._broker(venue, account)
 
@@ -213,7 +212,7 @@ class Monitoring(Accounting):
             ts = self.dispatcher.time_ns()
             at = (broker.name, broker.account, instrument, slot, ts)
             command = SettleDrift(*at, how, statement)
-            broker.drifting.settle(Settle(command, price, round(window * _SECOND)))
+            broker.drifting.settle(Settle(command, price, window_ns))
 
         return self._asked(settle)
 
@@ -225,20 +224,22 @@ def _terms_of(rules: MonitorRules) -> dict[str, Any]:
         if name in _NUMBERS:
             terms[name] = decimal_from(value, name)
         elif name in _SECONDS:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise InvalidValue(f"{name} must be seconds, was {value!r:.40}")
-            terms[f"{name}_ns"] = round(value * _SECOND)
+            terms[f"{name}_ns"] = nanoseconds(name, value)
         elif name in _LISTS:
-            terms[name] = tuple(cast("Sequence[int]", value))
+            if isinstance(value, str) or not isinstance(value, Iterable):
+                raise InvalidValue(f"{name} must be a list of integers, was {value!r:.40}")
+            terms[name] = tuple(cast("Iterable[int]", value))
         else:
             terms[name] = value
     return terms
 
 
-def _check_types(terms: SetMonitor) -> None:
-    """Refuse what could not be read back from the journal as it is."""
+def _as_kept(terms: SetMonitor) -> SetMonitor:
+    """The terms as the journal gives them back (a "PERCENT" is a PnlUnit then); refuse what it
+    could not.
+    """
     try:
-        msgspec.convert(msgspec.to_builtins(terms), SetMonitor)
+        return msgspec.convert(msgspec.to_builtins(terms), SetMonitor)
     except (msgspec.MsgspecError, TypeError, UnicodeError) as error:
         raise InvalidValue(f"a monitor cannot be kept like this: {error}") from None
 

@@ -99,7 +99,10 @@ class Monitors:
         known = self._all.get(terms.monitor_id)
         if known is not None:
             if replace(known.terms, ts=terms.ts) != terms:
-                raise DuplicateIntent(f"monitor {terms.monitor_id!a} has other rules")
+                raise DuplicateIntent(
+                    f"monitor {terms.monitor_id!a} has other rules: unmonitor() it first, or take"
+                    " another id"
+                )
             return terms.monitor_id
         self.scopes.check(terms)
         self.broker.watched.take(_urn(terms), terms)

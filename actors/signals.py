@@ -81,8 +81,8 @@ class SignalDesk:
         a trade lost last. On a journal without that row the day begins with the desk.
 
     Raises:
-        SystemStopped, JournalUnavailable: the system does not run. JournalCorrupt: its row cannot
-        be read.
+        InvalidValue: capital is no Decimal. SystemStopped, JournalUnavailable: it does not run.
+        JournalCorrupt: its row cannot be read.
     """
 
     def __init__(
@@ -95,6 +95,8 @@ class SignalDesk:
         name: str = "signals",
     ) -> None:
         system.terms_of_intent(name)  # raises when it does not run
+        for amount in (capital or {}).values():
+            check_number("capital", amount)
         self._system = system
         self._limits = limits
         self._protect_within = protect_within
@@ -104,8 +106,7 @@ class SignalDesk:
         self._busy = False
         #: By signal: entries that wait for a close to end.
         self._reverses: dict[str, tuple[EntrySignal, Future[Decision]]] = {}
-        #: By intent: what is to be told once it is journalled.
-        self._untold: dict[str, _Untold] = {}
+        self._untold: dict[str, _Untold] = {}  # by intent, until it is journalled
         self._unready: list[Future[None]] = []
         system.call_soon(self._looks.begin)
         self._unsubscribe = system.subscribe(
@@ -120,7 +121,7 @@ class SignalDesk:
         ends before, submit it again. The same signal id again does nothing.
 
         Raises:
-            JournalUnavailable, SystemStopped: not accepted.
+            InvalidValue: it is no signal. JournalUnavailable, SystemStopped: not accepted.
         """
         if not isinstance(signal, EntrySignal | ExitSignal):
             raise InvalidValue(f"a signal is an EntrySignal or an ExitSignal, not {signal!r:.80}")

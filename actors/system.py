@@ -91,6 +91,7 @@ class ExecutionSystem(Triggering):
 
         Raises:
             InvalidOrder: it can not be submitted as asked; nothing was journalled or sent.
+            InvalidValue: it is no order.
             DuplicateIntent: the intent id was used before with other terms; nothing was sent.
             JournalUnavailable: the journal cannot be written; entries halt until it can.
             MailboxFull, SystemStopped: not accepted.
@@ -100,7 +101,13 @@ class ExecutionSystem(Triggering):
             self._check_running()
         if not dispatcher.has_room():
             self._refuse_more()
-        broker = self.brokers.get((order.venue, order.account))
+        try:
+            broker = self.brokers.get((order.venue, order.account))
+        except AttributeError:
+            kind = type(order).__name__
+            raise InvalidValue(
+                f"submit() takes an order, submit_group() a group: got {kind}"
+            ) from None
         if broker is None:
             broker = only_one(self.brokers, order.venue, order.account)
         instrument = broker.instruments.get(order.instrument)

@@ -55,7 +55,7 @@ def _read(text: str) -> time:
     except ValueError:
         at = None
     if at is None or at.tzinfo is not None or at.microsecond or len(text) not in (5, 8):
-        raise InvalidValue(f"a time of day is HH:MM or HH:MM:SS, was {text[:40]!a}")
+        raise InvalidValue(f"a time of day is HH:MM or HH:MM:SS, was {text!a:.40}")
     return at
 
 
@@ -63,4 +63,6 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidValue(f"there is no time zone {name[:60]!a}, as in Asia/Kolkata") from None
+        raise InvalidValue(
+            f"there is no time zone {name[:60]!a}: zones have names like Asia/Kolkata"
+        ) from None

@@ -10,6 +10,7 @@ system that runs all this is ``actors``.
 
 from .capabilities import Capabilities, IdScope, ReduceOnlyRule
 from .contingent import bracket, even_after, leg, oco, oto, ouo, trail_by
+from .drift import DriftView
 from .errors import (
     AskTimeout,
     DuplicateIntent,
@@ -40,23 +41,30 @@ from .intents import (
     trailing_stop,
 )
 from .messages import (
+    CorrectPosition,
     DriftRemedy,
+    FlatProgress,
     GroupState,
     LegRole,
     MonitorFired,
+    NativeShape,
     PnlUnit,
     PositionDrifted,
+    SetBaseline,
     SubmitOrder,
     Swap,
     TradingMode,
 )
 from .policies.risk import RiskLimits
 from .position_tables import Exposure
+from .prices import Price
+from .rates import UsedRate
 from .session import SessionLimits
-from .signals import Direction, EntrySignal, ExitSignal
+from .signals import Direction, EntrySignal, ExitSignal, SignalAccepted, SignalRefused
 from .trigger_tables import Trigger
 from .trips import PositionClosed, PositionOpened, PositionReopened, Trip
 from .values import (
+    CorrectionKind,
     Instrument,
     InstrumentKind,
     OrderState,
@@ -71,13 +79,17 @@ from .views import OrderView
 __all__ = [
     "AskTimeout",
     "Capabilities",
+    "CorrectPosition",
+    "CorrectionKind",
     "Direction",
     "DriftRemedy",
+    "DriftView",
     "DuplicateIntent",
     "EngineError",
     "EntrySignal",
     "ExitSignal",
     "Exposure",
+    "FlatProgress",
     "FlatReport",
     "GroupState",
     "IdScope",
@@ -94,6 +106,7 @@ __all__ = [
     "LegRole",
     "MailboxFull",
     "MonitorFired",
+    "NativeShape",
     "OrderState",
     "OrderType",
     "OrderView",
@@ -103,12 +116,16 @@ __all__ = [
     "PositionOpened",
     "PositionReopened",
     "PositionSlot",
+    "Price",
     "RecordingError",
     "ReduceOnlyRule",
     "RiskLimits",
     "Scope",
     "SessionLimits",
+    "SetBaseline",
     "Side",
+    "SignalAccepted",
+    "SignalRefused",
     "SlowReader",
     "SubmitOrder",
     "Swap",
@@ -119,6 +136,7 @@ __all__ = [
     "TriggerSource",
     "Trip",
     "UnknownOrder",
+    "UsedRate",
     "UserError",
     "bracket",
     "even_after",

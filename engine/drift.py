@@ -149,4 +149,6 @@ def proposals(drift: Drift, *, is_new: bool) -> tuple[DriftProposal, ...]:
     wait = DriftProposal(
         DriftRemedy.WAIT, "look again: it ends by itself when two looks agree with our books"
     )
+    if drift.adopted:
+        return (wait,)
     return fetch, DriftProposal(DriftRemedy.ADOPT, adopt), wait

@@ -38,7 +38,7 @@ def set_baseline(
         raise InvalidValue(
             f"a baseline is what a slot held before its first fill; {position.instrument!r}"
             f" already holds {position.qty} (baseline {position.baseline_qty});"
-            " use an OPERATOR correction"
+            " use an OPERATOR correction (state_position, CorrectPosition)"
         )
     if not qty:
         return msgspec.structs.replace(position, baseline_qty=ZERO, ts=ts)

@@ -29,6 +29,7 @@ __all__ = [
     "Signal",
     "SignalAccepted",
     "SignalRefused",
+    "are_pairs",
     "same_slot",
 ]
 
@@ -84,10 +85,17 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         _check_head(self)
+        _check_kind(self, "direction", self.direction, Direction)
+        _check_kind(self, "order_type", self.order_type, OrderType)
         if self.order_type not in (OrderType.LIMIT, OrderType.MARKET):
             raise InvalidValue(
                 f"signal {self.signal_id!a}: an entry is LIMIT or MARKET, was"
                 f" {self.order_type.value}"
+            )
+        if not are_pairs(self.targets):
+            raise InvalidValue(
+                f"signal {self.signal_id!a}: targets are pairs of (price, share), were"
+                f" {self.targets!r:.80}"
             )
         pairs = [("entry_px", self.entry_px), ("stop_px", self.stop_px)]
         pairs += [("a target's price", px) for px, _ in self.targets]
@@ -188,6 +196,13 @@ class SignalRefused(Event, frozen=True, gc=False, omit_defaults=True):
     tags: Tags = ()
 
 
+def are_pairs(value: object) -> bool:
+    """Whether it is a tuple of pairs: not every caller has a type checker."""
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 for pair in value
+    )
+
+
 def same_slot(one: Signal, other: Signal) -> bool:
     """Whether two signals are about the same slot of the same account."""
     return (one.instrument, one.slot, one.venue, one.account) == (
@@ -197,9 +212,19 @@ def same_slot(one: Signal, other: Signal) -> bool:
 
 def _check_head(signal: Signal) -> None:
     check_text(signal.signal_id, "signal_id", SIGNAL_ID_LENGTH_MAX)
+    _check_kind(signal, "slot", signal.slot, PositionSlot)
+    for what in ("instrument", "venue", "account"):
+        _check_kind(signal, what, getattr(signal, what), str)
     if type(signal.ts) is not int or signal.ts <= 0:
         raise InvalidValue(
             f"signal {signal.signal_id!a}: ts must be UTC nanoseconds above 0, was {signal.ts!r}"
+        )
+
+
+def _check_kind(signal: Signal, what: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise InvalidValue(
+            f"signal {signal.signal_id!a}: {what} must be a {kind.__name__}, was {value!r:.80}"
         )
 
 

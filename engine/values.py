@@ -274,6 +274,8 @@ class Instrument(
             raise InvalidValue(
                 f"an instrument needs a symbol and a venue, got {self.symbol!r} at {self.venue!r}"
             )
+        if not isinstance(self.kind, InstrumentKind):
+            raise InvalidValue(f"{self.symbol!r}: kind is an InstrumentKind, was {self.kind!r}")
 
     @property
     def settle_currency(self) -> str:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .errors import JournalCorrupt
-from .messages import EndMonitor, MonitorMoved, SetDrift, SetMonitor, SettleDrift
+from .messages import DriftRemedy, EndMonitor, MonitorMoved, SetDrift, SetMonitor, SettleDrift
 from .values import ZERO, PositionSlot
 
 __all__ = [
@@ -32,7 +32,10 @@ WATCHED_FACTS: Final = (SetDrift, SettleDrift, SetMonitor, MonitorMoved, EndMoni
 
 
 class Drift(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A slot whose count the venue does not share. ``difference`` is the venue's less ours."""
+    """A slot whose count the venue does not share. ``difference`` is the venue's less ours.
+
+    ``adopted``: a person has taken it over, and the venue's list was not compared since.
+    """
 
     instrument: str
     slot: PositionSlot
@@ -41,6 +44,7 @@ class Drift(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     venue_qty: Decimal
     difference: Decimal
     venue_avg_px: Decimal | None = None
+    adopted: bool = False
 
 
 class Monitor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -94,7 +98,7 @@ def watched(before: Watched, fact: WatchedFact) -> Watched:
     if isinstance(fact, SetDrift):
         return _drifted(before, fact)
     if isinstance(fact, SettleDrift):
-        return before  # what somebody decided: history, not state
+        return _settled(before, fact)
     known = {one.terms.monitor_id: one for one in before.monitors}
     if isinstance(fact, SetMonitor):
         if fact.monitor_id in known:
@@ -120,6 +124,20 @@ def _drifted(before: Watched, fact: SetDrift) -> Watched:
         )
     rest.sort(key=lambda one: (one.instrument, one.slot.value))
     return replace(before, drifts=tuple(rest))
+
+
+def _settled(before: Watched, fact: SettleDrift) -> Watched:
+    """What is adopted is so once: until the next word of the venue's count it is not adopted again.
+    The other remedies change nothing here.
+    """
+    key = fact.instrument, fact.slot
+    if fact.how is not DriftRemedy.ADOPT:
+        return before
+    drifts = (
+        replace(one, adopted=True) if (one.instrument, one.slot) == key else one
+        for one in before.drifts
+    )
+    return replace(before, drifts=tuple(drifts))
 
 
 def take_watched(every: dict[tuple[str, str], Watched], fact: WatchedFact) -> None:

@@ -115,7 +115,7 @@ def check_monitor(terms: SetMonitor) -> None:
         raise InvalidValue("a currency is for the monitor of an account")
     timed = terms.hold_ns is not None or terms.close_at or terms.close_times
     if not (timed or has_pnl_rules(terms)):
-        raise InvalidValue("a monitor needs a rule: about P&L, or about time")
+        raise InvalidValue("a monitor needs a rule: about P&L (stop_loss...) or time (hold...)")
 
 
 def _check_times(terms: SetMonitor) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from ..errors import InvalidValue
 from ..pnl import Amounts, add_amount
-from ..signals import Direction, EntrySignal
+from ..signals import Direction, EntrySignal, are_pairs
 from ..values import CONTEXT, ONE, ZERO, Word
 
 __all__ = [
@@ -108,6 +108,11 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 "reverse_within_ns",
             )
         ]  # fmt: skip
+        if not are_pairs(self.max_daily_loss):
+            raise InvalidValue(
+                "max_daily_loss is pairs of (currency, amount), as (('USDT', Decimal(300)),);"
+                f" was {self.max_daily_loss!r:.80}"
+            )
         above += [(f"max_daily_loss of {name}", limit) for name, limit in self.max_daily_loss]
         for what, limit in above:
             if limit is not None and type(limit) not in (int, Decimal):

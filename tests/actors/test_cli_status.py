@@ -13,6 +13,7 @@ from engine import limit, market
 from engine.contingent import bracket
 from engine.flatten import Scope
 from engine.messages import TradingMode
+from engine.values import PositionSlot
 
 from .replay_kit import run
 
@@ -99,3 +100,26 @@ def test_an_account_that_nobody_has_shut_is_no_order(
     """It says so as of any id."""
     told = run(capsys, "explain", "SIM/other", "--journal", journal)
     assert (2, "") == (told.code, told.out)
+
+
+def test_status_names_monitors_and_drifted_slots(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What acts or stops entries at the next start is not kept from who reads the journal."""
+    with SimulatedSystem(seed=3) as system:
+        system.quote(BTC, Decimal(199), Decimal(50), Decimal(201), Decimal(50))
+        system.run(SECOND)
+        system.submit(market(BTC, "BUY", 3))
+        system.system.monitor(BTC, monitor_id="guard", stop_loss=500)
+        system.run(SECOND)
+        system.exchange.move("main", BTC, PositionSlot.NET, Decimal(2), None, system.now_ns())
+        system.run(120 * SECOND)
+        system.save_journal(tmp_path / "a.db")
+
+    (account,) = run(capsys, "status", tmp_path / "a.db", "--json").json["accounts"]
+    assert {"guard": {"of": f"{BTC} NET", "fired": None}} == account["monitors"]
+    (drift,) = account["drifts"]
+    assert (BTC, "3", "5") == tuple(drift[key] for key in ("instrument", "qty", "venue_qty"))
+    text = run(capsys, "status", tmp_path / "a.db").out
+    assert "entries of it are denied" in text
+    assert "guard" in text

@@ -222,6 +222,36 @@ def test_what_was_bought_meanwhile_is_not_adopted_twice() -> None:
     assert D(4) == system.system.brokers["SIM", "main"].positions[BTC, NET].position.qty
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_difference_is_adopted_once(dies: bool) -> None:
+    """Until the lists were compared again a second decision is refused; what differs then is told
+    anew, and can be adopted.
+    """
+    system = begun()
+    move(system, "2")
+    system.run(120 * SECOND)
+    first = system.system.settle_drift(BTC, DriftRemedy.ADOPT, "desk")
+    system.run_until_idle()
+    first.get(timeout=0)
+    if dies:
+        system.crash()
+        system.restart()
+    assert [[DriftRemedy.WAIT]] == [[one.how for one in d.proposals] for d in drifts(system)]
+    again = system.system.settle_drift(BTC, DriftRemedy.ADOPT, "desk, twice")
+    system.run_until_idle()
+    with pytest.raises(InvalidValue, match="adopted already"):
+        again.get(timeout=0)
+    assert D(5) == system.system.brokers["SIM", "main"].positions[BTC, NET].position.qty
+
+    move(system, "2")  # the same once more
+    system.run(120 * SECOND)
+    assert [D(2)] == [one.difference for one in drifts(system)]
+    settle(system, DriftRemedy.ADOPT)
+    assert not drifts(system)
+    assert D(7) == system.system.brokers["SIM", "main"].positions[BTC, NET].position.qty
+    assert not system.settle()
+
+
 def test_a_decision_needs_a_drift_and_a_statement() -> None:
     """Nothing has changed where it cannot be carried out."""
     system = begun()

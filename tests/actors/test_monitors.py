@@ -258,7 +258,7 @@ def test_times_of_day_are_those_of_their_zone(
         ({"hold": 1, "close_days": (8,)}, "Monday"),
         ({"hold": 1, "unit": "CENT"}, "cannot be kept"),
         ({"hold": 1, "instrument": "?"}, "not known"),
-        ({"hold": 1, "instrument": ""}, "needs a currency"),
+        ({"hold": 1, "instrument": ""}, "currency of an account"),
         ({"hold": 1, "instrument": "", "group": "?"}, "no group"),
     ],
 )
