@@ -68,6 +68,8 @@ from .group_words import (
     TakeOver,
     TrailDue,
     base_fee,
+    booked_qty,
+    claimed,
     opened_by,
     slot_side,
 )
@@ -191,16 +193,17 @@ class GroupActor(GroupRole):
                 name, failed, now, slow=name in self.legs and failed >= REFUSALS_MAX
             )
         available = {
-            one.name: self.desk.available(self, opened_by(one)) + self._claimed(slices[one.name])
+            one.name: self.desk.available(self, opened_by(one)) + claimed(slices, one.name)
             for one in self._needs
         }
-        rest = self._pauses.resting(now), self._pauses.stubborn(), self._locks, self._native
+        resting = [*self._pauses.resting(now), *self.moves.shut(self._needs)]
+        rest = resting, self._pauses.stubborn(), self._locks, self._native
         facts = Facts(slices, self.broker.instruments, available, *rest)
         found = plan(self.group, facts, self.rules)
         holds = dict.fromkeys(self.slot_sides(), ZERO)
         for one in found.holdings:
             if one.entry is not None:
-                holds[slot_side(one.entry.order)] += one.mine_qty
+                holds[slot_side(one.entry.order)] += booked_qty(one, slices)
         for key, qty in holds.items():
             self.desk.holds(key, self.holds.get(key, ZERO), qty)
         self.holds = holds
@@ -217,10 +220,6 @@ class GroupActor(GroupRole):
     def slot_sides(self) -> tuple[SlotSide, ...]:
         """The slots and sides that its legs open, or close."""
         return tuple(dict.fromkeys(map(opened_by, self.legs.values())))
-
-    def _claimed(self, slices: tuple[Slice, ...]) -> Decimal:
-        """What the venue says has filled and is not booked yet."""
-        return sum((one.claim_qty - one.cum_qty for one in slices), ZERO)
 
     def _slice(self, cid: str) -> Slice:
         actor = self.broker.orders.get(cid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -9,7 +10,7 @@ from engine.errors import EngineError, InvalidOrder, UserError
 from engine.group import Group
 from engine.group_actions import Resize
 from engine.group_moves import check_move, leg_of, moved_of
-from engine.messages import Alarm, AmendGroup, AmendOrder, GroupState, LegMoved, LegRole
+from engine.messages import Alarm, AmendGroup, AmendOrder, GroupState, Leg, LegMoved, LegRole
 from engine.order_links import is_held
 from engine.order_tables import TERMINAL
 from engine.policies.validation import Reason
@@ -53,6 +54,13 @@ class GroupMoves:
                 f"{broker.name} cannot amend orders: cancel the group and submit it anew",
                 Reason.UNSUPPORTED.name,
             )
+
+    def shut(self, legs: Iterable[Leg]) -> Iterator[str]:
+        """Entries of which nothing new may be asked now; their group looks again once it may."""
+        is_shut = self._broker.flattening.is_shut
+        for leg in legs:
+            if leg.role is LegRole.ENTRY and is_shut(leg.order.instrument):
+                yield leg.name
 
     def wish(self, group: Group, amend: AmendOrder) -> AmendGroup | None:
         """The move that an amend of one order of the group comes to, where its leg is moved by the

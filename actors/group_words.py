@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
+from engine.group import Slice
+from engine.group_wants import Holding, back_of
 from engine.messages import GroupState, Leg, LegRole, SubmitGroup, SubmitOrder
 from engine.order import Ledger, Order
 from engine.values import ZERO, Instrument, InstrumentKind, PositionSlot, Side
@@ -25,6 +27,8 @@ __all__ = [
     "TrailDue",
     "WatchGroup",
     "base_fee",
+    "booked_qty",
+    "claimed",
     "opened_by",
     "slot_side",
 ]
@@ -89,6 +93,22 @@ def base_fee(order: Order, ledger: Ledger | None, instruments: Mapping[str, Inst
     if ledger is None or instrument.kind is not InstrumentKind.CASH:
         return ZERO
     return sum((f.fee for f in ledger.live() if f.fee and f.fee_currency == instrument.base), ZERO)
+
+
+def claimed(slices: Mapping[str, tuple[Slice, ...]], *legs: str) -> Decimal:
+    """What of these legs has filled by the venue's word, and is not booked yet."""
+    orders = (one for name in legs for one in slices.get(name, ()))
+    return sum((one.claim_qty - one.cum_qty for one in orders), ZERO)
+
+
+def booked_qty(one: Holding, slices: Mapping[str, tuple[Slice, ...]]) -> Decimal:
+    """What a group has not closed of a holding, as far as it is booked: that is what its slot says,
+    by which it is known whether there is enough for the others as well.
+    """
+    entry, back = "" if one.entry is None else one.entry.name, back_of(one.emergency)
+    opened = claimed(slices, entry, back)
+    closed = claimed(slices, *(leg.name for leg in one.exits), one.emergency)
+    return max(one.mine_qty - opened + closed, ZERO)
 
 
 class TrailDue(NamedTuple):

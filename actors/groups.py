@@ -240,6 +240,11 @@ class BrokerGroups:
         if actor is not None:
             self._guarded(actor, message)
 
+    def look_soon(self) -> None:
+        """Entries may be asked for something again: every group looks."""
+        for group_id in self.groups:
+            self._queue(group_id)
+
     def look_all(self) -> None:
         """After a restart: every group looks once."""
         for actor in list(self.groups.values()):

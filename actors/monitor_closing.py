@@ -127,7 +127,6 @@ class MonitorClosing:
                     terms.group_id,
                     terms.side,
                     exposure_qty(order),
-                    max(order.claim_qty - order.cum_qty, ZERO),
                     terms.ts <= monitor.fired_ts,
                     order.life in TERMINAL,
                     any(out.is_cancel for out in order.requests),

@@ -65,6 +65,8 @@ class Shutting:
                     )
                 )
             self._withdraw_entries(fact.instrument)
+            if mode is TradingMode.ALL:
+                self.groups.look_soon()
         if isinstance(fact, Flatten | LiftFlatten):
             word = "pulled" if isinstance(fact, Flatten) else "lifted"
             detail = f"the kill switch was {word}: {fact.statement or 'no statement'}"

@@ -326,7 +326,7 @@ class _Planner(MovesLegs):
         if holding.is_dust or not stops:
             return ZERO
         if holding.is_locked:
-            stops = [one for one in holding.exits if self.wants.legs[one.name].leaves_qty]
+            stops += [one for one in holding.exits if one.name in self.wants.live]
         covered = sum(
             (
                 one.leaves_qty

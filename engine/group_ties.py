@@ -90,8 +90,8 @@ def aims_of(
     """Targets for which the price says whether they or their stop should be at the venue."""
     found: list[Aim] = []
     for holding in wants.holdings if facts.locks else ():
-        stops = [one.name for one in holding.exits if one.role is LegRole.STOP]
-        stops = [name for name in stops if name not in group.dropped]
+        rest = [one for one in holding.exits if one.role is LegRole.STOP and not one.order.local]
+        stops = [one.name for one in rest if one.name not in group.dropped]
         if not (holding.is_locked and stops) or holding.emergency in emergencies:
             continue
         for leg in holding.exits:

@@ -13,7 +13,7 @@ Counted anew from the orders, with nothing of what the running system keeps of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +21,7 @@ from engine.fold import Books
 from engine.group import Group
 from engine.group_tables import GroupState
 from engine.group_wants import emergency_of
-from engine.messages import Alarm, VenueStatus
+from engine.messages import Alarm, Leg, VenueStatus
 from engine.order import Order, is_waiting, leaves_qty
 from engine.order_links import is_held
 from engine.order_tables import Life
@@ -71,8 +71,9 @@ class ProtectionJudge:
         for group in {one.group_id: one for one in (*groups, *naked)}.values():
             gone = dict.fromkeys(key for key in self._naked if key[0] == group.group_id)
             for emergency, excess in _uncovered(group, books, slots):
-                if excess:
-                    self.excess[group.group_id] = None
+                if excess:  # until it has looked, what its entry filled may be still to come
+                    if not broker.groups.will_look(group.group_id):
+                        self.excess[group.group_id] = None
                     continue
                 key = group.group_id, emergency
                 gone.pop(key, None)
@@ -157,13 +158,21 @@ def _uncovered(group: Group, books: Books, slots: _Slots) -> Iterator[tuple[str,
         elif one.has_stop and one.key is not None and emergency not in group.late:
             stops = sum((_confirmed(group, leg.name, books) for leg in one.exits
                          if protects(leg, group)), ZERO)  # fmt: skip
-            if min(one.left, _beside(one, group, books, slots)) - stops >= one.dust:
+            left = one.left - _claimed(group, one.exits, books)
+            if min(left, _beside(one, group, books, slots)) - stops >= one.dust:
                 yield emergency, False
 
 
 def _has_claims(group: Group, books: Books) -> bool:
     orders = (books.orders[cid] for _, cids in group.slices for cid in cids)
     return any(order.claim_qty > order.cum_qty for order in orders)
+
+
+def _claimed(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
+    """What exits have filled by the venue's word, and is not told as executions yet."""
+    slices = dict(group.slices)
+    orders = (books.orders[cid] for leg in exits for cid in slices[leg.name])
+    return sum((max(one.claim_qty - one.cum_qty, ZERO) for one in orders), ZERO)
 
 
 def _beside(one: Holding, group: Group, books: Books, slots: _Slots) -> Decimal:

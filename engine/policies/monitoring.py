@@ -202,16 +202,15 @@ def judge_pnl(monitor: Monitor, worth: Worth) -> Met:
 class Working(msgspec.Struct, frozen=True, gc=False):
     """One order of a slot that is open or not settled.
 
-    ``exposure`` is the most that may still fill, or has filled unbooked (None: not known);
-    ``unbooked`` only the latter. ``old``: it was there when the rule fired. ``rests``: it need
-    not fill at once. ``is_close``: a monitor placed it.
+    ``exposure`` is the most that may still fill, or has filled unbooked (None: not known).
+    ``old``: it was there when the rule fired. ``rests``: it need not fill at once. ``is_close``: a
+    monitor placed it.
     """
 
     client_order_id: str
     group_id: str
     side: Side
     exposure: Decimal | None
-    unbooked: Decimal
     old: bool
     is_over: bool
     is_cancelling: bool
@@ -222,7 +221,7 @@ class Working(msgspec.Struct, frozen=True, gc=False):
 
 class GroupHeld(msgspec.Struct, frozen=True, gc=False):
     """One group that trades in the slot and is not over; ``held`` is what it opened there and has
-    not closed (unsigned, on the side that the slot holds).
+    not closed, as far as it is booked (unsigned, on the side that the slot holds).
     """
 
     group_id: str
@@ -293,11 +292,9 @@ def _close(view: CloseView, mine: list[Working]) -> CloseSlot | None:
     left = abs(view.qty) - sum((one.held for one in view.groups), ZERO)
     groups = [one.group_id for one in view.groups]  # their exits close what they hold
     for one in view.orders if not view.bounds_exits else ():
-        if one.side is not side:
-            continue
-        if one.group_id in groups:
-            left -= one.unbooked  # the group counts it as closed, the slot does not yet
-        elif one.old or one.is_close or not one.rests:  # a new one that rests is a new trade
+        if one.side is not side or one.group_id in groups:
+            continue  # what exits of a group may fill, or have filled unbooked, it still holds
+        if one.old or one.is_close or not one.rests:  # a new one that rests is a new trade
             left -= left if one.exposure is None else one.exposure
     if view.instrument.max_qty is not None:
         left = min(left, view.instrument.max_qty)

@@ -11,7 +11,14 @@ from actors.testing.running import take
 from engine import limit, market
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.contingent import bracket, leg, oco
-from engine.messages import Contingency, GroupState, GroupTerms, LegRole
+from engine.messages import (
+    Contingency,
+    GroupState,
+    GroupTerms,
+    LegRole,
+    OrderSnapshot,
+    VenueStatus,
+)
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES, FeeCurrency, FeePlan
 from engine.testing.scenario import Shifts
@@ -254,3 +261,33 @@ def test_many_groups_that_change_at_once_count_one_after_the_other() -> None:
     system.run(5 * SECOND)
     assert [S.LINKED] * 2 == [state(system, name) for name in ("m0", "m249")]
     assert not [one for one in system.judge.alarms if one.kind == "group_failed"]
+
+
+def test_what_a_group_has_by_the_venues_word_alone_takes_nothing_from_the_others() -> None:
+    """The venue says that the older one's entry has filled, and its execution is still to come: the
+    slot holds what the younger one bought, and that gets its stop.
+    """
+    kinds = (OrderType.LIMIT, OrderType.MARKET, OrderType.STOP)
+    venue = ScriptedVenue("v", capabilities=replace(CAPABLE, order_types=kinds))
+    system = simulated(venue)
+    entries = []
+    for name in ("old", "new"):
+        terms = bracket(limit(BTC, "BUY", "1", 100), stop_px=90)
+        entries.append(system.submit_group(terms, intent_id=name).legs["entry"].client_order_id)
+    system.sim.run_for(SECOND)
+    venue.fill(entries[0], "x1", "1")
+    venue.push(
+        OrderSnapshot(
+            entries[0], venue.now(), VenueStatus.FILLED, order_qty=ONE, cum_qty=ONE,
+            sent_ts=venue.now(),
+        )
+    )  # fmt: skip
+    system.sim.run_ready()
+    venue.push(venue.fill(entries[1], "x2", "1"))
+    system.sim.run_ready()
+    stops_of = [
+        one.client_order_id for one in system.orders().get(timeout=1)
+        if one.order_type is OrderType.STOP and one.state is OrderState.OCO_LINKED
+    ]  # fmt: skip
+    assert len(stops_of) == 2
+    assert S.LINKED is system.group_state("new").get(timeout=1)

@@ -19,7 +19,7 @@ from engine.flatten import Scope
 from engine.messages import ModeChanged, TradingMode
 from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultKind
+from engine.testing import Fault, FaultKind, When
 from engine.values import OrderState
 
 SECOND = 1_000_000_000
@@ -235,3 +235,23 @@ def test_a_mode_needs_a_scope_that_is_there_and_a_statement() -> None:
     system.happen(Fault(FaultKind.DISCONNECT, delay_ns=SECOND))
     system.run(5 * SECOND)
     assert OrderState.ACCEPTED is state(system, system.submit(limit(BTC, "BUY", "1", 150)))
+
+
+def test_an_entry_that_its_group_moves_stays_where_it_is_until_entries_are_open_again() -> None:
+    """The move was asked for before they were shut: nothing of it is under way meanwhile."""
+    system = begun()
+    group = system.system.submit_group(bracket(limit(BTC, "BUY", "1", 190), stop_px=180))
+    system.run(SECOND)
+    moved = system.system.amend_group(group, "entry", price=194)
+    shut = system.system.set_mode(REDUCE, Scope(), "me")
+    system.inject(Fault(FaultKind.REFUSED, When(verb="amend")))
+    system.run(120 * SECOND)
+    assert moved.done()
+    assert shut.done()
+    entry = system.system.order(group.legs["entry"]).get(timeout=1)
+    assert (D(190), OrderState.ACCEPTED) == (entry.price, entry.state)
+    assert not system.settle(60 * SECOND)
+    system.system.set_mode(ALL, Scope(), "me").get(timeout=1)
+    system.run(SECOND)
+    assert D(194) == system.system.order(group.legs["entry"]).get(timeout=1).price
+    assert not system.settle(60 * SECOND)

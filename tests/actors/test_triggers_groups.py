@@ -220,3 +220,17 @@ def test_two_exits_of_ours_do_not_leave_together() -> None:
     assert (GroupState.DONE, D(0)) == (state(system, ticket), held(system))
     assert 1 == sum(kind == "MARKET" for _, kind, _ in placed(system))
     assert not system.settle(60 * SECOND)
+
+
+def test_a_stop_that_the_engine_watches_makes_no_room_for_a_target() -> None:
+    """It offers nothing at the venue, so both are in force however near the target is."""
+    able = replace(BARE, exits_share_balance=False)
+    system = begun(able=able)
+    ticket = submitted(system, able)
+    market(system, "197", "199")
+    market(system, "218", "219")
+    told = facts(system, ticket.legs["stop"].client_order_id)
+    assert "CancelOrder" not in told
+    assert [(OrderState.HELD, D(1)), (OrderState.OCO_LINKED, D(1))] == [
+        of(system, ticket, "stop"), of(system, ticket, "target")
+    ]  # fmt: skip
