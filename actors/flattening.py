@@ -233,6 +233,7 @@ class Flattening(Shutting):
             broker.capabilities.reduce_only is not ReduceOnlyRule.UNSUPPORTED,
             [key for key, (_, due_ns) in self._tries.items() if due_ns > now],
             self._tries,
+            not broker.capabilities.exits_share_balance,
         )
         return plan_flatten(view, broker.dispatcher.time_ns())
 

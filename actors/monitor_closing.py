@@ -23,7 +23,7 @@ from engine.policies.monitoring import (
     plan_close,
 )
 from engine.session_chart import SessionState
-from engine.values import ZERO, OrderType, PositionSlot, Side, TimeInForce
+from engine.values import ZERO, InstrumentKind, OrderType, PositionSlot, Side, TimeInForce
 from engine.watched import Monitor
 
 from .group_pauses import pause_ns
@@ -98,7 +98,9 @@ class MonitorClosing:
         broker = self.broker
         slot = broker.positions[key]
         qty = slot.position.qty
-        bounds = broker.capabilities.reduce_only is not ReduceOnlyRule.UNSUPPORTED
+        able = broker.capabilities
+        locks = not able.exits_share_balance and slot.instrument.kind is InstrumentKind.CASH
+        bounds = able.reduce_only is not ReduceOnlyRule.UNSUPPORTED and not (locks and qty > ZERO)
         due_ns = self._tries.get(key, (0, 0))[1]
         return CloseView(
             slot.instrument,

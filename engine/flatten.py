@@ -149,6 +149,7 @@ class FlatView(msgspec.Struct, frozen=True):
     bounds_exits: bool
     pausing: Container[str | SlotKey] = ()
     tried: Container[str | SlotKey] = ()
+    locks: bool = False  # the venue locks the coins that a resting sell offers
 
 
 class StandAside(msgspec.Struct, frozen=True, gc=False):
@@ -283,7 +284,9 @@ class _Planner:
         if (symbol, slot.slot) in self.view.tried and self._would_meet(symbol, side):
             return  # a venue cancels a close for that: its end first
         left = abs(held)
-        if not self.view.bounds_exits:
+        is_locked = self.view.locks and side is Side.SELL
+        is_locked = is_locked and slot.instrument.kind is InstrumentKind.CASH
+        if is_locked or not self.view.bounds_exits:
             for one in here:
                 if one.side is side:
                     left -= left if one.exposure is None else one.exposure

@@ -78,6 +78,15 @@ def test_where_nothing_bounds_a_close_it_is_what_nothing_else_may_close() -> Non
     assert [D(3)] == closed(replace(other_side, bounds_exits=False))
 
 
+def test_where_coins_are_locked_a_close_leaves_for_those_that_are_free() -> None:
+    """A resting sell keeps its coins until its end is confirmed; a contract locks none."""
+    resting = order("1", is_cancelling=True)
+    spot = replace(EMPTY, slots=(slot("3"),), orders=(resting,), locks=True)
+    assert [D(2)] == closed(spot)
+    future = replace(resting, instrument=FUTURE.symbol)
+    assert [D(3)] == closed(replace(spot, slots=(slot("3", FUTURE),), orders=(future,)))
+
+
 def test_a_slot_that_turned_round_waits_for_the_close_of_what_it_held() -> None:
     """One close of a slot at a time, whichever way; one in doubt is not waited for."""
     buying = order("1", Side.BUY, is_close=True)
