@@ -70,11 +70,11 @@ def run(options: Options) -> Iterator[Result]:
     if not Path("/proc/self/statm").exists():
         raise Unavailable("resident memory is read from /proc, which this system does not have")
     plan = _QUICK if options.quick else _FULL
-    yield from _traced(plan)
-    yield from _filled(plan)
     with _Process(1, _KEEP_FACTS) as soaking:
         soaking.ask("live", plan.warm_up)
         soaking.tell("soak", plan.soak)  # it takes minutes, so it goes on while others are made
+        yield from _traced(plan)
+        yield from _filled(plan)
         yield from _grown(plan, options.rounds, soaking)
         yield from _soaked(plan, soaking)
 
