@@ -180,7 +180,7 @@ PROTECTING: Final = (
         "Where the venue bounds nothing, all is sold beside a stop that is only being cancelled:"
         " it fills, and we are short.",
         "engine/flatten.py",
-        "        if not self.view.bounds_exits:\n            for one in here:",
+        "        if is_locked or not self.view.bounds_exits:\n            for one in here:",
         "        if False:\n            for one in here:",
         (
             "tests/engine/test_flatten.py::test_where_nothing_bounds_a_close_it_is_what_nothing_else_may_close",
