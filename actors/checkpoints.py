@@ -11,6 +11,7 @@ was. One that was not finished is as if it had not been begun.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -53,9 +54,9 @@ class Pace(NamedTuple):
     #: Facts between two of them; where more orders are open, as many as there are. A restart folds
     #: about so many at most, and a busy order is not written again for each of its facts.
     facts: int = 50_000
-    #: Entries with one turn: so many in any, more for each fact in a turn that is long anyway.
+    #: Entries with one turn. Between these it is as many as it takes to be through by the time the
+    #: next one is due, so that what a large one costs is spread evenly and not felt in bursts.
     least: int = 8
-    per_fact: int = 2
     most: int = 64
 
 
@@ -104,6 +105,7 @@ class Checkpoints:
         self.pace = Pace()
         self.on_finished: Callable[[], object] | None = None
         self._due = 0  # facts, when it is looked at again how many orders are open
+        self._per_fact = 0.0  # entries
         self._room = 0  # entries with the next turn
         self._cut: Cut | None = None
 
@@ -116,7 +118,8 @@ class Checkpoints:
             changed[fact[1]] = None
         self._facts += len(facts)
         if self._cut is not None:
-            self._room = min(self.pace.most, self.pace.least + self.pace.per_fact * len(facts))
+            even = math.ceil(len(facts) * self._per_fact)
+            self._room = min(self.pace.most, max(self.pace.least, even))
         elif self._facts >= self.pace.facts and self._facts >= self._due:
             open_orders = sum(len(broker.orders) for broker in self._brokers.values())
             self._due = max(self.pace.facts, open_orders)
@@ -170,6 +173,7 @@ class Checkpoints:
         cut = self._cut = Cut(self._shelf.last + 1, orders, items, self._facts)
         self._facts = 0
         self._make_room(cut, gone)
+        self._per_fact = (len(cut.orders) + len(cut.items)) / max(self.pace.facts, self._due)
         return cut
 
     def _make_room(self, cut: Cut, gone: dict[str, None]) -> None:

@@ -131,7 +131,7 @@ class WatchedSystem(ExecutionSystem):
         self.turn.committed = committed
         few = self.checkpoint_facts
         if few < Pace().facts:  # in small pieces too, so that a crash finds one half written
-            self._checkpoints.pace = Pace(few, least=1, per_fact=1, most=4)
+            self._checkpoints.pace = Pace(few, least=1, most=4)
 
 
 def deepen(broker: BrokerActor, market: TimedMarket, exchange: KitExchange, now_ns: int) -> None:

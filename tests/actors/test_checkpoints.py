@@ -268,7 +268,6 @@ PACES = st.builds(
     Pace,
     facts=st.integers(1, 12),
     least=st.integers(1, 2),
-    per_fact=st.integers(0, 1),
     most=st.integers(1, 3),
 )
 ACTIONS = st.lists(st.tuples(st.integers(0, 16), st.integers(0, 30)), min_size=5, max_size=40)
@@ -305,7 +304,7 @@ def test_a_restart_at_any_record_is_the_full_fold(
 def test_a_restart_in_long_traffic_is_the_full_fold(seed: int) -> None:
     """As above, over longer stretches."""
     draw = random.Random(seed)
-    pace = Pace(draw.randint(1, 12), draw.randint(1, 2), draw.randint(0, 1), draw.randint(1, 3))
+    pace = Pace(draw.randint(1, 12), draw.randint(1, 2), draw.randint(1, 3))
     journal = Proven()
     traffic = Traffic(journal, pace)
     for _ in range(80):
@@ -381,7 +380,7 @@ def test_a_checkpoint_writes_only_what_changed(monkeypatch: pytest.MonkeyPatch) 
     venue.script("open_orders", HANG)
     again.sim.run_for(SECOND)
     journal.sizes.clear()
-    again._checkpoints.pace = Pace(facts=100, least=2, per_fact=1, most=5)
+    again._checkpoints.pace = Pace(facts=100, least=2, most=5)
     for ticket in tickets[:220]:
         again.amend(ticket, price=D(91))
         again.sim.run_for(SECOND // 50)
@@ -419,7 +418,7 @@ def test_what_is_of_an_absent_account_is_kept(monkeypatch: pytest.MonkeyPatch) -
     system.sim.run_for(SECOND)
     stop(system)
     between = simulated(other, journal=journal, start_ns=later(system))
-    between._checkpoints.pace = Pace(facts=2, least=1, per_fact=0, most=1)
+    between._checkpoints.pace = Pace(facts=2, least=1, most=1)
     for _ in range(30):
         ticket = between.submit(order())
         between.sim.run_for(SECOND // 50)

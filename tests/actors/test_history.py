@@ -273,7 +273,7 @@ def test_retention_loses_no_trip() -> None:
     """The facts of closed orders go; their trips stay, and can still be amended."""
     journal, venue = MemoryJournal(), ScriptedVenue()
     system = simulated(venue, journal=journal, history=True, retention=Retention(keep_facts=0))
-    system._checkpoints.pace = Pace(4, 64, 2, 64)
+    system._checkpoints.pace = Pace(4, 64, 64)
     for number in range(8):
         trade(system, venue, BUY, "1", "100", f"b-{number}")
         trade(system, venue, SELL, "1", "101", f"s-{number}")

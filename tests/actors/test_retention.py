@@ -53,7 +53,7 @@ from .venues import SECOND, ScriptedVenue, System, order, simulated
 pytestmark = pytest.mark.filterwarnings("ignore:.*was never awaited")
 
 D = Decimal
-QUICK = Pace(facts=20, least=4, per_fact=1, most=8)
+QUICK = Pace(facts=20, least=4, most=8)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_whatever_happens_nothing_is_missed(seed: int) -> None:
     were, and the journal is whole.
     """
     draw = random.Random(seed)
-    pace = Pace(draw.randint(1, 12), draw.randint(1, 2), draw.randint(0, 1), draw.randint(1, 3))
+    pace = Pace(draw.randint(1, 12), draw.randint(1, 2), draw.randint(1, 3))
     journal = Proven()
     traffic = Traffic(journal, pace, retention=Retention(keep_facts=draw.randint(0, 20)))
     for _ in range(60):
