@@ -3,6 +3,10 @@
 They come from the venue's own feed, where it has one and somebody watches, or from the host
 (``system.on_price``). They are no facts: what follows from a price (a trigger that was elected, an
 extreme of a position) is what gets journalled.
+
+However fast they come, one message for each instrument waits in the engine's queue, so a burst of
+prices never keeps a cancel out of it. What comes meanwhile joins that message, in order; where it
+holds many, those that tell the most stay (:func:`engine.prices.telling`), and an alarm says so.
 """
 
 from __future__ import annotations
@@ -10,16 +14,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from threading import Lock
+from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from engine.errors import InvalidValue
 from engine.messages import Alarm, PriceUpdate
-from engine.prices import Price, age_ns, check_price, price_of, taken
+from engine.prices import Price, age_ns, check_price, price_of, taken, telling
 from engine.values import TriggerSource
 
 from .roles import BrokerRole
 
-__all__ = ["PriceFeed", "PriceWatcher", "Prices"]
+__all__ = ["PriceFeed", "PriceWatcher", "Prices", "PricesWaiting"]
+
+#: Updates of one instrument that wait, before all but the most telling are passed over.
+WAITING_MAX: Final = 256
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +47,26 @@ class PriceFeed(Protocol):
         ...
 
 
+class PricesWaiting:
+    """The updates of one instrument that came since the engine looked; one message."""
+
+    __slots__ = ("instrument", "passed_over", "updates")
+
+    def __init__(self, instrument: str) -> None:
+        self.instrument = instrument
+        self.updates: list[tuple[PriceUpdate, int]] = []  # and when each came, monotonic ns
+        self.passed_over = 0
+
+    def add(self, update: PriceUpdate, came_ns: int) -> None:
+        """Take one more in."""
+        updates = self.updates
+        updates.append((update, came_ns))
+        if len(updates) >= WAITING_MAX:
+            kept = [updates[at] for at in telling([one for one, _ in updates])]
+            self.passed_over += len(updates) - len(kept)
+            self.updates = kept
+
+
 class Prices:
     """The part of a broker that knows prices. Lives and dies with it, on the same thread."""
 
@@ -46,15 +74,49 @@ class Prices:
         self.broker = broker
         self._known: dict[str, Price] = {}
         self._watchers: dict[str, dict[object, PriceWatcher]] = {}
+        self._waiting: dict[str, PricesWaiting] = {}
+        self._lock = Lock()  # of what waits: prices come from any thread
+        #: What the broker hands over here, by class.
+        self.routes: dict[type, Callable[[Any], object]] = {
+            PriceUpdate: self.take,
+            PricesWaiting: self.take_waiting,
+        }
 
     # --- what comes -------------------------------------------------------------------------------
 
     def sink(self, update: PriceUpdate) -> None:
-        """Take what a feed tells; from any thread."""
-        self.broker.dispatcher.post(self.broker, update)
+        """Take what a feed or the host tells; from any thread."""
+        dispatcher = self.broker.dispatcher
+        if dispatcher.in_turn():  # it may be discarded, and what it posted with it
+            dispatcher.post(self.broker, update)
+            return
+        came_ns = dispatcher.monotonic_ns()
+        with self._lock:
+            waiting = self._waiting.get(update.instrument)
+            is_first = waiting is None
+            if waiting is None:
+                waiting = self._waiting[update.instrument] = PricesWaiting(update.instrument)
+            waiting.add(update, came_ns)
+        if is_first:
+            dispatcher.post(self.broker, waiting)
+
+    def take_waiting(self, waiting: PricesWaiting) -> None:
+        """Take over all that came; again when its turn was discarded."""
+        with self._lock:
+            if self._waiting.get(waiting.instrument) is waiting:
+                del self._waiting[waiting.instrument]
+        for update, came_ns in waiting.updates:
+            self._take(update, came_ns)
+        if waiting.passed_over:
+            detail = f"{waiting.passed_over} prices of {waiting.instrument} came too fast: of those"
+            detail += " only the lowest, the highest and the newest were looked at"
+            self.broker.alarm("prices_passed_over", detail, self.broker.actor_urn)
 
     def take(self, update: PriceUpdate) -> None:
         """Take prices over, and tell those who watch them."""
+        self._take(update, self.broker.dispatcher.monotonic_ns())
+
+    def _take(self, update: PriceUpdate, came_ns: int) -> None:
         instrument = self.broker.instruments.get(update.instrument)
         if instrument is None:
             return  # of no order and no slot here
@@ -63,10 +125,9 @@ class Prices:
         except InvalidValue as error:
             self.broker.alarm("bad_price", str(error), self.broker.actor_urn)
             return
-        now_ns = self.broker.dispatcher.monotonic_ns()
         # No fact, so it stays when the turn is discarded: it is what the market did.
         price = self._known[update.instrument] = taken(
-            self._known.get(update.instrument), update, now_ns
+            self._known.get(update.instrument), update, came_ns
         )
         for key, watcher in list(self._watchers.get(update.instrument, {}).items()):
             self._tell(key, watcher, price)

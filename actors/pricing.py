@@ -32,6 +32,7 @@ class Pricing(Halting):
     ) -> None:
         """Tell prices of an instrument, those that have changed; ``ts`` in UTC ns, now if left out.
 
+        Prices may come as fast as they like, see :mod:`actors.prices`.
         Without ``account`` every account of the venue is told, without ``venue`` every one that
         knows the instrument. A quote is told whole: ``bid`` alone says that nothing is asked.
 
@@ -39,7 +40,7 @@ class Pricing(Halting):
             InvalidValue: no price is told, or one that is not finite, or not above 0 where the
                 instrument has no negative prices; nothing has changed.
             InvalidOrder: no account there knows the instrument.
-            MailboxFull, SystemStopped: not accepted.
+            SystemStopped: not accepted.
         """
         self._check_accepting()
         if ts is not None and (type(ts) is not int or ts < 0):
@@ -66,10 +67,8 @@ class Pricing(Halting):
                 "UNKNOWN_INSTRUMENT",
             )
         check_price(update, told[0].instruments[instrument])
-        if not self.dispatcher.has_room():
-            self._refuse_more()
         for broker in told:
-            self.dispatcher.post(broker, update)
+            broker.prices.sink(update)
 
     def price(self, instrument: str, *, venue: str = "", account: str = "") -> Future[Price | None]:
         """What is known of an instrument's prices; None: nothing was told yet.

@@ -18,6 +18,7 @@ from engine.session_chart import SessionTrigger
 
 from .broker import BrokerActor
 from .broker_words import Ask, InTurn, WaitFor
+from .prices import PricesWaiting
 from .runtime import Dispatcher
 from .turn import Turn
 
@@ -31,7 +32,7 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
 
     def dead_letter(actor_urn: str, message: Any) -> None:
         kind = type(message).__name__
-        if isinstance(message, PriceUpdate):
+        if isinstance(message, PriceUpdate | PricesWaiting):
             return  # no fact, and the next one says the same
         if isinstance(message, Ask | WaitFor | InTurn):
             future = message.future  # done where a turn held the message, and had put it off too

@@ -7,6 +7,7 @@ trade. A price that is too old is no price.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -17,7 +18,7 @@ from .messages import PriceUpdate
 from .pnl import EXACT
 from .values import ZERO, Instrument, TriggerSource
 
-__all__ = ["Price", "age_ns", "check_price", "price_of", "taken"]
+__all__ = ["Price", "age_ns", "check_price", "price_of", "taken", "telling"]
 
 _TWO: Final = Decimal(2)
 
@@ -63,9 +64,7 @@ def price_of(price: Price, source: TriggerSource) -> Decimal | None:
         return price.last
     if source is TriggerSource.MARK:
         return price.mark
-    if price.bid is None or price.ask is None or price.bid > price.ask:
-        return None
-    return EXACT.divide(EXACT.add(price.bid, price.ask), _TWO)
+    return _middle(price)
 
 
 def age_ns(price: Price, source: TriggerSource, now_ns: int) -> int | None:
@@ -78,6 +77,32 @@ def age_ns(price: Price, source: TriggerSource, now_ns: int) -> int | None:
         TriggerSource.MID: price.quote_at,
     }[source]
     return None if at is None else now_ns - at
+
+
+def telling(updates: Sequence[PriceUpdate]) -> list[int]:
+    """Which of a row of one instrument's updates tell the most, when not all can be kept: their
+    places, in order, at most 15 of them.
+
+    The lowest, the highest and the newest of each price and of the middle. So whoever takes only
+    these knows the same price at the end as whoever takes all, and no level is passed over that was
+    reached in between. What is lost is the way there: a fall and rise inside the two extremes.
+    """
+    rows = [
+        (update.last, update.mark, update.bid, update.ask, _middle(update)) for update in updates
+    ]
+    kept: dict[int, None] = {}
+    for row in zip(*rows, strict=True):
+        known = [(px, at) for at, px in enumerate(row) if px is not None and px.is_finite()]
+        if known:
+            kept |= dict.fromkeys((min(known)[1], max(known)[1], known[-1][1]))
+    return sorted(kept)
+
+
+def _middle(quote: Price | PriceUpdate) -> Decimal | None:
+    bid, ask = quote.bid, quote.ask
+    if bid is None or ask is None or not (bid.is_finite() and ask.is_finite()) or bid > ask:
+        return None
+    return EXACT.divide(EXACT.add(bid, ask), _TWO)
 
 
 def check_price(update: PriceUpdate, instrument: Instrument) -> None:

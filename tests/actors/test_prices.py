@@ -7,9 +7,11 @@ from decimal import Decimal
 import pytest
 
 from actors import ExecutionSystem, PaperVenue
-from actors.prices import Prices
+from actors.journal import MemoryJournal
+from actors.prices import Prices, PricesWaiting
 from actors.runtime import SimulatedDispatcher
 from actors.testing import SPOT, SimulatedSystem
+from engine import limit
 from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import Alarm, Event, PriceUpdate
 from engine.prices import Price, age_ns, price_of, taken
@@ -139,6 +141,74 @@ def test_a_dead_engine_hears_no_prices() -> None:
     kit.quote(SPOT.symbol, Decimal(98), Decimal(1), Decimal(99), Decimal(1))
     kit.run(SECOND)
     assert (heard > 0, len(seen) - heard, dead.count) == (True, 0, 0)
+
+
+def test_a_burst_of_prices_keeps_no_command_out() -> None:
+    """A hundred thousand prices come while the engine is busy: one message waits, a command is
+    still accepted, the levels that were reached are seen in their order, and an alarm says that
+    not all were looked at.
+    """
+    system, dispatcher, _ = _system()
+    alarms: list[Event] = []
+    system.subscribe(alarms.append, Alarm)
+    seen: list[Price] = []
+    _prices(system).watch(BTC.symbol, "me", seen.append)
+    dispatcher.run_until_idle()
+    prices = [100 + at % 7 for at in range(100_000)]
+    prices[40_000], prices[70_000] = 250, 3
+    waiting = dispatcher.queued()
+    for px in prices:
+        system.on_price(BTC.symbol, last=px)
+    assert dispatcher.queued() == waiting + 1
+    system.submit(limit(BTC.symbol, "BUY", "1", "1"))
+    dispatcher.run_until_idle()
+    told = [price.last for price in seen]
+    assert len(told) < 300
+    assert told.index(Decimal(250)) < told.index(Decimal(3))
+    assert told[-1] == prices[-1]
+    (alarm,) = [one for one in alarms if isinstance(one, Alarm)]
+    assert alarm.kind == "prices_passed_over"
+    assert f"{100_000 - len(told)} prices of BTC/USDT" in alarm.detail
+    system.stop()
+
+
+def test_prices_of_a_discarded_turn_are_told_again() -> None:
+    """The journal fails: what watches prices takes its decision again when it is back, and what
+    came meanwhile is told behind.
+    """
+    journal, venue = MemoryJournal(), PaperVenue("PAPER", "demo", [BTC])
+    dispatcher = SimulatedDispatcher(fifo=True)
+    system = ExecutionSystem([venue], journal=journal, dispatcher=dispatcher)
+    system.start()
+    seen: list[Decimal | None] = []
+    _prices(system).watch(BTC.symbol, "me", lambda price: seen.append(price.last))
+    dispatcher.run_until_idle()
+    journal.unavailable = "has a full disk"
+    system.on_price(BTC.symbol, last=7)
+    system.on_price(BTC.symbol, last=8)
+    system.submit(limit(BTC.symbol, "BUY", "1", "1"))  # so that there is something to write
+    dispatcher.run_for(SECOND // 10)
+    discarded = list(seen)
+    journal.unavailable = ""
+    system.on_price(BTC.symbol, last=10)
+    dispatcher.run_for(10 * SECOND)
+    assert discarded == [7, 8]
+    assert seen == [7, 8, 7, 8, 10]
+    system.stop()
+
+
+def test_a_price_is_as_old_as_it_is_though_it_waited() -> None:
+    """Its age counts from when it came, not from when the engine had time for it."""
+    system, dispatcher, _ = _system()
+    prices = _prices(system)
+    waiting = PricesWaiting(BTC.symbol)
+    waiting.add(PriceUpdate(BTC.symbol, 1, last=Decimal(5)), dispatcher.monotonic_ns())
+    dispatcher.run_for(3 * SECOND)
+    dispatcher.post(prices.broker, waiting)
+    dispatcher.run_until_idle()
+    assert prices.now(BTC.symbol, TriggerSource.LAST, 2 * SECOND) is None
+    assert prices.now(BTC.symbol, TriggerSource.LAST, 4 * SECOND) == 5
+    system.stop()
 
 
 def test_a_price_that_comes_too_late_is_no_letter_that_was_lost() -> None:
