@@ -13,12 +13,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 from .supervision import Supervisor
 from .turn_loop import TurnLoop
 from .turns import Input, TurnHooks
 
 __all__ = ["CommitsAside", "Committer", "Flight", "outcome_of"]
+
+
+_UNKNOWN: Final = (
+    "stopped while the journal was being written: what this message did is on disk or not at all; "
+    "the next start shows which"
+)
 
 
 class Flight:
@@ -100,10 +107,18 @@ class CommitsAside(TurnLoop):
             super()._release_effects()
 
     def _crash(self, exc: BaseException, inputs: list[Input]) -> None:
+        self._held.clear()
+        flight = self._flight
+        super()._crash(exc, [] if flight is not None and flight.inputs is inputs else inputs)
+
+    def _bury_waiting(self) -> None:
         flight, self._flight = self._flight, None
         self.in_flight = False
-        self._held.clear()
-        super()._crash(exc, inputs if flight is None else [*flight.inputs, *inputs])
+        if flight is not None:  # the end did not wait for its commit
+            for item in flight.inputs:
+                if item[2] is None or not item[2].done():
+                    self._bury(item, _UNKNOWN)
+        super()._bury_waiting()
 
 
 class Committer:

@@ -26,7 +26,7 @@ import decimal
 from collections import deque
 from collections.abc import Callable, Coroutine
 from threading import Lock, get_ident
-from typing import Any
+from typing import Any, Final
 
 from pykka import ActorDeadError
 
@@ -40,6 +40,8 @@ from .timers import OutsideTimer, Timer
 from .turns import Input, TurnDiscarded, TurnHooks
 
 __all__ = ["TurnLoop"]
+
+_UNHANDLED: Final = "stopped before handling the message"
 
 
 class _Calls(Actor):
@@ -339,10 +341,10 @@ class TurnLoop:
         self._stopped = True
         self._awake = False
 
-    def _bury(self, item: Input) -> None:
+    def _bury(self, item: Input, why: str = _UNHANDLED) -> None:
         actor, message, reply_to = item
         if reply_to is not None:
-            reply_to.set_exception(_dead(actor))
+            reply_to.set_exception(_dead(actor, why))
         elif message.__class__ not in CONTROL:
             self.dead_letters.add(actor.actor_urn, message)
 
@@ -380,5 +382,5 @@ def refuse(coro: Coroutine[Any, Any, Any], task: Task[Any], why: BaseException) 
     task.set_exception(why)
 
 
-def _dead(actor: Actor) -> ActorDeadError:
-    return ActorDeadError(f"{actor.actor_urn} stopped before handling the message")
+def _dead(actor: Actor, why: str = _UNHANDLED) -> ActorDeadError:
+    return ActorDeadError(f"{actor.actor_urn} {why}")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pykka import ActorDeadError
 
 from actors.runtime import Input, LoopDispatcher, PlainTurn, SimulatedDispatcher, TurnDiscarded
 
@@ -161,6 +162,54 @@ def test_a_loop_that_stops_in_flight_completes_the_turn() -> None:
         threading.Thread(target=go_on.set).start()
         dispatcher.stop()
         assert future.get() == 7
+
+    asyncio.run(host())
+
+
+def test_a_loop_that_is_closed_in_flight_leaves_nobody_waiting() -> None:
+    """The host closed its loop without a stop: whoever asked is told that the outcome is unknown,
+    not that nothing happened, and what waited behind is told that it was not handled.
+    """
+    begun, go_on = threading.Event(), threading.Event()
+
+    def commit() -> None:
+        begun.set()
+        assert go_on.wait(timeout=60)
+
+    dispatcher = LoopDispatcher(turn=SlowTurn([], commit))
+
+    async def host() -> tuple[Any, Any]:
+        dispatcher.commit_aside()
+        dispatcher.start()
+        ref = Recorder.start(dispatcher=dispatcher)
+        in_flight = ref.ask(1, block=False)
+        await asyncio.to_thread(begun.wait, 60)
+        return in_flight, ref.ask(2, block=False)
+
+    in_flight, behind = asyncio.run(host())
+    go_on.set()
+    with pytest.raises(ActorDeadError, match="on disk or not at all"):
+        in_flight.get(timeout=60)
+    with pytest.raises(ActorDeadError, match="before handling"):
+        behind.get(timeout=60)
+
+
+def test_a_commit_that_cannot_begin_buries_its_inputs_once() -> None:
+    """The committer's thread is gone: one dead letter for each message, and the owner is told."""
+
+    async def host() -> None:
+        dispatcher = LoopDispatcher(turn=SlowTurn([]))
+        dispatcher.commit_aside()
+        assert dispatcher._committer is not None
+        dispatcher._committer.end()
+        dispatcher.start()
+        actor = dispatcher.adopt(Recorder())
+        for number in range(3):
+            dispatcher.post(actor, number)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert isinstance(dispatcher.failure, RuntimeError)
+        assert dispatcher.dead_letters.count == 3
 
     asyncio.run(host())
 
