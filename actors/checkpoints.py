@@ -2,9 +2,9 @@
 
 A checkpoint is everything as it was at one record (call it C), the last one of the turn in which it
 begins. It is written little by little, so that no turn stops for it however many orders are open:
-only what changed since the one before, a bounded number of entries with each turn. An order that
-changes before its entry is written is kept as it was at C: the turn's own undo list says how it
-was. One that was not finished is as if it had not been begun.
+only what changed since the one before, a few entries with each turn. An order that changes before
+its entry is written is written with the turn that changes it, as it was at C: the turn's own undo
+list says how it was. One that was not finished is as if it had not been begun.
 
 :mod:`actors.segments` says how it is kept, :mod:`actors.stored` reads it back.
 """
@@ -204,8 +204,12 @@ class Checkpoints:
             item = cut.items.pop()
             cut.staged_items.append(item)
             size += self._write_item(item, entries)
-        while cut.orders and len(entries) < room and size < _BYTES_MAX:
-            cid, _ = cut.orders.popitem()
+        aside = list(cut.before)  # first, so that few are held twice: as they are and as they were
+        while (aside or (cut.orders and len(entries) < room)) and size < _BYTES_MAX:
+            if aside:
+                del cut.orders[cid := aside.pop()]
+            else:
+                cid, _ = cut.orders.popitem()
             cut.staged_orders.append(cid)
             size += self._write_order(cut, cid, entries)
         number, batch, head = cut.next, self._turn.batch, None
