@@ -5,8 +5,9 @@ process of its own, so that what it occupies is nobody else's, and caches, heap 
 not shared with the side it is compared to. It reads commands (JSON lines, a name and a number),
 each of which it answers with a line of numbers. KEEP_FACTS is for automatic retention; 0: none.
 
-Host and engine share an asyncio loop. Messages come in bursts of :data:`BURST`, each of which is
-one turn and one commit, however fast the machine is and however many orders are open.
+Host and engine share an asyncio loop. What is timed comes in bursts of :data:`BURST` messages, each
+of which is one turn and one commit, however fast the machine is and however many orders are open.
+Opening orders and soaking, of which no time is told, take larger ones, to be done sooner.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from .quiet_venue import QuietVenue
 __all__ = ["BURST", "SAMPLES", "Host"]
 
 BURST: Final = 16
+_LARGE: Final = 128
 SAMPLES: Final = 60  # of a soak
 _SOAK_OPEN: Final = 1_000
 _TURN_NS: Final = 60_000_000_000  # never over by time
@@ -138,8 +140,8 @@ class Host:
     # --- the work ---------------------------------------------------------------------------------
 
     async def _open(self, count: int) -> None:
-        for begin in range(0, count, BURST):
-            opened = self._submit(min(BURST, count - begin))
+        for begin in range(0, count, _LARGE):
+            opened = self._submit(min(_LARGE, count - begin))
             await self._idle()
             for number, cid in opened:
                 self._venue.say(self._venue.execution(number, cid, _FIRST))
@@ -167,7 +169,7 @@ class Host:
         waiting: deque[tuple[int, str]] = deque()
         done = 0
         while done < count:
-            opened = self._submit(min(BURST, count - done))
+            opened = self._submit(min(_LARGE, count - done))
             waiting += opened
             done += len(opened)
             while len(waiting) > _SOAK_OPEN:
