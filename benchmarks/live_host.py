@@ -175,7 +175,7 @@ class Host:
             while len(waiting) > _SOAK_OPEN:
                 self._fill_whole(*waiting.popleft())
             await self._idle()
-            if done >= count * (len(resident) + 1) // SAMPLES:
+            while len(resident) < SAMPLES * done // count:
                 resident.append(_resident())
                 written.append(sum(file.stat().st_size for file in self._folder.iterdir()))
         for order in waiting:
