@@ -3,7 +3,7 @@
 The order's own quantity is not in it, so every order is adopted by its first fill. Rows are
 delivered in file order, which differs from the order of ``cumQty`` where executions share a
 millisecond: out-of-order delivery as recorded. Contracts are sized in satoshi per contract and
-price unit (``configured_multiplier_raw``), paid in XBT.
+price unit (``configured_multiplier_raw``; negative for inverse contracts), paid in XBT.
 """
 
 from __future__ import annotations
@@ -158,17 +158,21 @@ class BitmexOracle(TallyOracle):
 
 
 def _instrument(symbol: str, multiplier: str, tick: str, prices: dict[str, None]) -> Instrument:
-    """A contract paid in XBT where the rows size it in satoshi, else of multiplier 1."""
+    """A contract paid in XBT where the rows size it in satoshi, else of multiplier 1.
+
+    The venue writes the size of an inverse contract (a number of dollars) as a negative one.
+    """
     size = CONTEXT.multiply(Decimal(multiplier), _SATOSHI) if multiplier else ONE
+    inverse = size < ZERO
     finest = finest_step(prices)
     return Instrument(
         symbol=symbol,
         venue="BITMEX",
-        kind=InstrumentKind.LINEAR,
+        kind=InstrumentKind.INVERSE if inverse else InstrumentKind.LINEAR,
         base="",
-        quote="XBT" if multiplier else "USD",
+        quote="XBT" if multiplier and not inverse else "USD",
         settle="XBT" if multiplier else "",
         tick_size=min(Decimal(tick), finest) if tick else finest,
         lot_size=ONE,
-        multiplier=size,
+        multiplier=abs(size),
     )

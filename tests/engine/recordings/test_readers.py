@@ -17,7 +17,7 @@ from engine.messages import (
     VenueStatus,
 )
 from engine.recordings import Recording, TextLines, detect_format, make_recording
-from engine.values import OrderState, OrderType, Side
+from engine.values import InstrumentKind, OrderState, OrderType, Side
 
 from .twin import Twin
 
@@ -348,3 +348,19 @@ def test_hyperliquid_jump_away_from_a_page_is_a_failure() -> None:
 
     assert "CorrectPosition" not in kinds(made)
     assert Twin(made).run()["position_before_each_fill"].failed == 1
+
+
+def test_bitmex_contracts_are_sized_as_their_rows_say() -> None:
+    """A negative size is an inverse contract of so many dollars: what it cost in XBT comes out."""
+    header = "event_time,execID,orderID,symbol,side,lastPx,lastQty,cumQty,configured_multiplier_raw"
+    time = "2021-02-02T07:30:06.999Z"
+    made = recording(
+        header,
+        f"{time},e1,o1,XBTUSD,Buy,50000,200,200,-100000000",
+        f"{time},e2,o2,LINKUSDT,Buy,23.633,45,45,10000",
+    )
+    inverse, quanto = made.instruments
+    assert (inverse.kind, inverse.quote) == (InstrumentKind.INVERSE, "USD")
+    assert inverse.notional(Decimal(200), Decimal(50_000)) == Decimal("0.004")
+    assert quanto.notional(Decimal(45), Decimal("23.633")) == Decimal("0.10634850")
+    assert inverse.settle_currency == quanto.settle_currency == "XBT"
