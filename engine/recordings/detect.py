@@ -12,7 +12,7 @@ from .kucoin_trades import HEADER as KUCOIN_TRADES_HEADER
 
 __all__ = ["FORMATS", "describe_formats", "detect_format"]
 
-_LOBSTER: Final = re.compile(r"\d{1,5}(\.\d{1,9})?,[1-7],-?\d+,\d+,-?\d+,-?[01]\Z")
+_LOBSTER: Final = re.compile(r"\d{1,5}(\.\d+)?,[1-7],-?\d+,\d+,-?\d+,-?[01]\Z")
 _BITSTAMP_LOG: Final = re.compile(
     r"\d{13} (order_created|order_changed|order_deleted|trade|order_book) \{"
 )

@@ -109,7 +109,7 @@ class LobsterRecording:
                 if kind in _NOT_AN_ORDER:
                     continue
                 seconds, _, fraction = time.partition(".")
-                ts = midnight + int(seconds) * SECOND + int(fraction.ljust(9, "0"))
+                ts = midnight + int(seconds) * SECOND + int(fraction[:9].ljust(9, "0"))
                 side = _SIDES[direction]
                 for message in handlers[kind](row, ts, oid, size, price, side):
                     yield "market", Step(row, message)

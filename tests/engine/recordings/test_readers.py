@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from engine.messages import (
     Accepted,
     Cancelled,
@@ -161,10 +163,13 @@ def test_lobster_reduction_to_nothing_is_a_cancel() -> None:
     assert final(made, "7") == (OrderState.CANCELLED, Decimal(3))
 
 
-def test_lobster_time_and_price_are_exact() -> None:
-    """Nanoseconds after New York midnight become UTC, and prices x 10000 become dollars."""
+@pytest.mark.parametrize("time", ["34200.004241176", "34200.0042411763"])
+def test_lobster_time_and_price_are_exact(time: str) -> None:
+    """Nanoseconds after New York midnight become UTC, and prices x 10000 become dollars; digits
+    behind the nanosecond, which no clock told, are cut.
+    """
     made = recording(
-        "34200.004241176,1,7,18,5853300,-1", name="AAPL_2012-06-21_34200000_37800000_message_50.csv"
+        f"{time},1,7,18,5853300,-1", name="AAPL_2012-06-21_34200000_37800000_message_50.csv"
     )
     submit = messages(made)[0]
 
