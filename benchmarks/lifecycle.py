@@ -4,10 +4,12 @@ In: decoding each intent and each of the venue's messages from the bytes they co
 which is on by default and cannot be turned off, and the check of the intent's id; the broker, order
 and position actors, the session that decides what leaves, the lane, invariants after each step,
 supervision, the SQLite journal on disk, the order's tombstone, and a subscriber that takes every
-event. Orders are submitted as fast as they are taken; 100 are open at a time. Risk limits are not
-there yet, so they cost nothing here.
+event. Of risk what every order is held against: trading modes, kill switches, the hand-over list,
+and whether groups or triggers are concerned. Orders are submitted as fast as they are taken; 100
+are open at a time.
 
-Out: starting and stopping, and the venue, which is a script that answers at once.
+Out: the limits of signals (:mod:`engine.policies.risk`), which a plain order has none of; starting
+and stopping, and the venue, which is a script that answers at once.
 
 Against the floor programs (:mod:`benchmarks.floor`), which commit as many facts at a time as the
 engine did in the same round, in us per order. The first two cases are the engine on a thread of its
