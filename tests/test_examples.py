@@ -64,7 +64,13 @@ def test_the_kit_catches_what_is_broken(repository: Path, tmp_path: Path) -> Non
         else:
             passed.add(where)
     assert CAUGHT == failed, ended.stdout[-3000:]
-    assert {"test_target_position.TestPatient", "test_helpful_venue.TestPaper"} <= passed
+    sound = {
+        "test_target_position.TestPatient",
+        "test_helpful_venue.TestPaper",
+        "test_toy_venue.TestToy",
+        "test_toy_venue",
+    }
+    assert sound <= passed
     kept = list((tmp_path / ".orderwright").glob("HastyMachine-never_more_than_the_target.json"))
     assert [1] == [len(kept)]
     assert str(Path(".orderwright") / kept[0].name) in ended.stdout

@@ -45,7 +45,10 @@ class VenueRecords(VenueSuite):
         venue_order_id = desk.venue_order_id(order)
         request = QueryOrder("", order.instrument, venue_order_id)
         items = desk.ask(desk.venue.query_order(request)).items
-        assert [order.client_order_id] == [one.client_order_id for one in items]
+        assert [order.client_order_id] == [one.client_order_id for one in items], (
+            f'query_order() for venue_order_id {venue_order_id!r}, client_order_id "", shows'
+            f" {items}"
+        )
 
     def test_a_query_for_nothing_is_empty(self, desk: Desk) -> None:
         """No exception, no other order: nothing."""
@@ -167,6 +170,8 @@ class VenueRecords(VenueSuite):
                 fees[fill.fee_currency] = fees.get(fill.fee_currency, ZERO) + fill.fee
         if not fees:
             pytest.skip("no fee was taken")
+        if not desk.ask(desk.venue.balances()).complete:
+            pytest.skip("balances() says that it does not show all")
         for currency, fee in fees.items():
             other = self._moved(desk, order, currency)
             self._agree(desk, currency, before.get(currency, ZERO) + other, fee)

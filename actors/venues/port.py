@@ -11,8 +11,8 @@ adapter promises:
   nothing it does not;
 * queries raise nothing either: an answer that is not known complete says so.
 
-Paper is the first implementation; exchanges through ccxt and Interactive Brokers have the same
-shape.
+All calls come from one thread, the dispatcher's, several at a time; ``sink`` may be called from
+any. How to write an adapter is in ``docs/adapters.md``; ``examples/toy_venue.py`` is a small one.
 """
 
 from __future__ import annotations
@@ -152,7 +152,11 @@ class Venue(Protocol):
     capabilities: Capabilities
 
     async def connect(self, sink: Sink, clock: Clock) -> None:
-        """Open the session; push :class:`LinkUp` through ``sink`` when it stands."""
+        """Open the session; push :class:`LinkUp` through ``sink`` when it stands.
+
+        Raising means that it does not stand; it is tried again, as it is after each LinkDown,
+        without a :meth:`close` before. A LinkUp that does not come within 30 seconds cancels it.
+        """
         ...
 
     async def close(self) -> None:
@@ -178,22 +182,34 @@ class Venue(Protocol):
         ...
 
     async def query_order(self, request: QueryOrder) -> Answer[OrderSnapshot]:
-        """Zero or one item; an empty complete answer is "not found", which proves nothing by
-        itself.
+        """By the client order id; by the venue's where that is "". Zero or one item; an empty
+        complete answer is "not found", which proves nothing by itself.
         """
         ...
 
-    async def open_orders(self) -> Answer[OrderSnapshot]: ...
+    async def open_orders(self) -> Answer[OrderSnapshot]:
+        """All open orders of the account, those of others too."""
+        ...
 
-    async def executions(self, since_ts: int) -> Answer[Filled]: ...
+    async def executions(self, since_ts: int) -> Answer[Filled]:
+        """All executions of the account from ``since_ts`` on, that instant included; 0: all that
+        the venue keeps.
+        """
+        ...
 
     async def positions(self) -> Answer[VenuePosition]: ...
 
-    async def balances(self) -> Answer[VenueBalance]: ...
+    async def balances(self) -> Answer[VenueBalance]:
+        """What the account has. The engine does not ask; hosts and the suite for adapters do."""
+        ...
 
-    async def instruments(self) -> Answer[Instrument]: ...
+    async def instruments(self) -> Answer[Instrument]:
+        """What is traded, with its rules; also asked before the first :meth:`connect`."""
+        ...
 
-    async def book(self, instrument: str) -> Answer[BookTop]: ...
+    async def book(self, instrument: str) -> Answer[BookTop]:
+        """Best prices, zero or one item. The engine does not ask, as for :meth:`balances`."""
+        ...
 
 
 @runtime_checkable

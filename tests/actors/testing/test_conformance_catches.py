@@ -7,7 +7,7 @@ import pytest
 from actors.testing.faulty_venue import FaultyVenue
 from actors.testing.venue_desk import Desk
 from actors.venues.paper import PaperVenue
-from actors.venues.port import Venue
+from actors.venues.port import Answer, Venue, VenueBalance
 from engine.simulator import ExchangeConfig, FeePlan
 from engine.testing.faults import Fault, FaultKind, When
 from tests.actors.testing.lying_venues import LIES, Echoing, Honest
@@ -76,3 +76,15 @@ def test_honesty_passes(adapter: type[PaperVenue | FaultyVenue]) -> None:
         "test_the_stream_echoes_where_declared": adapter is not Echoing,
     }
     assert odd == {test: "skipped" for test, is_left_out in left_out.items() if is_left_out}
+
+
+class Silent(PaperVenue):
+    """No lie: it tells no balances, and says so."""
+
+    async def balances(self) -> Answer[VenueBalance]:
+        return Answer((), False, self.market.time_ns())
+
+
+def test_a_venue_without_balances_is_not_blamed() -> None:
+    """An answer that says it is incomplete proves nothing, so the test of fees is left out."""
+    assert "skipped" == Suspect(Silent).ended("test_fees_are_what_was_paid")
