@@ -26,48 +26,23 @@ from engine.errors import UnknownOrder
 from engine.group import legs_of
 from engine.journal import decode_record
 from engine.messages import (
-    Alarm,
     AmendGroup,
     BreakEven,
-    GroupState,
     LegRole,
     ProtectionChanged,
     Trail,
 )
 from engine.policies.entries import plan_entry
 from engine.policies.risk import RiskState
-from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing import Fault, FaultKind, When
 from engine.values import OrderState, Side
 from engine.views import OrderView
 
-SECOND = 1_000_000_000
-D = Decimal
-BTC = SPOT.symbol
-S = GroupState
+from .bracket_kit import BTC, SECOND, D, S, alarms, begun, market, state
+
 NO_AMENDS = replace(FULL_CAPABILITIES, amend=False)
 BOUNDS_NOTHING = replace(NO_AMENDS, reduce_only=ReduceOnlyRule.UNSUPPORTED)
-
-
-def begun(
-    *faults: Fault, capabilities: Capabilities = FULL_CAPABILITIES, seed: int = 1
-) -> SimulatedSystem:
-    """A system at a market of 199 to 201."""
-    system = SimulatedSystem(
-        seed=seed,
-        plan=FaultPlan(faults=faults),
-        config=ExchangeConfig(capabilities=capabilities, last_from_quotes=True),
-        listens=True,
-    )
-    market(system, "199", "201")
-    return system
-
-
-def market(system: SimulatedSystem, bid: str, ask: str, seconds: int = 1) -> None:
-    """The market moves there; rising, its last price is the bid, and the venue tells it."""
-    system.quote(BTC, D(bid), D(50), D(ask), D(50))
-    system.run(seconds * SECOND)
 
 
 def opened(
@@ -91,11 +66,6 @@ def opened(
     return ticket
 
 
-def state(system: SimulatedSystem) -> GroupState:
-    """How the group stands."""
-    return system.system.group_state("b").get(timeout=1)
-
-
 def stops(system: SimulatedSystem) -> list[OrderView]:
     """Stops that work."""
     every = system.system.orders().get(timeout=1)
@@ -116,11 +86,6 @@ def naked(system: SimulatedSystem) -> bool:
         after.covered_qty < min(before.covered_qty, after.held_qty)
         for before, after in pairwise(told)
     )
-
-
-def alarms(system: SimulatedSystem) -> list[str]:
-    """The kinds of alarms so far."""
-    return [event.kind for event in system.heard if isinstance(event, Alarm)]
 
 
 def facts(system: SimulatedSystem) -> list[AmendGroup]:
@@ -276,17 +241,17 @@ def test_a_trailing_stop_follows_the_price_and_never_falls_back(
     system = begun(capabilities=capabilities)
     opened(system, trail=trail_by(10, step=2))
     assert D(189) == stop_px(system)
-    market(system, "200", "201", 5)
+    market(system, "200", "201", 5 * SECOND)
     assert D(189) == stop_px(system)  # less than a step
-    market(system, "207", "208", 5)
+    market(system, "207", "208", 5 * SECOND)
     assert D(197) == stop_px(system)
     system.crash()
     system.restart()
-    market(system, "203", "204", 5)
+    market(system, "203", "204", 5 * SECOND)
     assert D(197) == stop_px(system)
-    market(system, "215", "216", 5)
+    market(system, "215", "216", 5 * SECOND)
     assert (D(205), False) == (stop_px(system), naked(system))
-    market(system, "204", "205", 5)
+    market(system, "204", "205", 5 * SECOND)
     assert S.DONE is state(system)
     assert not system.settle(60 * SECOND)
 
@@ -295,15 +260,15 @@ def test_a_trail_begins_at_its_price_and_remembers_that() -> None:
     """By percent; until then the stop stays, and after a restart it goes on where it was."""
     system = begun()
     opened(system, trail=trail_by(percent=10, activate_px=210))
-    market(system, "209", "210", 5)
+    market(system, "209", "210", 5 * SECOND)
     assert (D(180), []) == (stop_px(system), facts(system))
-    market(system, "210", "211", 5)
+    market(system, "210", "211", 5 * SECOND)
     assert D(189) == stop_px(system)
     system.crash()
     system.restart()
-    market(system, "209", "210", 5)
+    market(system, "209", "210", 5 * SECOND)
     assert D(189) == stop_px(system)
-    market(system, "220", "221", 5)
+    market(system, "220", "221", 5 * SECOND)
     assert D(198) == stop_px(system)
 
 
@@ -311,14 +276,14 @@ def test_break_even_comes_once() -> None:
     """When the price has gone far enough, to the average entry and a little; then no more."""
     system = begun()
     ticket = opened(system, break_even=even_after(10, offset="0.5"))
-    market(system, "208", "209", 5)
+    market(system, "208", "209", 5 * SECOND)
     assert D(180) == stop_px(system)
-    market(system, "211", "212", 5)
+    market(system, "211", "212", 5 * SECOND)
     entry_px = system.system.order(ticket.legs["entry"]).get(timeout=1).avg_px
     assert entry_px is not None
     assert entry_px + D("0.5") == stop_px(system)
     system.system.amend_group(ticket, stop_px=190)  # a person may loosen it again
-    market(system, "215", "216", 5)
+    market(system, "215", "216", 5 * SECOND)
     assert D(190) == stop_px(system)
 
 
@@ -326,7 +291,7 @@ def test_break_even_after_the_first_target() -> None:
     """No price is needed for that."""
     system = begun()
     opened(system, targets=((220, "0.5"), (240, "0.5")), break_even=even_after())
-    market(system, "220", "222", 5)
+    market(system, "220", "222", 5 * SECOND)
     (one,) = stops(system)
     assert (D("0.5"), D(199)) == (one.leaves_qty, one.stop_px)
 
@@ -337,7 +302,7 @@ def test_a_trail_without_prices_says_that_it_is_blind() -> None:
     opened(system, trail=trail_by(10, max_age_ns=30 * SECOND))
     system.run(120 * SECOND)
     assert (D(189), ["trail_blind"]) == (stop_px(system), alarms(system))
-    market(system, "205", "206", 5)
+    market(system, "205", "206", 5 * SECOND)
     assert D(195) == stop_px(system)
     system.run(120 * SECOND)
     assert ["trail_blind"] * 2 == alarms(system)
@@ -350,7 +315,7 @@ def test_a_short_trade_is_trailed_the_other_way() -> None:
     assert Side.SELL is root.members[0].order.side  # type: ignore[union-attr]
     system.system.submit_group(root, intent_id="b")
     for bid, ask in (("201", "202"), ("195", "196"), ("199", "200"), ("185", "186")):
-        market(system, bid, ask, 5)
+        market(system, bid, ask, 5 * SECOND)
     assert D(196) == stop_px(system)  # falling, its last price is the ask
 
 
@@ -377,7 +342,7 @@ def test_a_journal_tells_who_moved_what() -> None:
     system = begun()
     ticket = opened(system, trail=trail_by(10, activate_px=205))
     system.system.amend_group(ticket, stop_px=185)
-    market(system, "206", "207", 5)
+    market(system, "206", "207", 5 * SECOND)
     told = explain_group(system.journal, "b")
     notes = [one.note for one in told.moments if one.fact == "AmendGroup"]
     assert ["person moves stop to stop 185", "trail moves stop to stop 196.0"] == notes

@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import functools
 
 import pytest
 from msgspec.structs import replace
 
 from actors.submitting import GroupTicket
-from actors.testing import SPOT, SimulatedSystem
+from actors.testing import SimulatedSystem
 from engine import SessionLimits, limit
-from engine.capabilities import Capabilities, ReduceOnlyRule
+from engine.capabilities import ReduceOnlyRule
 from engine.contingent import bracket, leg
 from engine.intents import stop
 from engine.messages import (
-    Alarm,
     Contingency,
-    GroupState,
     GroupTerms,
     LegRole,
     NativeShape,
     Place,
 )
-from engine.simulator import ExchangeConfig
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing import Fault, FaultKind, When
 from engine.testing.scenario import Moment
 from engine.values import OrderState
 
-SECOND = 1_000_000_000
-D = Decimal
-BTC = SPOT.symbol
-S = GroupState
+from . import bracket_kit
+from .bracket_kit import BTC, SECOND, D, S, alarms, held, market, state
+from .bracket_kit import resting as working
+
 BOTH = (NativeShape.EXITS, NativeShape.BRACKET)
 CHANGES = ("place", "cancel", "amend")
 ABLE = replace(FULL_CAPABILITIES, native_groups=BOTH, native_shrinks=True)
-
-
-def begun(
-    *faults: Fault,
-    capabilities: Capabilities = ABLE,
-    seed: int = 1,
-    balances: dict[str, Decimal] | None = None,
-    limits: SessionLimits | None = None,
-) -> SimulatedSystem:
-    """A system at a market of 199 to 201."""
-    system = SimulatedSystem(
-        seed=seed,
-        plan=FaultPlan(faults=faults),
-        config=ExchangeConfig(capabilities=capabilities, last_from_quotes=True),
-        balances=balances,
-        limits=limits,
-        listens=True,
-    )
-    market(system, 199)
-    return system
-
-
-def market(system: SimulatedSystem, bid: int) -> None:
-    """The market moves there, and everybody has heard of it."""
-    system.quote(BTC, D(bid), D(50), D(bid + 2), D(50))
-    system.run(SECOND)
+begun = functools.partial(bracket_kit.begun, capabilities=ABLE)
 
 
 def a_bracket() -> GroupTerms:
@@ -81,32 +53,6 @@ def placed(system: SimulatedSystem) -> list[str]:
         str(request.client_order_id) for _, request, _ in system.venue.calls
         if isinstance(request, Place)
     ]  # fmt: skip
-
-
-def working(system: SimulatedSystem) -> dict[str, Decimal]:
-    """What is open at the exchange, by the kind of order, and how much."""
-    found: dict[str, Decimal] = {}
-    for one in system.exchange.open_orders("main", 0):
-        assert one.order_type is not None
-        assert one.order_qty is not None
-        name = f"{one.order_type.value} {one.price or one.stop_px}"
-        found[name] = found.get(name, D(0)) + one.order_qty - (one.cum_qty or D(0))
-    return found
-
-
-def held(system: SimulatedSystem) -> Decimal:
-    """What the account holds, by the exchange."""
-    return sum((one.qty for one in system.exchange.positions("main")), D(0))
-
-
-def state(system: SimulatedSystem) -> GroupState:
-    """How the group stands."""
-    return system.system.group_state("b").get(timeout=1)
-
-
-def alarms(system: SimulatedSystem) -> list[str]:
-    """The kinds of alarms so far."""
-    return [event.kind for event in system.heard if isinstance(event, Alarm)]
 
 
 def leg_states(system: SimulatedSystem, ticket: GroupTicket) -> dict[str, OrderState]:

@@ -5,38 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from actors.submitting import GroupTicket
-from actors.testing import SPOT, SimulatedSystem
+from actors.testing import SimulatedSystem
 from engine import limit
 from engine.contingent import bracket
-from engine.messages import Alarm, GroupChanged, GroupState
-from engine.simulator import ExchangeConfig
+from engine.messages import Alarm, GroupChanged
 from engine.simulator.config import SelfTradeRule
-from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing import Fault, FaultKind, When
 from engine.values import OrderState, OrderType
 
-SECOND = 1_000_000_000
-D = Decimal
-BTC = SPOT.symbol
-S = GroupState
-
-
-def begun(rule: SelfTradeRule = SelfTradeRule.ALLOW) -> SimulatedSystem:
-    """A system at a market of 199 to 201."""
-    config = ExchangeConfig(last_from_quotes=True, self_trade=rule)
-    system = SimulatedSystem(seed=1, plan=FaultPlan(), config=config, listens=True)
-    market(system, "199", "201")
-    return system
-
-
-def market(system: SimulatedSystem, bid: str, ask: str) -> None:
-    """The market moves there, and everybody has heard of it."""
-    system.quote(BTC, D(bid), D(50), D(ask), D(50))
-    system.run(SECOND)
-
-
-def state(system: SimulatedSystem) -> GroupState:
-    """How the group stands."""
-    return system.system.group_state("b").get(timeout=1)
+from .bracket_kit import BTC, SECOND, D, S, begun, held, market, state
 
 
 def target_is_lost(system: SimulatedSystem, ticket: GroupTicket, refusals: int) -> None:
@@ -45,11 +22,6 @@ def target_is_lost(system: SimulatedSystem, ticket: GroupTicket, refusals: int) 
         system.inject(Fault(FaultKind.REFUSED, When(verb="place", nth=nth)))
     target = ticket.legs["target"].client_order_id
     assert system.happen(Fault(FaultKind.CANCELLED_UNASKED, When(client_order_id=target)))
-
-
-def held(system: SimulatedSystem) -> Decimal:
-    """What the account holds, by the exchange."""
-    return sum((one.qty for one in system.exchange.positions("main")), D(0))
 
 
 def closes(system: SimulatedSystem) -> list[Decimal | None]:
@@ -102,7 +74,7 @@ def test_a_degraded_group_is_left_by_its_stop() -> None:
 
 def test_a_close_waits_for_the_end_of_the_entry_that_it_would_meet() -> None:
     """The venue cancels it for trading with ourselves: the entry goes, the close leaves again."""
-    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    system = begun(self_trade=SelfTradeRule.CANCEL_NEWEST)
     ticket = system.system.submit_group(
         bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=220), intent_id="b"
     )
@@ -124,7 +96,7 @@ def test_a_close_waits_for_the_end_of_the_entry_that_it_would_meet() -> None:
 
 def test_a_close_that_meets_an_order_of_ours_takes_it_down_and_leaves_again() -> None:
     """One beside the group rests there: it is not asked to go before the venue has said so."""
-    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    system = begun(self_trade=SelfTradeRule.CANCEL_NEWEST)
     ticket = system.system.submit_group(
         bracket(limit(BTC, "BUY", "1", 201), stop_px=180, target=220), intent_id="b"
     )
@@ -143,7 +115,7 @@ def test_a_close_that_meets_an_order_of_ours_takes_it_down_and_leaves_again() ->
 
 def test_a_kill_switch_is_not_held_up_by_our_own_order() -> None:
     """Met once, it is waited for: no close leaves again before its end, or the doubt about it."""
-    system = begun(SelfTradeRule.CANCEL_NEWEST)
+    system = begun(self_trade=SelfTradeRule.CANCEL_NEWEST)
     system.submit(limit(BTC, "BUY", "1", 201))
     system.run(SECOND)
     system.submit(limit(BTC, "BUY", "1", "199.5", intent_id="resting"))

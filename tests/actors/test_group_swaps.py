@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 from msgspec.structs import replace
 
 from actors.submitting import GroupTicket
-from actors.testing import SPOT, SimulatedSystem
+from actors.testing import SimulatedSystem
 from engine import InvalidValue, Swap, limit, stop
 from engine.capabilities import Capabilities, ReduceOnlyRule
 from engine.contingent import bracket
-from engine.messages import Alarm, GroupState, GroupTerms
-from engine.simulator import ExchangeConfig
+from engine.messages import GroupTerms
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing import Fault, FaultKind, When
 from engine.testing.scenario import Moment
 from engine.values import OrderState
 
-SECOND = 1_000_000_000
-D = Decimal
-BTC = SPOT.symbol
-S = GroupState
+from . import bracket_kit
+from .bracket_kit import BTC, SECOND, D, S, alarms, held, market, state
+from .bracket_kit import resting as working
+
 BOUND_BY_COINS = replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED)
 
 
@@ -30,21 +27,8 @@ def begun(
     *faults: Fault, capabilities: Capabilities = BOUND_BY_COINS, seed: int = 1
 ) -> SimulatedSystem:
     """A system at a market of 199 to 201, with money and without coins."""
-    system = SimulatedSystem(
-        seed=seed,
-        plan=FaultPlan(faults=faults),
-        config=ExchangeConfig(capabilities=capabilities, last_from_quotes=True),
-        balances={"USDT": D(100_000)},
-        listens=True,
-    )
-    market(system, 199)
-    return system
-
-
-def market(system: SimulatedSystem, bid: int) -> None:
-    """The market moves there, and everybody has heard of it."""
-    system.quote(BTC, D(bid), D(50), D(bid + 2), D(50))
-    system.run(SECOND)
+    money = {"USDT": D(100_000)}
+    return bracket_kit.begun(*faults, capabilities=capabilities, seed=seed, balances=money)
 
 
 def a_bracket(*targets: tuple[int, str]) -> GroupTerms:
@@ -61,32 +45,6 @@ def opened(system: SimulatedSystem, root: GroupTerms | None = None) -> GroupTick
     system.run(SECOND)
     market(system, 197)
     return ticket
-
-
-def working(system: SimulatedSystem) -> dict[str, Decimal]:
-    """What sells at the exchange, by the kind of order, and how much."""
-    found: dict[str, Decimal] = {}
-    for one in system.exchange.open_orders("main", 0):
-        assert one.order_type is not None
-        assert one.order_qty is not None
-        name = f"{one.order_type.value} {one.price or one.stop_px}"
-        found[name] = found.get(name, D(0)) + one.order_qty - (one.cum_qty or D(0))
-    return found
-
-
-def held(system: SimulatedSystem) -> Decimal:
-    """What the account holds, by the exchange."""
-    return sum((one.qty for one in system.exchange.positions("main")), D(0))
-
-
-def state(system: SimulatedSystem) -> GroupState:
-    """How the group stands."""
-    return system.system.group_state("b").get(timeout=1)
-
-
-def alarms(system: SimulatedSystem) -> list[str]:
-    """The kinds of alarms so far."""
-    return [event.kind for event in system.heard if isinstance(event, Alarm)]
 
 
 def test_the_stop_is_at_the_venue_and_the_target_is_held_back() -> None:

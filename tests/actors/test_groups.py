@@ -9,42 +9,18 @@ from msgspec.structs import replace
 
 from actors.group_words import Look
 from actors.submitting import GroupTicket
-from actors.testing import SPOT, SimulatedSystem
+from actors.testing import SimulatedSystem
 from engine import DuplicateIntent, InvalidOrder, limit
-from engine.capabilities import Capabilities, ReduceOnlyRule
+from engine.capabilities import ReduceOnlyRule
 from engine.contingent import bracket, oco
 from engine.errors import SystemStopped, UnknownOrder
-from engine.messages import Alarm, BothFilled, GroupState, GroupTerms, TradeBusted
-from engine.simulator import ExchangeConfig
+from engine.messages import BothFilled, GroupTerms, TradeBusted
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultKind, FaultPlan, When
+from engine.testing import Fault, FaultKind, When
 from engine.testing.scenario import Moment
 from engine.values import OrderState
 
-SECOND = 1_000_000_000
-D = Decimal
-BTC = SPOT.symbol
-S = GroupState
-
-
-def begun(
-    *faults: Fault, capabilities: Capabilities = FULL_CAPABILITIES, seed: int = 1
-) -> SimulatedSystem:
-    """A system at a market of 199 to 201."""
-    system = SimulatedSystem(
-        seed=seed,
-        plan=FaultPlan(faults=faults),
-        config=ExchangeConfig(capabilities=capabilities, last_from_quotes=True),
-        listens=True,
-    )
-    market(system, "199", "201")
-    return system
-
-
-def market(system: SimulatedSystem, bid: str, ask: str) -> None:
-    """The market moves there, and everybody has heard of it."""
-    system.quote(BTC, D(bid), D(50), D(ask), D(50))
-    system.run(SECOND)
+from .bracket_kit import BTC, SECOND, D, S, alarms, begun, held, market, state
 
 
 def a_bracket(qty: str = "1") -> GroupTerms:
@@ -66,16 +42,6 @@ def legs(system: SimulatedSystem, ticket: GroupTicket) -> dict[str, OrderState]:
     }
 
 
-def state(system: SimulatedSystem, ticket: GroupTicket) -> GroupState:
-    """How the group stands."""
-    return system.system.group_state(ticket.group_id).get(timeout=1)
-
-
-def held(system: SimulatedSystem) -> Decimal:
-    """What the account holds, by the exchange."""
-    return sum((one.qty for one in system.exchange.positions("main")), D(0))
-
-
 def working(system: SimulatedSystem) -> dict[str, Decimal]:
     """What is open, by client order id."""
     return {
@@ -83,11 +49,6 @@ def working(system: SimulatedSystem) -> dict[str, Decimal]:
         for one in system.system.orders().get(timeout=1)
         if one.state is not OrderState.HELD
     }
-
-
-def alarms(system: SimulatedSystem) -> list[str]:
-    """The kinds of alarms so far."""
-    return [event.kind for event in system.heard if isinstance(event, Alarm)]
 
 
 def test_a_bracket_from_a_partial_entry_over_a_restart_to_its_last_target() -> None:

@@ -6,19 +6,36 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from actors.testing import SPOT, SimulatedSystem
+from actors.testing import SimulatedSystem
 from engine.capabilities import Capabilities, ReduceOnlyRule
-from engine.messages import Alarm, ProtectionChanged, SubmitOrder
-from engine.simulator import ExchangeConfig
+from engine.messages import ProtectionChanged, SubmitOrder
 from engine.simulator.config import FULL_CAPABILITIES
-from engine.testing import Fault, FaultPlan
+from engine.testing import Fault
 from engine.values import OrderType
 from engine.views import OrderView
 
-SECOND = 1_000_000_000
+from . import bracket_kit
+from .bracket_kit import BTC, SECOND, D, alarms, held, market
+
+__all__ = [
+    "BARE",
+    "BTC",
+    "MS",
+    "PLAIN",
+    "SECOND",
+    "D",
+    "alarms",
+    "begun",
+    "facts",
+    "held",
+    "local",
+    "market",
+    "placed",
+    "protection",
+    "view",
+]
+
 MS = 1_000_000
-BTC = SPOT.symbol
-D = Decimal
 
 #: Knows no trigger, and keeps reduce-only orders from opening.
 PLAIN = replace(FULL_CAPABILITIES, order_types=(OrderType.MARKET, OrderType.LIMIT))
@@ -30,24 +47,7 @@ def begun(
     *faults: Fault, able: Capabilities = PLAIN, seed: int = 1, latency_ms: int = 0
 ) -> SimulatedSystem:
     """A system at a market of 199 to 201."""
-    latency = latency_ms * MS
-    system = SimulatedSystem(
-        seed=seed,
-        plan=FaultPlan(faults=faults),
-        config=ExchangeConfig(
-            capabilities=able, last_from_quotes=True,
-            latency_out_ns=latency, latency_in_ns=latency,
-        ),
-        listens=True,
-    )  # fmt: skip
-    market(system, "199", "201")
-    return system
-
-
-def market(system: SimulatedSystem, bid: str, ask: str, run_ns: int = SECOND) -> None:
-    """The market moves there, and time passes."""
-    system.quote(BTC, D(bid), D(50), D(ask), D(50))
-    system.run(run_ns)
+    return bracket_kit.begun(*faults, capabilities=able, seed=seed, latency_ns=latency_ms * MS)
 
 
 def local(order: SubmitOrder) -> SubmitOrder:
@@ -60,22 +60,12 @@ def view(system: SimulatedSystem, cid: str) -> OrderView:
     return system.system.order(cid).get(timeout=1)
 
 
-def held(system: SimulatedSystem) -> Decimal:
-    """What the account holds, by the exchange."""
-    return sum((one.qty for one in system.exchange.positions("main")), D(0))
-
-
 def placed(system: SimulatedSystem) -> list[tuple[str, str, Decimal | None]]:
     """What was ever placed at the exchange: id, type and quantity."""
     return [
         (terms.client_order_id, terms.order_type.value, terms.order_qty)
         for terms, _ in system.exchange.placed("main")
     ]
-
-
-def alarms(system: SimulatedSystem) -> list[str]:
-    """The kinds of alarms so far."""
-    return [event.kind for event in system.heard if isinstance(event, Alarm)]
 
 
 def facts(system: SimulatedSystem, cid: str) -> list[str]:
