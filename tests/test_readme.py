@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.readme_charts import CHARTS, rendered
+
 README = Path(__file__).parents[1] / "README.md"
 EXAMPLE_LINES_MAX = 10
 
@@ -60,3 +62,13 @@ def test_links_to_files_lead_somewhere() -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text("utf-8"))
 
     assert [] == [link for link in links if not (README.parent / link).exists()]
+
+
+def test_the_statecharts_are_those_that_run() -> None:
+    """Each chart stands in README as its table has it (`python -m tests.readme_charts` writes
+    them).
+    """
+    text = README.read_text("utf-8")
+
+    assert list(CHARTS) == re.findall(r"<!-- statechart: (\w+) -->", text)
+    assert rendered(text) == text
