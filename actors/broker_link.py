@@ -26,8 +26,8 @@ from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState, SessionTrigger
 from engine.statechart import Verdict
 
-from .door import admit, checked_answer
-from .lane import LISTS_NS
+from .door import admit, check_instruments, checked_answer
+from .lane import LISTS_NS, note_raised
 from .venues.port import Answer
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class BrokerLink:
         except (
             Exception
         ) as error:  # an adapter may fail in any way; it is a session that is down, no more
-            detail = f"connect failed: {type(error).__name__}"
+            detail = f"connect failed: {note_raised(error)}"
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
 
     async def ask_instruments(self) -> None:
@@ -126,11 +126,13 @@ class BrokerLink:
         """
         broker = self.broker
         try:
-            answer = await broker.venue.instruments()
+            answer = checked_answer(await broker.venue.instruments())
+            check_instruments(answer.items, broker.name)
         except (
             Exception
         ) as error:  # it is down; the journal's and the given instruments serve until it is up
-            detail = f"{broker.name} names no instruments: {type(error).__name__}"
+            why = error if isinstance(error, InvalidValue) else note_raised(error)
+            detail = f"{broker.name} names no instruments: {why}"
             broker.dispatcher.call_soon(lambda: broker.alarm("instruments", detail))
             return
         self._has_instruments = answer.complete
@@ -287,7 +289,7 @@ class BrokerLink:
         except (
             Exception
         ) as error:  # a query that failed says nothing; its text may hold a signed URL
-            failure = type(error).__name__
+            failure = note_raised(error)
         gap = GapAnswered(open_orders, executions, whole, question, failure)
         broker.dispatcher.post(broker, gap)
 
@@ -380,7 +382,7 @@ class BrokerLink:
         try:
             await self.broker.venue.close()
         except Exception as error:  # it is over either way
-            detail = f"{self.broker.name}: close raised {type(error).__name__}"
+            detail = f"{self.broker.name}: close raised {note_raised(error)}"
             self.broker.dispatcher.call_soon(lambda: self.broker.alarm("close", detail))
 
 

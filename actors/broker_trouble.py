@@ -72,8 +72,7 @@ class BrokerTrouble:
         """While the journal fails: let a cancel leave, keep it in memory, and write it first when
         that works again.
 
-        Called between turns. A cancel only lowers exposure, so it may go before it is written
-        (DESIGN 5).
+        Called between turns. A cancel only lowers exposure, so it may go before it is written.
         """
         broker = self.broker
         actor = broker.orders.get(command.client_order_id)

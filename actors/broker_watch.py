@@ -1,4 +1,4 @@
-"""Whether a stream that says nothing has nothing to say (DESIGN 6: running silently is a gap).
+"""Whether a stream that says nothing has nothing to say: running silently is a gap.
 
 A link can stand while nothing comes over it any more. Two things tell:
 

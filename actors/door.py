@@ -12,6 +12,7 @@ pass here.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
@@ -24,15 +25,18 @@ from engine.messages import (
     LinkSilent,
     LinkUp,
     OrderReport,
+    PriceUpdate,
     SetBaseline,
     SubmitOrder,
 )
-from engine.values import OrderType, PositionSlot, Side, TimeInForce, TriggerSource
+from engine.values import Instrument, OrderType, PositionSlot, Side, TimeInForce, TriggerSource
 
 from .venues.port import Answer
 
 __all__ = [
     "admit",
+    "admit_price",
+    "check_instruments",
     "check_statement",
     "check_types",
     "check_words",
@@ -76,6 +80,43 @@ def admit(report: R) -> R:
     if kept is None:
         raise InvalidValue(f"a {kind.__name__} with broken fields: {ascii(report)[:300]}")
     return kept  # type: ignore[no-any-return]
+
+
+def admit_price(update: Any) -> PriceUpdate:
+    """As :func:`admit`, for what a feed tells; whether it can be a price is asked later.
+
+    Raises:
+        InvalidValue: it is no price update, or its fields cannot be understood.
+    """
+    if type(update) is not PriceUpdate:
+        raise InvalidValue(f"{type(update).__name__} is not a PriceUpdate")
+    if (
+        type(update.instrument) is str
+        and type(update.ts) is int
+        and type(update.last) in _AMOUNT
+        and type(update.bid) in _AMOUNT
+        and type(update.ask) in _AMOUNT
+        and type(update.mark) in _AMOUNT
+    ):
+        return update
+    told = {f.name: getattr(update, f.name) for f in msgspec.structs.fields(PriceUpdate)}
+    try:
+        return msgspec.convert({name: _plain(told[name]) for name in told}, PriceUpdate)
+    except (msgspec.MsgspecError, ArithmeticError):
+        raise InvalidValue(f"a PriceUpdate with broken fields: {ascii(update)[:300]}") from None
+
+
+def check_instruments(instruments: Sequence[Any], venue: str) -> None:
+    """Refuse what a venue cannot trade under its name.
+
+    Raises:
+        InvalidValue: one of them is no instrument, or is another venue's.
+    """
+    for one in instruments:
+        if not isinstance(one, Instrument):
+            raise InvalidValue(f"a {type(one).__name__} is no Instrument")
+        if one.venue != venue:
+            raise InvalidValue(f"{one.symbol!a} has venue={one.venue!a}, and this is {venue!a}")
 
 
 def checked_answer(answer: R) -> R:
@@ -137,6 +178,11 @@ def _repaired(value: Any, wanted: Any) -> Any:
         if int in kinds and isinstance(value, float) and value.is_integer():
             return int(value)
     return value
+
+
+def _plain(value: Any) -> Any:
+    """A float as the number that is meant, as which it was printed."""
+    return Decimal(str(value)) if isinstance(value, float) else value
 
 
 def _is_nan(value: object) -> bool:

@@ -11,6 +11,7 @@ from engine.messages import OrderSnapshot
 
 from .door import checked_answer
 from .flat_words import FlatAnswered, read_positions
+from .lane import note_raised
 from .roles import BrokerRole
 from .venues.port import Answer, VenuePosition
 
@@ -83,7 +84,8 @@ class FlatAsking:
         try:
             positions = checked_answer(await broker.venue.positions())
             listed = checked_answer(await broker.venue.open_orders())
-        except Exception:  # a question that failed says nothing: it is asked again
+        except Exception as error:  # a question that failed says nothing: it is asked again
+            note_raised(error)
             positions = listed = None
         broker.dispatcher.post(broker, FlatAnswered(question, sent_ts, positions, listed))
 

@@ -5,7 +5,8 @@ block. If it raises, it is unsubscribed and an alarm says so. A :class:`Subscrip
 for other threads or loops, with a bound and a stated policy for a reader that is too slow:
 ``"drop_oldest"`` (the reader gets an :class:`~engine.messages.EventsMissed` in place of what it
 lost) or ``"close"`` (the subscription ends with :class:`~engine.errors.SlowReader`). Publishing
-never waits for a reader, and nobody's slowness reaches the orders.
+never waits for a reader, and nobody's slowness reaches the orders. Alarms are logged as well, so
+that they are seen where nobody has subscribed to them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from .runtime import Future
 __all__ = ["EVENTS", "Hub", "Overflow", "Subscription"]
 
 logger = logging.getLogger("actors.hub")
+#: Every alarm, as a warning, for hosts that have set up logging; others are told nothing.
+alarms = logging.getLogger("actors.alarm")
+alarms.addHandler(logging.NullHandler())
 
 Overflow = Literal["drop_oldest", "close"]
 Callback = Callable[[Event], object]
@@ -91,7 +95,7 @@ class Hub:
             for kind in EVENTS
         }
         readers = [s.kinds for s in self._subscriptions]
-        self._routes = routes
+        self._routes = {**routes, Alarm: (_LOG, *routes[Alarm])}
         self.wanted = frozenset(
             kind
             for kind, takers in routes.items()
@@ -131,6 +135,14 @@ class Hub:
         alarm = Alarm(getattr(event, "ts", 0), "subscriber_failed", detail)
         if not (isinstance(event, Alarm) and event.kind == "subscriber_failed"):
             self.publish([alarm])
+
+
+def _log(alarm: Event) -> None:
+    if isinstance(alarm, Alarm):
+        alarms.warning("%s: %s", alarm.kind, alarm.detail, extra={"entity": alarm.entity})
+
+
+_LOG: Final[_Entry] = (_log, (Alarm,))
 
 
 class Subscription:

@@ -9,6 +9,8 @@ because a discarded turn must not end a call twice.
 
 from __future__ import annotations
 
+import logging
+import traceback
 import types
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Generator
@@ -60,7 +62,10 @@ if TYPE_CHECKING:
 from .broker_words import TookOver
 from .roles import BrokerRole
 
-__all__ = ["LISTS_NS", "CallEnded", "Lane", "raised"]
+__all__ = ["LISTS_NS", "CallEnded", "Lane", "note_raised", "raised"]
+
+#: Where adapters raise, at DEBUG.
+logger = logging.getLogger("actors.adapter")
 
 #: How long a list of the whole account may take, which may have many pages.
 LISTS_NS = 60_000_000_000
@@ -341,8 +346,16 @@ def _is_readable(answer: Answer[Any]) -> bool:
 
 
 def raised(error: BaseException) -> Unknown:
-    """What an exception of an adapter means: nothing is known.
+    """What an exception of an adapter means: nothing is known."""
+    return Unknown(f"the adapter raised {note_raised(error)}")
 
-    Its text may hold a signed URL, so only the type is kept.
+
+def note_raised(error: BaseException) -> str:
+    """The type of what an adapter raised; where it did is logged. Its text may hold a signed URL,
+    so that is kept nowhere.
     """
-    return Unknown(f"the adapter raised {type(error).__name__}")
+    kind = type(error).__name__
+    if logger.isEnabledFor(logging.DEBUG):
+        where = "".join(traceback.format_tb(error.__traceback__))
+        logger.debug("an adapter raised %s:\n%s", kind, where)
+    return kind

@@ -22,6 +22,7 @@ from engine.messages import Alarm, PriceUpdate
 from engine.prices import Price, age_ns, check_price, price_of, taken, telling
 from engine.values import TriggerSource
 
+from .door import admit_price
 from .roles import BrokerRole
 
 __all__ = ["PriceFeed", "PriceWatcher", "Prices", "PricesWaiting"]
@@ -100,6 +101,16 @@ class Prices:
         if is_first:
             dispatcher.post(self.broker, waiting)
 
+    def from_feed(self, update: Any) -> None:
+        """As :meth:`sink`, from an adapter that may tell anything; what is no price is an alarm."""
+        try:
+            update = admit_price(update)
+        except InvalidValue as error:
+            detail = f"{self.broker.name}: {error}"
+            self.broker.dispatcher.call_soon(lambda: self.broker.alarm("bad_price", detail))
+            return
+        self.sink(update)
+
     def take_waiting(self, waiting: PricesWaiting) -> None:
         """Take over all that came; again when its turn was discarded."""
         with self._lock:
@@ -168,7 +179,8 @@ class Prices:
     def _ask_feed(self, instrument: str) -> None:
         venue: Any = self.broker.venue
         if isinstance(venue, PriceFeed):
-            venue.watch_prices(instrument, self.sink)
+            exact = self.broker.capabilities.inline  # see actors.door
+            venue.watch_prices(instrument, self.sink if exact else self.from_feed)
 
     # --- questions --------------------------------------------------------------------------------
 

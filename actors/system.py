@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from engine.errors import (
     InvalidOrder,
@@ -46,7 +46,7 @@ from .triggering import Triggering
 
 __all__ = ["ExecutionSystem"]
 
-T = TypeVar("T")
+E = TypeVar("E", bound=Event)
 
 
 class ExecutionSystem(Triggering):
@@ -112,7 +112,8 @@ class ExecutionSystem(Triggering):
             broker = only_one(self.brokers, order.venue, order.account)
         instrument = broker.instruments.get(order.instrument)
         if instrument is None:
-            known = ", ".join(sorted(broker.instruments)[:8]) or "none"
+            known = ", ".join(sorted(broker.instruments)[:8])
+            known = known or "none (the venue has told none yet, and instruments= gave none)"
             raise InvalidOrder(
                 f"instrument {order.instrument[:64]!a} is not known at {broker.name};"
                 f" known are: {known}",
@@ -288,9 +289,15 @@ class ExecutionSystem(Triggering):
 
         return self._asked(total)
 
+    @overload
+    def subscribe(self, callback: Callable[[Event], object]) -> Callable[[], None]: ...
+
+    @overload
     def subscribe(
-        self, callback: Callable[[Event], object], *kinds: type[Event]
-    ) -> Callable[[], None]:
+        self, callback: Callable[[E], object], kind: type[E], /, *kinds: type[E]
+    ) -> Callable[[], None]: ...
+
+    def subscribe(self, callback: Callable[[Any], object], *kinds: type[Any]) -> Callable[[], None]:
         """Call ``callback(event)`` on the system's thread for each event of ``kinds`` (none =
         all), after its commit.
 

@@ -8,6 +8,7 @@ and P&L), :mod:`engine.session` (what leaves next), :mod:`engine.fold` (state fr
 system that runs all this is ``actors``.
 """
 
+from .budget import BudgetRule
 from .capabilities import Capabilities, IdScope, ReduceOnlyRule
 from .contingent import bracket, even_after, leg, oco, oto, ouo, trail_by
 from .drift import DriftView
@@ -78,6 +79,7 @@ from .views import OrderView
 
 __all__ = [
     "AskTimeout",
+    "BudgetRule",
     "Capabilities",
     "CorrectPosition",
     "CorrectionKind",

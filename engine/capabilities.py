@@ -13,7 +13,7 @@ from .values import OrderType, TimeInForce, TriggerSource, Word
 
 
 class IdScope(Word):
-    """Within what a venue refuses a repeated client order id (reference: features 2.1)."""
+    """Within what a venue refuses a repeated client order id."""
 
     FOREVER = "FOREVER"
     WINDOW = "WINDOW"  # for id_window_ns

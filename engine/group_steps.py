@@ -4,7 +4,7 @@
 matter (an order changed, a restart, a deadline), it gives the commands that are missing now and not
 under way. Its caller applies them, journals the new :class:`Group`, and calls again at each change.
 
-What must not happen (DESIGN 7), and where it is prevented:
+What must not happen, and where it is prevented:
 
 * an exit larger than what is held: :mod:`engine.group_wants` rounds down, :func:`_grow` counts what
   is open, asked for or in doubt;

@@ -1,4 +1,4 @@
-"""The statechart of a group (DESIGN 7).
+"""The statechart of a group.
 
 Its triggers are found by looking at the legs (:mod:`engine.group_steps`), never told, so a look
 may skip states: an entry that fills at once goes from PENDING to ARMING.

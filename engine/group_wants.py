@@ -1,6 +1,6 @@
 """What every leg of a group should come to, given what has filled.
 
-Everything follows from three rules (DESIGN 7):
+Everything follows from three rules:
 
 * An exit's quantity is a function of what is *held*: the parent's fills, fees in the traded asset
   taken off, claims of the venue counted at once, less what exits have closed. Never of what was

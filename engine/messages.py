@@ -950,7 +950,9 @@ class OrderSnapshot(Report, frozen=True, gc=False, omit_defaults=True):
 
 
 class OrderNotFound(Report, frozen=True, gc=False, omit_defaults=True):
-    """A query by id found nothing. Weak evidence: it counts only by the rules of DESIGN 3.5."""
+    """A query by id found nothing. Weak evidence: it counts only by the rules of
+    :mod:`engine.reconcile`.
+    """
 
     client_order_id: str
     ts: int
@@ -1042,7 +1044,7 @@ class Amend(Request, frozen=True, gc=False, omit_defaults=True):
 
 
 class QueryOrder(Request, frozen=True, gc=False, omit_defaults=True):
-    """Ask what became of one order."""
+    """Ask what became of one order: by our id, or by the venue's where ours is ""."""
 
     client_order_id: str
     instrument: str

@@ -183,7 +183,7 @@ def request_state(order: Order) -> RequestState:
 
 
 def public_state(order: Order) -> OrderState:
-    """The one public word: the first that matches in the order DESIGN 3 gives."""
+    """The one public word: the first of these that matches."""
     requests = order.requests
     if not requests or order.life in TERMINAL:
         return working_state(order)

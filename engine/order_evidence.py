@@ -1,6 +1,6 @@
 """Silence and what ends it.
 
-Unknown outcomes, answers to questions, proofs of absence, a person's word (DESIGN 3.5).
+Unknown outcomes, answers to questions, proofs of absence, a person's word.
 
 Evidence is ranked and has an age. A snapshot's totals are claims and count however old they are;
 its status and terms contradict facts only when the question was sent after the last of them.
@@ -64,7 +64,7 @@ def _doubted(order: Order, doubt: Doubt, ts: int) -> Step:
 
 
 def on_outcome_unknown(order: Order, ledger: Ledger, m: OutcomeUnknown) -> Step:
-    """Silence about a call. It opens a doubt; only evidence ends it (DESIGN 3.5)."""
+    """Silence about a call. It opens a doubt; only evidence ends it."""
     del ledger
     if m.req_id is None:
         if order.life is Life.PENDING or order.life is Life.SUBMITTED:

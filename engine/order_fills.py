@@ -39,7 +39,7 @@ _ON_COMPLETE: dict[Life, Cell[Life]] = {life: _TABLE[life, LifeTrigger.COMPLETE]
 
 
 def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
-    """Book one execution, once, in any state (DESIGN 3.3)."""
+    """Book one execution, once, in any state."""
     terms = order.terms
     exec_id, qty, px = m.exec_id, m.last_qty, m.last_px
     fills = ledger.fills

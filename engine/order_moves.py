@@ -118,7 +118,7 @@ def settle_quantity(order: Order) -> Order:
 def is_newer(order: Order, source: Source, sent_ts: int | None) -> bool:
     """Whether a query by id was sent after the last fact.
 
-    Only then may it contradict one (DESIGN 3.5).
+    Only then may it contradict one.
     """
     if source is Source.OPERATOR:
         return True

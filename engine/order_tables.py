@@ -1,4 +1,4 @@
-"""The three regions of an order, as tables (DESIGN 3; rows are cited from FIX 4.4 Volume 4).
+"""The three regions of an order, as tables (rows are cited from FIX 4.4 Volume 4).
 
 Theory of operation
 -------------------

@@ -1,4 +1,4 @@
-"""Whether what a slot holds is protected: a region of the position beside its life (DESIGN 7).
+"""Whether what a slot holds is protected: a region of the position beside its life.
 
 Protected is only what a *confirmed* stop at the venue covers: acknowledged, working, on the close
 side, with nobody asking for its end and nothing about it in doubt. Targets do not count, nor do

@@ -1,8 +1,8 @@
 """What absence of an order proves, and when to ask again. Pure: time is an argument.
 
 Silence is never an answer. An order in doubt is asked about, again and again, further and further
-apart; a timer never decides. "It never arrived" needs all of what :func:`absence_proven` lists
-(DESIGN 3.5); what cannot be proven goes on the hand-over list for a person, and meanwhile counts as
+apart; a timer never decides. "It never arrived" needs all of what :func:`absence_proven`
+lists; what cannot be proven goes on the hand-over list for a person, and meanwhile counts as
 exposure.
 """
 

@@ -1,6 +1,6 @@
 """A session of a venue that takes several requests in one call.
 
-A batch is transport (DESIGN 6): each call in it leaves because it may leave, pays for itself and
+A batch is transport: each call in it leaves because it may leave, pays for itself and
 ends by itself. Only the window counts a batch as one. :meth:`VenueSession.next` hands out the first
 call, by priority, budget and gate; :meth:`BatchingSession.ride` what may leave with it.
 """

@@ -2,7 +2,7 @@
 
 A (re)connect, a missed sequence number, a clock jump and a silence are all the same thing, a *gap*:
 something may have happened that we were not told. In a gap cancels and exits go on and entries
-wait, until orders, executions and positions agree again (DESIGN 6). What a person or a limit halted
+wait, until orders, executions and positions agree again. What a person or a limit halted
 is not here: that is :class:`TradingMode`, which is journalled and survives reconnects.
 """
 

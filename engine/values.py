@@ -179,7 +179,7 @@ class TriggerSource(Word):
 
 
 class Source(Word):
-    """Where a report comes from; evidence is ranked in this order (DESIGN 3.5), strongest first."""
+    """Where a report comes from; evidence is ranked in this order, strongest first."""
 
     STREAM = "STREAM"
     QUERY = "QUERY"  # a query by id
@@ -189,9 +189,7 @@ class Source(Word):
 
 
 class OrderState(Word):
-    """The one public word of an order, computed from its three regions and its quantities (DESIGN
-    3).
-    """
+    """The one public word of an order, computed from its three regions and its quantities."""
 
     PENDING = "PENDING"  # created, being validated or waiting to leave
     HELD = "HELD"  # never sent: waits for a parent, or is a dormant leg

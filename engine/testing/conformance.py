@@ -261,7 +261,7 @@ def _terms(key: str, params: Params, ts: int) -> SubmitOrder:
     )
 
 
-#: Events that say nothing about the order they are filed under (reference: fix.md 3).
+#: Events that say nothing about the order they are filed under.
 _MEANS_NOTHING = frozenset(
     {"status_report", "status_request", "info", "submit_duplicate", "duplicate_reject"}
 )

@@ -1,6 +1,6 @@
 """A dumb second model of orders and positions, to be compared with the real one.
 
-Written from the rules (DESIGN 3 and 7), not from the engine's code: there is no statechart in it,
+Written from the rules, not from the engine's code: there is no statechart in it,
 no ledger, no cost basis. It keeps dicts of what was told and derives everything else at each look.
 It can be filled from two sides: with the facts of a journal (:meth:`Twin.take`: what we were told),
 or with what a venue really did (:meth:`Twin.of_venue`). Each predicts orders and positions; the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from engine.messages import (
     OrderFilled,
     OrderPending,
 )
+from engine.values import OrderState
 
 from .venues import SECOND, ScriptedVenue, order, simulated
 
@@ -39,6 +41,20 @@ def numbers(events: list[Event]) -> list[object]:
     """Numbers of alarms, and how many were missed."""
     seen: list[Any] = list(events)
     return [e.ts if isinstance(e, Alarm) else ("missed", e.count) for e in seen]
+
+
+def test_a_callback_may_take_the_kind_it_asks_for() -> None:
+    """Its parameter is that kind (types are checked too), and nothing else reaches it."""
+    system = simulated()
+    states: list[OrderState] = []
+
+    def accepted(event: OrderAccepted) -> None:
+        states.append(event.state)
+
+    system.subscribe(accepted, OrderAccepted)
+    system.submit(order())
+    system.sim.run_for(SECOND)
+    assert states == [OrderState.ACCEPTED]
 
 
 def test_a_callback_gets_the_kinds_it_asked_for() -> None:
@@ -254,3 +270,19 @@ def test_who_ends_its_subscription_gets_nothing_more() -> None:
     ends.append(hub.add_callback(got.append, ()))
     hub.publish([alarm(1), alarm(2)])
     assert not got
+
+
+def test_alarms_are_logged_whoever_listens(caplog: pytest.LogCaptureFixture) -> None:
+    """A host that has subscribed to nothing still finds them in its log; other events are not."""
+    system = simulated()
+    with caplog.at_level(logging.DEBUG, "actors.alarm"):
+        system.submit(order())
+        system.sim.run_for(SECOND)
+        assert caplog.records == []
+        system.brokers["v", "main"].dispatcher.call_soon(
+            lambda: system.brokers["v", "main"].alarm("stream_silent", "v: nothing", "e")
+        )
+        system.sim.run_for(SECOND)
+    (record,) = caplog.records
+    assert ("WARNING", "stream_silent: v: nothing") == (record.levelname, record.getMessage())
+    assert record.__dict__["entity"] == "e"

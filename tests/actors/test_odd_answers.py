@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +14,10 @@ from actors.testing import FaultyVenue
 from actors.venues.paper import PaperMarket, PaperVenue
 from actors.venues.port import Answer, Throttled
 from engine.capabilities import Capabilities
-from engine.messages import VenueUp
+from engine.messages import PriceUpdate, VenueUp
 from engine.simulator import FULL_CAPABILITIES, Exchange, ExchangeConfig
 from engine.testing import Fault, FaultKind, When
-from engine.values import OrderState, Side
+from engine.values import OrderState, Side, TriggerSource
 
 from .venues import SECOND, ScriptedVenue, System, btc, order, simulated
 
@@ -164,3 +166,71 @@ def test_what_no_question_by_id_can_find_is_looked_for_in_lists(price: str) -> N
     assert (D(5) if filled else D(0)) == system.qty()
     state = system.order(ticket).get(timeout=1).state
     assert (OrderState.FILLED if filled else OrderState.ACCEPTED) is state
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ([btc()], "a broken list"),
+        (Answer(("BTC/USDT",), True, 0), "a str is no Instrument"),
+        (Answer((btc("w"),), True, 0), "'BTC/USDT' has venue='w', and this is 'v'"),
+    ],
+)
+def test_instruments_that_are_none_are_told_and_asked_again(answer: Any, words: str) -> None:
+    """An adapter that names its instruments wrongly is told how, and not trusted with any."""
+    venue = ScriptedVenue()
+    venue.script("instruments", answer)
+    system = simulated(venue)
+    assert [words] == [words for detail in system.alarms("instruments") if words in detail]
+    system.sim.run_for(SECOND)
+    assert 2 == venue.count("instruments")
+    system.submit(order())
+    system.sim.run_for(SECOND)
+    assert 1 == venue.count("place")
+
+
+class _Feed(ScriptedVenue):
+    """A venue whose feed tells anything."""
+
+    tell: Callable[[Any], object]
+
+    def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
+        self.tell = tell
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        (PriceUpdate("BTC/USDT", 1, last=100.5), D("100.5")),  # type: ignore[arg-type]
+        (PriceUpdate("BTC/USDT", 1, last="100.5"), D("100.5")),  # type: ignore[arg-type]
+        (PriceUpdate("BTC/USDT", 1, last="cheap"), None),  # type: ignore[arg-type]
+        (PriceUpdate("BTC/USDT", 1, last=float("nan")), None),  # type: ignore[arg-type]
+        (PriceUpdate(7, 1, last=D(100)), None),  # type: ignore[arg-type]
+        (100.5, None),
+        (None, None),
+    ],
+)
+def test_a_feed_that_tells_odd_prices_stops_nobody(told: Any, known: Decimal | None) -> None:
+    """What can be understood counts; the rest is an alarm, and the account trades on."""
+    venue = _Feed()
+    system = simulated(venue)
+    prices = system.brokers["v", "main"].prices
+    prices.watch("BTC/USDT", "test", lambda _: None)
+    venue.tell(told)
+    system.sim.run_for(SECOND)
+    assert known == prices.now("BTC/USDT", TriggerSource.LAST)
+    assert (known is None) == bool(system.alarms("bad_price"))
+    assert [] == system.alarms("broker_failed") + system.alarms("dead_letter")
+
+
+def test_what_an_adapter_raises_is_logged_by_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever looks for its fault finds the line; the text, which may hold a secret, is nowhere."""
+    venue = ScriptedVenue()
+    system = simulated(venue)
+    venue.script("place", KeyError("secret"))
+    with caplog.at_level(logging.DEBUG, "actors.adapter"):
+        system.submit(order())
+        system.sim.run_for(SECOND)
+    assert "an adapter raised KeyError" in caplog.text
+    assert 'venues.py", line' in caplog.text
+    assert "secret" not in caplog.text

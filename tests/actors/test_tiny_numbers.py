@@ -58,9 +58,9 @@ def test_wrong_things_are_named_where_they_are_given() -> None:
     kind: object = "OrderFilled"
     with ExecutionSystem([PaperVenue("p", "a", [coin()])]) as system:
         with pytest.raises(InvalidValue, match="callable"):
-            system.subscribe(nothing)  # type: ignore[arg-type]
+            system.subscribe(nothing)  # type: ignore[call-overload]
         with pytest.raises(InvalidValue, match="OrderFilled"):
-            system.subscribe(print, OrderFilled, kind)  # type: ignore[arg-type]
+            system.subscribe(print, OrderFilled, kind)  # type: ignore[call-overload]
         with pytest.raises(InvalidValue, match="ticket"):
             system.cancel(nothing)  # type: ignore[arg-type]
         with pytest.raises(InvalidValue, match="OrderState"):

@@ -16,6 +16,7 @@ from engine import (
     Direction,
     EntrySignal,
     Instrument,
+    InvalidOrder,
     InvalidValue,
     RiskLimits,
     Scope,
@@ -23,6 +24,7 @@ from engine import (
     bracket,
 )
 from engine.intents import limit, market
+from engine.simulator import FULL_CAPABILITIES
 from engine.values import PositionSlot
 
 D = Decimal
@@ -145,3 +147,46 @@ def test_capital_is_exact() -> None:
     """No float at this door either."""
     with SimulatedSystem(seed=1) as system, pytest.raises(InvalidValue, match="capital"):
         SignalDesk(system.system, RiskLimits(**RISK), capital={"USDT": 0.1})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        ({"name": ""}, "name of PaperVenue"),
+        ({"account": 7}, "account of PaperVenue"),
+        ({"capabilities": None}, "capabilities of PaperVenue"),
+    ],
+)
+def test_a_venue_that_is_none_is_refused(mistake: dict[str, Any], words: str) -> None:
+    """Before anything is opened, with what is wrong with it."""
+    venue = PaperVenue("paper", "main", [SPOT])
+    for name, value in mistake.items():
+        setattr(venue, name, value)
+
+    with pytest.raises(InvalidValue, match=words):
+        ExecutionSystem([venue])
+
+
+def test_an_adapter_that_lacks_calls_is_told_which() -> None:
+    """All at once, and not when the first of them is needed."""
+
+    class Half:
+        name, account, capabilities = "half", "main", FULL_CAPABILITIES
+
+        async def place(self, request: object) -> None: ...
+
+    with pytest.raises(
+        InvalidValue, match=r"Half is no venue .*: no amend, balances, book, cancel"
+    ):
+        ExecutionSystem([Half()])  # type: ignore[list-item]
+
+
+def test_an_instrument_that_nobody_knows_says_what_is_known() -> None:
+    """And when nothing is, what would make it known."""
+    with SimulatedSystem(seed=1) as system:
+        with pytest.raises(InvalidOrder, match=f"known are: {BTC}"):
+            system.submit(limit("NONE", "BUY", "1", 100))
+        (broker,) = system.system.brokers.values()
+        broker.instruments.clear()
+        with pytest.raises(InvalidOrder, match="told none yet, and instruments= gave none"):
+            system.submit(limit(BTC, "BUY", "1", 100))

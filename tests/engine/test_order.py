@@ -262,7 +262,7 @@ def test_an_answer_older_than_the_last_fact_ends_nothing_and_is_asked_again() ->
 
 
 def test_done_for_day_ends_only_when_it_is_final() -> None:
-    """A halt of the day changes nothing (DESIGN 3.7)."""
+    """A halt of the day changes nothing."""
     held = at_venue(None, DoneForDay(CID, 5, final=False))
     assert OrderState.ACCEPTED is held.state()
     held.take(DoneForDay(CID, 6, final=True))

@@ -54,7 +54,7 @@ def test_a_fill_before_the_ack_implies_it() -> None:
 def test_a_late_fill_is_booked_and_the_end_stands_until_it_is_complete(
     end: Cancelled | Expired | Rejected,
 ) -> None:
-    """DESIGN 3.7: flagged, leaves stay 0, FILLED only when nothing is missing."""
+    """Flagged, leaves stay 0, FILLED only when nothing is missing."""
     held = at_venue(None, end)
     ended = held.state()
     held.take(fill("E1", "4"))
@@ -201,7 +201,7 @@ def test_a_restated_execution_of_an_ended_order_is_not_a_late_fill() -> None:
 
 
 def test_a_bust_reopens_the_quantity_where_no_end_stands_and_asks() -> None:
-    """Whether the venue works what it gave back is for it to say (DESIGN 3.7)."""
+    """Whether the venue works what it gave back is for it to say."""
     held = at_venue(None, fill("E1", "10"), bust("E1"))
     assert (OrderState.ACCEPTED, D(10), "reopened") == (
         held.state(),
@@ -320,7 +320,7 @@ def test_a_correction_keeps_what_it_does_not_say() -> None:
 
 
 def test_legs_feed_positions_and_the_combo_feeds_the_order() -> None:
-    """DESIGN 7: quantity from the combo's executions, positions from its legs'."""
+    """Quantity from the combo's executions, positions from its legs'."""
     held = at_venue(
         None,
         fill("L1", "8", feeds=Feeds.POSITION, instrument="LEG1"),

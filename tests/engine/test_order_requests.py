@@ -224,7 +224,7 @@ def test_a_request_of_unknown_outcome_shows_as_doubt_and_is_asked_about() -> Non
 
 
 def test_an_amend_of_unknown_outcome_blocks_amends_and_never_the_cancel() -> None:
-    """DESIGN 3.4."""
+    """What lowers exposure waits for no answer but its own."""
     held = at_venue(None, amend("a1", "12"), OutcomeUnknown(CID, 12, "a1"), amend("a2", "13"))
     assert "unknown" in held.last.refused
     held.take(cancel())

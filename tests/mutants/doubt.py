@@ -179,7 +179,7 @@ DOUBT: Final = (
         "An adapter's exception is called a refusal: the order that it may have"
         " placed is placed again.",
         "actors/lane.py",
-        '    return Unknown(f"the adapter raised {type(error).__name__}")',
+        '    return Unknown(f"the adapter raised {note_raised(error)}")',
         "    return Refused(type(error).__name__)  # type: ignore[return-value]",
         (
             "simulate rough 0:200",

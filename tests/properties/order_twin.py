@@ -2,8 +2,8 @@
 
 Facts and intentions in plain dicts, everything else derived at each look.
 
-Written from the rules (reference: FIX order states 3, "facts and intentions kept apart"), not from
-the engine's tables: there is no transition in it. It knows plain orders only: no stops, snapshots,
+Written from the rules ("facts and intentions kept apart", FIX order state changes), not from the
+engine's tables: there is no transition in it. It knows plain orders only: no stops, snapshots,
 legs or inferred fills.
 """
 

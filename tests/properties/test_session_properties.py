@@ -300,7 +300,7 @@ class SessionMachine(RuleBasedStateMachine):
         return call.send_by_ns is not None and call.send_by_ns <= self.now
 
     def is_allowed(self, call: Call) -> bool:
-        """Gates and windows, as DESIGN 6 words them."""
+        """Gates and windows, in other words than the session's."""
         exit_ = call.kind in EXITS
         if len(self.flying) >= self.limits.window + (self.limits.exit_slots if exit_ else 0):
             return False

@@ -132,7 +132,7 @@ def test_one_execution_on_two_orders_is_named() -> None:
 
 
 def test_a_fee_in_the_coin_itself_is_taken_from_what_is_held_and_a_contracts_is_not() -> None:
-    """DESIGN 7: cash instruments only."""
+    """Of cash instruments only."""
     fee: dict[str, Any] = {"fee": D("0.5"), "fee_currency": "A"}
     twin = Twin([COIN, PERP])
     for cid, symbol in (("c1", "A/B"), ("c2", "P")):
