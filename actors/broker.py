@@ -20,6 +20,7 @@ from engine.messages import (
     Amend,
     Cancel,
     Denied,
+    LinkBarred,
     LinkDown,
     LinkSilent,
     LinkUp,
@@ -144,6 +145,7 @@ class BrokerActor(BrokerBooks):
             TookOver: self.calls.took_over,
             LinkUp: self.link.link_up,
             LinkDown: self.link.link_down,
+            LinkBarred: self.link.link_barred,
             LinkSilent: self.link.link_silent,
             GapAnswered: self.link.gap_answered,
         }

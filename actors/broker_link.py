@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine.errors import InvalidValue
 from engine.messages import (
     Filled,
+    LinkBarred,
     LinkDown,
     LinkSilent,
     LinkUp,
@@ -66,9 +67,7 @@ class BrokerLink:
     def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
         self.closing = False
-        self.executions_ts = (
-            0  # the latest execution seen; reading again starts OVERLAP_NS before it
-        )
+        self.executions_ts = 0  # of the latest seen; reading again starts OVERLAP_NS before it
         self._exact = broker.capabilities.inline
         self._connects = 0
         self._links = 0
@@ -86,13 +85,21 @@ class BrokerLink:
         """Open the venue's session after this turn; if that fails, try again later."""
         self.broker.turn.effects.append((self._connect_now, None, None))
 
-    def _connect_now(self, _: None, __: None) -> None:
+    def reconnect(self) -> bool:
+        """Try again at a venue that has barred us, after this turn; whether it has."""
+        if self.broker.session.state is not SessionState.BARRED:
+            return False
+        self.broker.turn.effects.append((self._connect_now, SessionState.BARRED, None))
+        return True
+
+    def _connect_now(self, barred: SessionState | None, _: None) -> None:
         broker = self.broker
+        if broker.session.state is SessionState.BARRED is not barred:
+            return  # a wait that began before it barred us
         if self.closing or broker.session.on(SessionTrigger.CONNECT).verdict is not Verdict.MOVE:
             return  # it stands already, or somebody is at it
         self._connects += 1
-        task = broker.dispatcher.spawn(self._connect())
-        attempt = self._connects
+        task, attempt = broker.dispatcher.spawn(self._connect()), self._connects
         self._guard("connect", CONNECT_NS, lambda: self._give_up(task, attempt))
 
     def _guard(self, what: str, wait_ns: int, give_up: Callable[[], object]) -> None:
@@ -114,9 +121,7 @@ class BrokerLink:
         broker = self.broker
         try:
             await broker.venue.connect(broker.watch.sink, broker.dispatcher)
-        except (
-            Exception
-        ) as error:  # an adapter may fail in any way; it is a session that is down, no more
+        except Exception as error:  # an adapter may fail in any way; its session is down, no more
             detail = f"connect failed: {note_raised(error)}"
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
 
@@ -128,9 +133,7 @@ class BrokerLink:
         try:
             answer = checked_answer(await broker.venue.instruments())
             check_instruments(answer.items, broker.name)
-        except (
-            Exception
-        ) as error:  # it is down; the journal's and the given instruments serve until it is up
+        except Exception as error:  # until it is up, those of the journal and given ones serve
             why = error if isinstance(error, InvalidValue) else note_raised(error)
             detail = f"{broker.name} names no instruments: {why}"
             broker.dispatcher.call_soon(lambda: broker.alarm("instruments", detail))
@@ -185,20 +188,30 @@ class BrokerLink:
 
     def link_down(self, down: LinkDown) -> None:
         """The session is gone: orders stand as last known, entries wait, and we connect again."""
+        self._lost(down, SessionTrigger.LINK_DOWN, down.detail)
+        if not self.closing and self.broker.session.state is not SessionState.BARRED:
+            self.broker.dispatcher.call_later(_wait(self._failures), self.connect)
+            self._failures += 1
+
+    def link_barred(self, barred: LinkBarred) -> None:
+        """The venue has shut us out: as after a lost link, but we do not knock before we may."""
+        broker, wait_ns = self.broker, barred.retry_ns
+        self._lost(barred, SessionTrigger.BARRED, f"barred: {barred.detail}")
+        until = "for system.reconnect()" if wait_ns is None else f"for {wait_ns / 1e9:g} s"
+        broker.alarm("barred", f"{broker.name} lets us in no more, wait {until}: {barred.detail}")
+        if wait_ns is not None and not self.closing:
+            broker.dispatcher.call_later(max(wait_ns, RETRY_NS[-1]), self.reconnect)
+
+    def _lost(self, down: LinkDown, trigger: SessionTrigger, why: str) -> None:
         broker = self.broker
         self._unguard("connect")
         broker.turn.undo.append((self, broker.session.state, self._failures))
-        broker.session.on(SessionTrigger.LINK_DOWN)
+        broker.session.on(trigger)
         broker.turn.record(down.ts, f"session:{broker.name}:{broker.account}", down)
-        broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, down.detail))
-        if not self.closing:
-            broker.dispatcher.call_later(_wait(self._failures), self.connect)
-            self._failures += 1
+        broker.turn.events.append(VenueDown(broker.name, broker.account, down.ts, why))
 
     def link_silent(self, silent: LinkSilent) -> None:
-        """The session stands, and is not to be believed: what it may have kept to itself is asked
-        for as after a reconnect.
-        """
+        """The session stands and is not to be believed: all is asked for as after a reconnect."""
         broker = self.broker
         before = broker.session.state
         if broker.session.on(SessionTrigger.SILENT).verdict is not Verdict.MOVE:
@@ -227,11 +240,8 @@ class BrokerLink:
         self._links += 1
         link = self._links
         if lag_ns:
-            self.broker.dispatcher.call_later(lag_ns, lambda: self._look_again(link))
-
-    def _look_again(self, link: int) -> None:
-        if link == self._links:
-            self._again()
+            clock = self.broker.dispatcher
+            clock.call_later(lag_ns, lambda: self._again() if link == self._links else None)
 
     def fetch_executions(self) -> None:
         """Ask for executions, unless that is under way."""
@@ -239,16 +249,12 @@ class BrokerLink:
             self.reconcile(whole=False)
 
     def fetch_lists(self) -> None:
-        """Ask for open orders and executions, unless that is under way; nothing follows from what
-        they do not show.
-        """
+        """Ask for open orders and executions, unless that is under way; absence proves nothing."""
         if not self._asking:
             self.broker.turn.effects.append((self._ask_now, False, True))
 
     def reconcile(self, *, whole: bool) -> None:
-        """Ask, after this turn, for executions; with ``whole`` for open orders too, before entries
-        leave again.
-        """
+        """Ask for executions after this turn; ``whole``: for open orders too, and entries wait."""
         self._unasked = self._unasked or whole
         self.broker.turn.effects.append((self._ask_now, whole, whole))
 
@@ -276,8 +282,10 @@ class BrokerLink:
         """
         broker = self.broker
         sent = broker.dispatcher.time_ns()
-        open_orders: Answer[OrderSnapshot] = Answer((), False, sent)
-        executions: Answer[Filled] = Answer((), False, sent)
+        open_orders, executions = (
+            Answer[OrderSnapshot]((), False, sent),
+            Answer[Filled]((), False, sent),
+        )
         failure = ""
         try:
             if whole and not self._has_instruments:
@@ -286,9 +294,7 @@ class BrokerLink:
                 open_orders = checked_answer(await broker.venue.open_orders())
             since = max(self.executions_ts - OVERLAP_NS, 0)
             executions = checked_answer(await broker.venue.executions(since))
-        except (
-            Exception
-        ) as error:  # a query that failed says nothing; its text may hold a signed URL
+        except Exception as error:  # a query that failed says nothing
             failure = note_raised(error)
         gap = GapAnswered(open_orders, executions, whole, question, failure)
         broker.dispatcher.post(broker, gap)

@@ -21,6 +21,7 @@ import msgspec
 from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import (
     CorrectPosition,
+    LinkBarred,
     LinkDown,
     LinkSilent,
     LinkUp,
@@ -46,9 +47,9 @@ __all__ = [
 
 R = TypeVar("R")
 
-_KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown, LinkSilent))
+_KINDS = frozenset((*get_args(OrderReport), LinkUp, LinkDown, LinkSilent, LinkBarred))
 _encode = msgspec.json.Encoder().encode
-_read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown | LinkSilent).decode
+_read = msgspec.json.Decoder(OrderReport | LinkUp | LinkDown | LinkSilent | LinkBarred).decode
 _TS_END = 2**63
 _MAGNITUDE = (
     60  # of any quantity, price or amount there is, as a power of ten; a larger one is a slip

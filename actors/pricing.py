@@ -1,4 +1,4 @@
-"""The facade's prices: where a host tells what the market does."""
+"""The facade's doors to the world: what the market does, and a venue that has shut us out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Pricing"]
 
 
 class Pricing(Halting):
-    """Prices from outside a venue's own feed. Everything public may be called from any thread."""
+    """What a host knows better than its venues. Everything public may be called from any thread."""
 
     def on_price(
         self,
@@ -69,6 +69,17 @@ class Pricing(Halting):
         check_price(update, told[0].instruments[instrument])
         for broker in told:
             broker.prices.sink(update)
+
+    def reconnect(self, *, venue: str = "", account: str = "") -> Future[bool]:
+        """Connect again to a venue that has shut us out (alarm ``barred``: login refused, key
+        revoked, address banned), now that the cause is mended. The future: whether it had.
+
+        Raises:
+            InvalidOrder: there are several accounts, and it was not said which.
+            SystemStopped: it is not running.
+        """
+        broker = self._broker(venue, account)
+        return self._asked(broker.link.reconnect)
 
     def price(self, instrument: str, *, venue: str = "", account: str = "") -> Future[Price | None]:
         """What is known of an instrument's prices; None: nothing was told yet.

@@ -978,6 +978,15 @@ class LinkSilent(LinkDown, frozen=True, gc=False, omit_defaults=True):
     """The session stands, and what had to come over it did not: a Gap, and nothing to reconnect."""
 
 
+class LinkBarred(LinkDown, frozen=True, gc=False, omit_defaults=True):
+    """The venue has shut us out: login refused, key revoked, address banned. To go on trying would
+    make it worse, so that begins again ``retry_ns`` after it was heard, where the venue says so,
+    and else when a person asks for it (``system.reconnect``) or with the next process.
+    """
+
+    retry_ns: int | None = None
+
+
 class PriceUpdate(Message, frozen=True, gc=False, omit_defaults=True):
     """Prices of an instrument, those that are told; no fact, so it is not journalled.
 
@@ -1396,4 +1405,5 @@ Fact: TypeAlias = (
     | LinkUp
     | LinkDown
     | LinkSilent
+    | LinkBarred
 )

@@ -41,7 +41,6 @@ class SessionTrigger(Word):
     LINK_DOWN = "LINK_DOWN"  # it is gone, or not to be trusted
     GAP = "GAP"  # something was missed: sequence, clock jump, suspend, private stream restarted
     SILENT = "SILENT"  # an expected private event or heartbeat did not come
-    HEARD = "HEARD"  # a private event or heartbeat came
     RECONCILED = "RECONCILED"  # orders, executions and positions agree for every instrument
     BARRED = "BARRED"  # login refused, key revoked, address banned
     CLOSE = "CLOSE"  # we want an orderly stop
@@ -76,8 +75,6 @@ SESSION: Final = Statechart(
         _ROW((*_OFF, _S.RECONCILING, _S.SUSPECT, _S.CLOSING), _T.GAP, None, _STAY),
         _ROW((_S.RECONCILING, _S.READY), _T.SILENT, _S.SUSPECT, _MOVE, "quiet may be deaf"),
         _ROW((*_OFF, _S.SUSPECT, _S.CLOSING), _T.SILENT, None, _STAY),
-        _ROW(_S.SUSPECT, _T.HEARD, _S.RECONCILING, _MOVE, "what did the silence hide?"),
-        _ROW((*_OFF, _S.RECONCILING, _S.READY, _S.CLOSING), _T.HEARD, None, _STAY),
         _ROW(_S.RECONCILING, _T.RECONCILED, _S.READY, _MOVE),
         _ROW(_S.SUSPECT, _T.RECONCILED, _S.READY, _MOVE, "it was quiet: nothing was missing"),
         _ROW((_S.READY, _S.CLOSING), _T.RECONCILED, None, _STAY),
@@ -95,7 +92,7 @@ SESSION: Final = Statechart(
         _ROW(_S.CLOSED, (_T.CLOSE, _T.DRAINED, _T.LINK_DOWN), None, _STAY),
         _ROW(
             _S.CLOSED,
-            (_T.LINK_UP, _T.GAP, _T.SILENT, _T.HEARD, _T.RECONCILED, _T.BARRED),
+            (_T.LINK_UP, _T.GAP, _T.SILENT, _T.RECONCILED, _T.BARRED),
             None,
             Verdict.LATE,
             "the adapter was still talking when we stopped",

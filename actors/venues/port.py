@@ -28,6 +28,7 @@ from engine.messages import (
     Amend,
     Cancel,
     Filled,
+    LinkBarred,
     LinkDown,
     LinkSilent,
     LinkUp,
@@ -128,7 +129,7 @@ class BookTop(msgspec.Struct, frozen=True, gc=False):
 
 #: What a venue pushes: order reports, snapshots, and the state of its own session (a missed
 #: heartbeat is a LinkSilent).
-StreamReport: TypeAlias = OrderReport | LinkUp | LinkDown | LinkSilent
+StreamReport: TypeAlias = OrderReport | LinkUp | LinkDown | LinkSilent | LinkBarred
 Sink: TypeAlias = Callable[[StreamReport], None]
 
 

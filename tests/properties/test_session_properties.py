@@ -185,7 +185,6 @@ class SessionMachine(RuleBasedStateMachine):
     def event(self, trigger: SessionTrigger) -> None:
         self.session.on(trigger)
         if trigger not in (
-            SessionTrigger.HEARD,
             SessionTrigger.RECONCILED,
             SessionTrigger.CONNECT,
             SessionTrigger.DRAINED,
