@@ -52,7 +52,6 @@ from engine.messages import (
 )
 from engine.order import Ledger, Order
 from engine.session_chart import SessionState
-from engine.values import ZERO
 
 from .group_closes import close_terms, is_clear
 from .group_moves import GroupMoves
@@ -68,10 +67,7 @@ from .group_words import (
     TakeOver,
     TrailDue,
     base_fee,
-    booked_qty,
-    claimed,
     opened_by,
-    slot_side,
 )
 from .roles import BrokerRole
 from .venues.port import GroupVenue
@@ -91,11 +87,13 @@ class GroupActor(GroupRole):
         "_needs",
         "_pauses",
         "broker",
+        "claims",
         "desk",
         "group",
         "holds",
         "legs",
         "moves",
+        "owes",
         "rules",
         "trails",
         "was_over",
@@ -118,6 +116,8 @@ class GroupActor(GroupRole):
         self.watch = GroupWatch(self)
         #: By slot and side: what it has opened there and not closed, by its last look.
         self.holds: dict[SlotSide, Decimal] = {}
+        self.claims: dict[SlotSide, Decimal] = {}  # the same of what others opened
+        self.owes: dict[SlotSide, Decimal] = {}  # what its exits closed too much
         self._pauses = Pauses()
         self.moves = GroupMoves(broker)
         self.trails = trails_of(desk, broker, group)
@@ -145,8 +145,9 @@ class GroupActor(GroupRole):
             found = self._look()
             naked = dict(found.exposed).get(message.emergency)
             unable = self.broker.session.state is not SessionState.READY
+            unable = unable or (naked is not None and self.watch.is_withheld(message, naked))
             if naked is None or unable or self._gives_up_swap(found, message.emergency):
-                self._settle(before)  # while the venue cannot be reached its clock begins anew
+                self._settle(before)  # while nothing could be closed either its clock begins anew
                 return
             self._become(replace(before, late=(*before.late, message.emergency)))
             self.broker.alarm(
@@ -192,21 +193,12 @@ class GroupActor(GroupRole):
             self._pauses.failed(
                 name, failed, now, slow=name in self.legs and failed >= REFUSALS_MAX
             )
-        available = {
-            one.name: self.desk.available(self, opened_by(one)) + claimed(slices, one.name)
-            for one in self._needs
-        }
+        available, shared = self.desk.slots.there(self, self._needs, slices)
         resting = [*self._pauses.resting(now), *self.moves.shut(self._needs)]
         rest = resting, self._pauses.stubborn(), self._locks, self._native
-        facts = Facts(slices, self.broker.instruments, available, *rest)
+        facts = Facts(slices, self.broker.instruments, available, *rest, shared)
         found = plan(self.group, facts, self.rules)
-        holds = dict.fromkeys(self.slot_sides(), ZERO)
-        for one in found.holdings:
-            if one.entry is not None:
-                holds[slot_side(one.entry.order)] += booked_qty(one, slices)
-        for key, qty in holds.items():
-            self.desk.holds(key, self.holds.get(key, ZERO), qty)
-        self.holds = holds
+        self.desk.slots.looked(self, found.holdings, slices)
         return found
 
     def only_closes(self) -> bool:

@@ -15,12 +15,20 @@ __all__ = ["Pauses", "pause_ns"]
 _FIRST_NS: Final = 25_000_000  # after a refusal: 100 ms, then four times as long each time
 _MAX_NS: Final = 10_000_000_000
 _SLOW_MAX_NS: Final = 3_600_000_000_000  # every order that is refused is kept for ever
+_MANY: Final = 30  # five minutes of closes that are refused
 _AMENDS_MAX: Final = 3  # the same amend refused: then another order is placed instead
 
 
 def pause_ns(times: int) -> int:
     """How long to wait after something was refused so many times in a row."""
     return min(_FIRST_NS << 2 * min(times, 8), _MAX_NS)
+
+
+def _close_ns(times: int) -> int:
+    """The same for a close, the longer the longer it goes on: its group is written down each time,
+    with all that were refused.
+    """
+    return max(pause_ns(times), _MAX_NS * (times // _MANY))
 
 
 def _slow_ns(times: int) -> int:
@@ -42,7 +50,7 @@ class Pauses:
     def failed(self, leg: str, times: int, now_ns: int, *, slow: bool) -> None:
         """So many orders of a leg were refused by now; ``slow``: what is held has its stop."""
         if times > self.times(leg):
-            self._rests[leg] = times, now_ns + (_slow_ns if slow else pause_ns)(times)
+            self._rests[leg] = times, now_ns + (_slow_ns if slow else _close_ns)(times)
 
     def asked(self, cid: str, what: Resize | None, now_ns: int, *, in_vain: bool) -> None:
         """Something is asked of an order. The same again, or what comes after an amend that has

@@ -8,6 +8,7 @@ from engine.group import Group
 from engine.messages import Leg, SubmitOrder
 
 from .group_moves import GroupMoves
+from .group_slots import GroupSlots
 from .group_trails import GroupTrails
 from .roles import BrokerRole, GroupsRole
 from .runtime import Actor
@@ -17,6 +18,8 @@ __all__ = ["DeskRole", "GroupRole"]
 
 class DeskRole(GroupsRole, Protocol):
     """Who keeps the groups of a broker, as one of them sees it."""
+
+    slots: GroupSlots
 
     def tell(self, actor: Any, message: Any) -> None:
         """Have a group take a message now."""

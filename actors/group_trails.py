@@ -14,6 +14,7 @@ from typing import Final
 
 from engine.group import Group, Node, legs_of
 from engine.group_moves import moved_of
+from engine.group_wants import emergency_of
 from engine.messages import AmendGroup, Contingency, Leg, LegMoved, LegRole, Mover
 from engine.order import Order, avg_px
 from engine.order_links import is_held
@@ -84,7 +85,7 @@ class GroupTrails:
             moved = moved_of(group, leg.name) or LegMoved(leg.name)
             cids = dict(group.slices)[leg.name]
             rests = any(name in resting for name in (leg.name, *cids))
-            if moved.by_hand or leg.name in group.dropped or rests:
+            if moved.by_hand or leg.name in group.dropped or rests or self._closes(group, leg):
                 continue
             if not self._is_settled(cids):
                 continue
@@ -100,6 +101,11 @@ class GroupTrails:
                 yield self._move(leg, moved, move_px, Mover.TRAIL, ts)
             elif self._begins(leg, moved):
                 yield AmendGroup(self._group_id, leg.name, ts, mover=Mover.TRAIL)
+
+    def _closes(self, group: Group, leg: Leg) -> bool:
+        """Whether what the leg protects is being closed at market."""
+        emergency = emergency_of(self._parents[leg.name][1])
+        return group.closing or emergency in group.late or emergency in dict(group.slices)
 
     def _is_settled(self, cids: tuple[str, ...]) -> bool:
         """Whether its orders work, and nothing about them is under way."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -23,9 +23,9 @@ from engine.messages import (
     SubmitOrder,
 )
 from engine.order import Order
-from engine.values import ZERO, PositionSlot, Side
 
 from .group import GroupActor
+from .group_slots import GroupSlots
 from .group_words import (
     Look,
     NewGroup,
@@ -33,7 +33,6 @@ from .group_words import (
     PricesDue,
     ProtectionDue,
     SlotMoved,
-    SlotSide,
     TakeOver,
     TrailDue,
     WatchGroup,
@@ -44,9 +43,6 @@ from .runtime import Future, Timer
 __all__ = ["BrokerGroups", "NewGroup", "WatchGroup"]
 
 logger = logging.getLogger("actors.broker")
-
-
-_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class BrokerGroups:
@@ -67,22 +63,15 @@ class BrokerGroups:
         self.tell = self._guarded
         self.place = submit
         self.groups: dict[str, GroupActor] = {}
-        #: By slot and side: the groups that may open there, the oldest first, what they hold there
-        #: together, and where that is more than there is.
-        self._members: dict[SlotSide, dict[str, None]] = {}
-        self._holds: dict[SlotSide, Decimal] = {}
-        self._short: dict[SlotSide, None] = {}
-        self._closers: dict[SlotSide, dict[str, None]] = {}  # groups that open nothing
-        self._stale: dict[str, None] = {}  # groups with changed orders that have not looked since
-        self._refreshing = False
-        self._moved: dict[tuple[str, PositionSlot], None] = {}  # slots with a message in the queue
         self._settling = ""  # the group that looks just now
         self._looking: dict[str, None] = {}  # groups with a look in the queue
         self._waiting: dict[str, list[Future[GroupState]]] = {}  # until a group is done
+        self.slots = GroupSlots(broker, self.groups, self._queue)
+        self.moved, self.members = self.slots.moved, self.slots.members
         self.routes: dict[type, Callable[[Any], object]] = {
             NewGroup: self.submit,
             Look: self.look,
-            SlotMoved: self.slot_moved,
+            SlotMoved: self.slots.slot_moved,
             WatchGroup: self.watch,
             ProtectionDue: self.due,
             PricesDue: self.due,
@@ -103,24 +92,19 @@ class BrokerGroups:
         self.broker.turn.record(new.command.ts, actor.actor_urn, new.command)
         for order in new.orders:
             self.hold_back(order)
+            self.broker.flattening.touched(order.instrument)  # a kill switch has it stand aside
         self._guarded(actor, Look(group_id))
 
     def hold(self, group: Group) -> GroupActor:
         """Keep a group from now on."""
         actor = self.groups[group.group_id] = GroupActor(self, self.broker, group)
         self.broker.dispatcher.adopt(actor)
-        for key in actor.slot_sides():
-            self._members.setdefault(key, {})[group.group_id] = None
-            if actor.only_closes():
-                self._closers.setdefault(key, {})[group.group_id] = None
+        self.slots.add(actor)
         return actor
 
     def _forget(self, actor: GroupActor) -> None:
         del self.groups[actor.group.group_id]
-        for key in actor.slot_sides():
-            self._members[key].pop(actor.group.group_id, None)
-            self._closers.get(key, {}).pop(actor.group.group_id, None)
-            self.holds(key, actor.holds.get(key, ZERO), ZERO)
+        self.slots.forget(actor)
         self.broker.dispatcher.release(actor)
 
     def restore(self, before: str, extra: None) -> None:
@@ -136,7 +120,7 @@ class BrokerGroups:
         actor = self.groups.get(group_id)
         if actor is not None:
             actor.forget(order.terms.client_order_id)
-            self._stale[group_id] = None
+            self.slots.stale[group_id] = None
         if group_id != self._settling:  # what it does itself it looks at itself
             self._queue(group_id)
 
@@ -145,89 +129,6 @@ class BrokerGroups:
             self._looking[group_id] = None
             self.broker.turn.undo.append((Noted(self._looking), group_id, None))
             self.broker.dispatcher.post(self.broker, Look(group_id))
-
-    def moved(self, instrument: str, slot: PositionSlot) -> None:
-        """A slot holds something else: by an execution, or by what a person states.
-
-        What groups hold there may have been closed by others, so it is looked at, once for all that
-        moves in a burst.
-        """
-        members = self._members
-        if not members:  # nearly every fill of a host that has no groups
-            return
-        key = instrument, slot
-        if key in self._moved or not ((*key, _BUY) in members or (*key, _SELL) in members):
-            return
-        self._moved[key] = None
-        self.broker.turn.undo.append((Noted(self._moved), key, None))
-        self.broker.dispatcher.post(self.broker, SlotMoved(*key))
-
-    def slot_moved(self, message: SlotMoved) -> None:
-        """Have groups look again where a slot holds less than they do together: so a fill costs the
-        same beside any number of groups. Exits that no entry of theirs opened follow every change.
-        """
-        self._moved.pop((message.instrument, message.slot), None)
-        self._refresh("")
-        for side in Side:
-            key = message.instrument, message.slot, side
-            members = self._members.get(key, ())
-            is_short = key in self._short or self._held(key) < self._holds.get(key, ZERO)
-            for group_id in members if is_short else self._closers.get(key, ()):
-                self._queue(group_id)
-
-    def members(self, key: SlotSide) -> Iterable[str]:
-        """The groups with a leg that opens there, or closes what is open there."""
-        return self._members.get(key, ())
-
-    def holds(self, key: SlotSide, before: Decimal, after: Decimal) -> None:
-        """A group has found that it holds more or less there than at its last look."""
-        total = self._holds[key] = self._holds.get(key, ZERO) + after - before
-        if total > self._held(key):
-            self._short[key] = None  # it is looked at again when there is more
-
-    def available(self, asking: GroupActor, key: SlotSide) -> Decimal:
-        """What a slot holds on one side, beyond what other groups hold there; while it holds less
-        than all of them do, the older ones come first.
-        """
-        self._refresh(asking.group.group_id)
-        left = self._held(key)
-        total = self._holds.get(key, ZERO)
-        if left >= total:
-            if key in self._short:  # there is enough again, for all that had less
-                del self._short[key]
-                for group_id in self._members.get(key, ()):
-                    self._queue(group_id)
-            return left - total + asking.holds.get(key, ZERO)
-        self._short[key] = None
-        for group_id in self._members.get(key, ()):
-            one = self.groups[group_id]
-            if one is asking:
-                break
-            left -= one.holds.get(key, ZERO)
-        return max(left, ZERO)
-
-    def _refresh(self, but: str) -> None:
-        """Have groups whose orders have changed, and that have not looked since, count again."""
-        self._stale.pop(but, None)
-        if self._refreshing:
-            return  # asked by one that counts: what a group holds does not depend on the others
-        self._refreshing = True
-        try:
-            while self._stale:
-                actor = self.groups.get(self._stale.popitem()[0])
-                if actor is not None:
-                    actor.refresh()
-        finally:
-            self._refreshing = False
-
-    def _held(self, key: SlotSide) -> Decimal:
-        """What a slot holds on a side; 0 when it holds the other one."""
-        symbol, slot, side = key
-        held = self.broker.positions.get((symbol, slot))
-        if held is None:
-            return ZERO
-        qty = held.position.qty
-        return max(qty if side is Side.BUY else -qty, ZERO)
 
     def will_look(self, group_id: str) -> bool:
         """Whether a group has still to look at what has changed."""
@@ -380,6 +281,7 @@ class BrokerGroups:
             return
         if self.groups.get(group_id) is actor:
             self._forget(actor)
+            self.slots.left(actor)
             actor.watch.stop()
             for future in self._waiting.pop(group_id, ()):
                 future.set(actor.group.state)

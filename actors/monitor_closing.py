@@ -68,6 +68,7 @@ class MonitorClosing:
 
     def go_on(self, monitor: Monitor) -> bool:
         """Do what is missing; whether nothing is."""
+        broker = self.broker
         if self.withheld(monitor):
             return False
         group_id = monitor.terms.group_id
@@ -88,6 +89,8 @@ class MonitorClosing:
             for action in plan.actions:
                 self._do(action, monitor)
             done = done and plan.is_done
+        for cid in [one for one in self._asked if one not in broker.orders] if done else ():
+            del self._asked[cid]
         return done
 
     # --- the view ---------------------------------------------------------------------------------

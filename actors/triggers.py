@@ -257,6 +257,8 @@ class Triggers:
         broker, order = self.broker, actor.order
         terms = order.terms
         cid, ts = terms.client_order_id, broker.turn.time_ns()
+        if is_new and terms.group_id and terms.closes and self._is_all_shut(terms.instrument):
+            broker.alarm("trigger_withheld", "its trigger was reached, and the mode is NONE", cid)
         if self._is_the_groups(order):
             self._recount(order)
             return
@@ -306,10 +308,12 @@ class Triggers:
         actor = self._here.get(order.terms.client_order_id)
         if actor is None or actor.frozen or order.trigger is not Trigger.WATCHED:
             return False
+        return not self._is_all_shut(order.terms.instrument) and self.sights.is_live(order)
+
+    def _is_all_shut(self, instrument: str) -> bool:
+        """Whether not even an exit leaves."""
         control = self.broker.flattening.control
-        if control.modes and control.mode_of(order.terms.instrument) is TradingMode.NONE:
-            return False
-        return self.sights.is_live(order)
+        return bool(control.modes) and control.mode_of(instrument) is TradingMode.NONE
 
     def is_blind(self, order: Order) -> bool:
         """Whether it waits for prices that have stopped coming."""

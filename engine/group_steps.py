@@ -29,17 +29,16 @@ from .group_actions import (
     Close,
     Hold,
     Release,
-    Remove,
     Resize,
     VenueRules,
 )
+from .group_legs import LegLook
 from .group_live import REFUSALS_MAX, Aim, failures, open_qty
 from .group_local import give_way, sends
-from .group_moves import MovesLegs
 from .group_native import are_tied
 from .group_tables import GROUP, GroupState, GroupTrigger
-from .group_ties import aims_of, is_adrift, relinks, room_of, tie
-from .group_wants import Facts, Holding, Want, Wants, back_of, wants
+from .group_ties import aims_of, is_adrift, relinks, tie
+from .group_wants import Facts, Holding, Want, back_of
 from .messages import Leg, LegRole
 from .values import ZERO
 
@@ -74,26 +73,22 @@ def plan(group: Group, facts: Facts, rules: VenueRules) -> Plan:
     return _Planner(group, facts, rules).run()
 
 
-class _Planner(MovesLegs):
+class _Planner(LegLook):
     """One look; thrown away after it."""
 
     def __init__(self, group: Group, facts: Facts, rules: VenueRules) -> None:
-        self.group = group
-        self.facts = facts
-        self.rules = rules
-        super().__init__()
-        self.wants: Wants = wants(group, facts)
-        self.actions: list[Action] = []
-        self.removed = list(group.removed)
+        super().__init__(group, facts, rules)
         self.legs = {leg.name: leg for leg in legs_of(group.terms.root)}
         self.roots = {leg.name for leg in roots_of(group.terms.root)}
         self.emergencies = {one.emergency for one in self.wants.holdings if self._is_emergency(one)}
+        for one in self.wants.holdings:
+            if one.emergency in self.emergencies:
+                self.closing.update(leg.name for leg in one.exits)
         self.kept: dict[str, None] = {}  # exits that the venue keeps
         for one in self.wants.holdings if group.native else ():
             tied = are_tied(group, one.exits, one.emergency, facts.slices)
             if tied and not self._moves_away(one.exits):
                 self.kept.update(dict.fromkeys(leg.name for leg in one.exits))
-        self.room = room_of(self.wants.holdings, facts)
 
     def run(self) -> Plan:
         """Commands leg by leg, then emergencies, then where the group stands."""
@@ -244,18 +239,6 @@ class _Planner(MovesLegs):
         if leg.role is LegRole.TARGET or not self._has_failed(leg):  # a target may be late
             self.actions.append(Add(leg.name, by))
 
-    def _amends(self, one: Slice) -> bool:
-        return one.is_local or (
-            self.rules.amends and one.client_order_id not in self.facts.stubborn
-        )
-
-    def _may_resize(self, leg: Leg, one: Slice) -> bool:
-        """One request at a time, and none while it is not known how the order stands."""
-        if one.is_amending or one.is_doubtful or one.is_asked_about:
-            return False
-        pausing = self.facts.pausing
-        return one.client_order_id not in pausing and leg.name not in pausing
-
     def _shrink(self, leg: Leg, live: list[Slice], by: Decimal) -> None:
         """Take from the newest order first; one request of an order at a time."""
         for one in reversed(live):
@@ -274,27 +257,7 @@ class _Planner(MovesLegs):
             if by <= ZERO:
                 return
 
-    def _remove(self, one: Slice, why: str) -> None:
-        if one.is_over or one.is_cancelling or one.client_order_id in self.facts.pausing:
-            return
-        if one.client_order_id in self.removed and (one.is_doubtful or one.is_asked_about):
-            return  # asked once: what it came to is being found out
-        if one.client_order_id not in self.removed:
-            self.removed.append(one.client_order_id)
-        self.actions.append(Remove(one.client_order_id, why))
-
     # --- protection -------------------------------------------------------------------------------
-
-    def _has_failed(self, leg: Leg) -> bool:
-        """Whether it was refused too often where it is to be now."""
-        slices = (one for one in self.facts.slices[leg.name] if self.fits(leg, one))
-        return failures(self.group, slices) >= REFUSALS_MAX
-
-    def _may_rest_beside(self, leg: Leg) -> bool:
-        return self.rules.bounds_exits and not self.room.counts(leg)
-
-    def _open_qty(self, one: Slice) -> Decimal:
-        return open_qty(one)
 
     def _is_emergency(self, holding: Holding) -> bool:
         """Whether its stop cannot be had: refused too often, or too long in coming."""
@@ -381,6 +344,9 @@ class _Planner(MovesLegs):
             return GroupTrigger.GAVE_UP
         due = [name for name, want in targets.items() if want.leaves_qty]
         waiting = any(want.waits for want in targets.values())
+        is_short = any(one.is_short for one in self.wants.holdings)
+        if is_short and not due and (waiting or self.group.closing):
+            return GroupTrigger.SHORT
         if not due and not waiting:
             over = all(one.is_settled for one in everything)
             return GroupTrigger.OVER if over else GroupTrigger.WON

@@ -23,35 +23,37 @@ class GroupTrigger(Word):
     WON = "WON"  # nothing is left to protect, or the group was called off
     GAVE_UP = "GAVE_UP"
     OVERFILLED = "OVERFILLED"
+    SHORT = "SHORT"  # what its exits are to close is not there for them: others have it
     OVER = "OVER"  # every leg has ended and is settled
 
 
 _MOVE, _STAY, _LATE = Verdict.MOVE, Verdict.STAY, Verdict.LATE
 _S, _T = GroupState, GroupTrigger
-_OPEN = (_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED)
+_OPEN = (_S.PENDING, _S.WAITING, _S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED)
 
 # fmt: off
 _ROWS = (
-    Row(_S.PENDING, _T.SENT, _S.WORKING, _MOVE, "the first leg left"),
+    Row((_S.PENDING, _S.WAITING), _T.SENT, _S.WORKING, _MOVE, "the first leg left"),
     Row((_S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED), _T.SENT, None, _STAY,
         "others leave as they are due"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.SENT, _S.WORKING, _MOVE,
         "a bust undid what had won"),
     Row(_S.DONE, _T.SENT, _S.WORKING, _LATE, "an order of it works again: an end was false"),
-    Row((_S.PENDING, _S.WORKING, _S.LINKED, _S.DEGRADED), _T.EXPOSED, _S.ARMING, _MOVE,
-        "the naked window"),
+    Row((_S.PENDING, _S.WAITING, _S.WORKING, _S.LINKED, _S.DEGRADED), _T.EXPOSED, _S.ARMING,
+        _MOVE, "the naked window"),
     Row(_S.ARMING, _T.EXPOSED, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.FLATTENING), _T.EXPOSED, _S.ARMING, _MOVE,
         "what had won ended short, or was busted"),
     Row(_S.EXITING, _T.EXPOSED, _S.ARMING, _MOVE, "it is closed; other exits are still missing"),
     Row(_S.DONE, _T.EXPOSED, _S.ARMING, _LATE, "a late fill or a bust: there is something again"),
-    Row((_S.PENDING, _S.WORKING, _S.ARMING), _T.ARMED, _S.LINKED, _MOVE, "every leg is confirmed"),
+    Row((_S.PENDING, _S.WAITING, _S.WORKING, _S.ARMING), _T.ARMED, _S.LINKED, _MOVE,
+        "every leg is confirmed"),
     Row(_S.LINKED, _T.ARMED, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.ARMED, _S.LINKED, _MOVE,
         "what had won ended short while the other still works"),
     Row(_S.DEGRADED, _T.ARMED, _S.LINKED, _MOVE, "the target was taken after all"),
     Row(_S.DONE, _T.ARMED, _S.LINKED, _LATE, "an end was false"),
-    Row((_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED), _T.LACKING, _S.DEGRADED, _MOVE,
+    Row((_S.PENDING, _S.WAITING, _S.WORKING, _S.ARMING, _S.LINKED), _T.LACKING, _S.DEGRADED, _MOVE,
         "all that can be had is confirmed, stops among it; a target is not to be had"),
     Row(_S.DEGRADED, _T.LACKING, None, _STAY, "still"),
     Row((_S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.LACKING, _S.DEGRADED, _MOVE,
@@ -69,6 +71,10 @@ _ROWS = (
         "both filled: the excess is an unwanted position"),
     Row(_S.FLATTENING, _T.OVERFILLED, None, _STAY, "still"),
     Row(_S.DONE, _T.OVERFILLED, _S.FLATTENING, _LATE, "a late fill of a sibling"),
+    Row((_S.PENDING, _S.WORKING, _S.ARMING, _S.LINKED, _S.DEGRADED, _S.STANDING_DOWN, _S.EXITING,
+         _S.FLATTENING), _T.SHORT, _S.WAITING, _MOVE, "nothing of what it should close is free"),
+    Row(_S.WAITING, _T.SHORT, None, _STAY, "still"),
+    Row(_S.DONE, _T.SHORT, _S.WAITING, _LATE, "a bust: there is something to close again"),
     Row((*_OPEN, _S.STANDING_DOWN, _S.EXITING, _S.FLATTENING), _T.OVER, _S.DONE, _MOVE,
         "every end is confirmed"),
     Row(_S.DONE, _T.OVER, None, _STAY, "still"),

@@ -21,12 +21,12 @@ from decimal import Decimal
 import msgspec
 
 from .group import Group, Node, Slice, is_exit, legs_of
-from .group_live import is_locked, live_targets, rationed
+from .group_live import is_locked, live_targets, open_qty, rationed
 from .group_native import are_tied, may_tie
 from .group_shares import closable, largest, parts_of
 from .messages import Contingency, GroupTerms, Leg, LegRole, NativeShape
 from .pnl import is_dust
-from .values import CONTEXT, ONE, ZERO, Instrument, PositionSlot, Side, round_down
+from .values import CONTEXT, ONE, ZERO, Instrument, InstrumentKind, PositionSlot, Side, round_down
 
 __all__ = ["Facts", "Holding", "Want", "Wants", "back_of", "emergency_of", "wants"]
 
@@ -40,7 +40,9 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     ``pausing``: legs of which an order was refused just now, and orders of which a request was:
     another one has to wait a moment. ``stubborn``: orders whose amends the venue refuses again and
     again. ``locks``: the venue locks what a resting sell of a cash instrument offers. ``native``:
-    what it keeps by itself.
+    what it keeps by itself. ``shared``: exits that no entry of the group opened, of what nothing
+    else bounds, and entries of which others closed some and buy it back: what is not ``available``
+    is waited for.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
@@ -50,6 +52,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     stubborn: Container[str] = ()
     locks: bool = False
     native: tuple[NativeShape, ...] = ()
+    shared: Container[str] = ()
 
     def filled(self, leg: Leg) -> Decimal:
         """What of a leg has filled, the venue's word counting at once."""
@@ -91,7 +94,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     what the slot really holds, which is less where no entry of the group opened it.
     ``mine_qty``: what the group itself has not closed, whatever others did. ``emergency``: the leg
     by which the engine closes it when its stop cannot be had. ``is_locked``: what its exits offer
-    together may not exceed what is left.
+    together may not exceed what is left. ``is_short``: some of what they should close is not free.
     """
 
     exits: tuple[Leg, ...]
@@ -103,6 +106,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     mine_qty: Decimal
     entry: Leg | None = None  # what opened it, where the group did
     is_locked: bool = False
+    is_short: bool = False
 
 
 class Wants(msgspec.Struct, frozen=True, gc=False):
@@ -167,7 +171,7 @@ class _Look:
         if grant is None and self.facts.is_over(leg):
             self.legs[leg.name] = Want(ZERO)  # more of it is a new intent
             return
-        self._set(leg, self._due(leg, grant) - self.facts.filled(leg), grant)
+        self._set(leg, self._due(leg, grant) - self.facts.filled(leg), _grows(grant))
 
     def _due(self, leg: Leg, grant: _Grant | None) -> Decimal:
         """The whole quantity of a leg that closes nothing: its own, or the fraction of it that its
@@ -183,10 +187,10 @@ class _Look:
         part = CONTEXT.divide(CONTEXT.multiply(whole, min(grant.filled, grant.asked)), grant.asked)
         return round_down(part, self.facts.instruments[leg.order.instrument].lot_size)
 
-    def _set(self, leg: Leg, leaves: Decimal, grant: _Grant | None) -> None:
+    def _set(self, leg: Leg, leaves: Decimal, waits: bool) -> None:
+        """``waits``: there may be more of it later, so where it is nothing now it stays held."""
         rounded = self._orderable(leg, leaves)
-        waits = not rounded and grant is not None and grant.may_grow
-        self.legs[leg.name] = Want(rounded, waits)
+        self.legs[leg.name] = Want(rounded, waits and not rounded)
 
     def _orderable(self, leg: Leg, leaves: Decimal) -> Decimal:
         instrument = self.facts.instruments[leg.order.instrument]
@@ -232,10 +236,16 @@ class _Look:
         closed = sum((self.facts.filled(leg) for leg in legs), self.facts.filled_by(emergency))
         left = max(whole - closed, ZERO)
         mine = left
-        there = min(left, self._there((grant.parent if grant is not None else legs[0]), left))
-        if grant is not None:
-            left = there
+        opener = grant.parent if grant is not None else legs[0]
+        there = min(left, self._there(opener, left))
+        is_shared = opener.name in self.facts.shared
         instrument = self.facts.instruments[legs[0].order.instrument]
+        if is_shared and grant is None and instrument.kind is InstrumentKind.CASH:
+            # what works has its coins, whatever we know of them
+            there = min(left, max(there, self._standing(legs)))
+        is_short = is_shared and there < left and (grant is not None or not self.group.called_off)
+        if grant is not None or is_shared:
+            left = there
         px = next((p for leg in legs if (p := leg.order.stop_px or leg.order.price)), None)
         nothing = not left or is_dust(left, instrument, px)
         excess = closable(closed - whole, instrument, px)
@@ -243,7 +253,7 @@ class _Look:
         opened = None if grant is None else grant.parent
         locked = is_locked(legs[0], instrument, self.facts.locks) and not self._native(legs, grant)
         self.holdings.append(
-            Holding(legs, left, excess, nothing, emergency, there, mine, opened, locked)
+            Holding(legs, left, excess, nothing, emergency, there, mine, opened, locked, is_short)
         )
         dues: list[tuple[Leg, Decimal]] = []
         for role in (LegRole.STOP, LegRole.TARGET):
@@ -256,25 +266,34 @@ class _Look:
                 elif grant is None and leg.order.order_qty is not None:
                     due = min(max(leg.order.order_qty - closed, ZERO), left)
                 dues.append((leg, due))
+        waits = is_short or _grows(grant)
         if locked:
-            self._ration(dues, left, grant)
+            self._ration(dues, left, waits)
             return
         for leg, due in dues:
-            self._set(leg, due, grant)
+            self._set(leg, due, waits)
+
+    def _standing(self, legs: tuple[Leg, ...]) -> Decimal:
+        """What of exits is at the venue, or on its way there, for the same quantity."""
+        roles: dict[LegRole, Decimal] = {}
+        for leg in legs:
+            for one in self.facts.slices[leg.name]:
+                if not (one.is_over or one.is_held or one.is_local):
+                    roles[leg.role] = roles.get(leg.role, ZERO) + open_qty(one)
+        return max(roles.values(), default=ZERO)
 
     def _native(self, legs: tuple[Leg, ...], grant: _Grant | None) -> bool:
         """Whether the venue keeps these exits, or will once they leave."""
         slices, entry = self.facts.slices, None if grant is None else grant.parent
-        grows = grant is not None and grant.may_grow
         return are_tied(self.group, legs, emergency_of(legs), slices) or (
-            may_tie(self.facts.native, entry, legs, slices, may_grow=grows) is not None
+            may_tie(self.facts.native, entry, legs, slices, may_grow=_grows(grant)) is not None
         )
 
-    def _ration(self, dues: list[tuple[Leg, Decimal]], cap: Decimal, grant: _Grant | None) -> None:
+    def _ration(self, dues: list[tuple[Leg, Decimal]], cap: Decimal, waits: bool) -> None:
         """Exits that exclude each other: some work, the others are dormant."""
         could = [(leg, self._orderable(leg, due)) for leg, due in dues]
         for leg, part, due in rationed(could, cap, self.live, self.group.dropped):
-            self._set(leg, part, grant)
+            self._set(leg, part, waits)
             if due and not self.legs[leg.name].leaves_qty:
                 self.legs[leg.name] = Want(ZERO, waits=True, dormant=True)
 
@@ -317,7 +336,7 @@ class _Look:
         short = self._is_over(winner)
         for leg in _competing(member):
             rest = self.legs[leg.name].leaves_qty - taken
-            self._set(leg, rest if short and self._works(leg) else ZERO, None)
+            self._set(leg, rest if short and self._works(leg) else ZERO, waits=False)
         if self._entered(member) or any(self.legs[g.name].leaves_qty for g in _competing(member)):
             return  # what it holds is still to be closed
         for leg in legs_of(member):
@@ -334,11 +353,11 @@ class _Look:
                     rest -= CONTEXT.divide(self.facts.filled(leg), due)
             for leg in legs:
                 left = CONTEXT.multiply(self._due(leg, grant), max(rest, ZERO))
-                self._set(leg, left, grant)
+                self._set(leg, left, _grows(grant))
             return
         filled = sum((self.facts.filled(leg) for leg in legs), ZERO)
         for leg in legs:
-            self._set(leg, self._due(leg, grant) - filled, grant)
+            self._set(leg, self._due(leg, grant) - filled, _grows(grant))
 
     # --- questions --------------------------------------------------------------------------------
 
@@ -350,6 +369,11 @@ class _Look:
 
     def _works(self, leg: Leg) -> bool:
         return any(not one.is_over for one in self.facts.slices[leg.name])
+
+
+def _grows(grant: _Grant | None) -> bool:
+    """Whether a parent may still give more."""
+    return grant is not None and grant.may_grow
 
 
 def emergency_of(legs: tuple[Leg, ...]) -> str:

@@ -254,6 +254,7 @@ class GroupState(Word):
     """How far a group has come."""
 
     PENDING = "PENDING"  # nothing of it has reached the venue
+    WAITING = "WAITING"  # nothing of what its exits are for is there: the venue is asked nothing
     WORKING = "WORKING"  # entries work; nothing has filled
     ARMING = "ARMING"  # something is held, and not every exit is confirmed: the naked window
     LINKED = "LINKED"  # every leg that should work is confirmed, for the quantity it should have

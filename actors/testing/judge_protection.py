@@ -5,7 +5,8 @@ Named promises (``docs/testing.md`` lists them):
 * ``protected_is_covered``: a slot that is PROTECTED has confirmed stops for what it holds, but for
   dust; by the facts at any time, at the exchange once all is at rest.
 * ``gap_has_an_alarm``: what a group holds is never without a confirmed stop for longer than it
-  allows, unless an alarm was raised or the venue could not be reached.
+  allows, unless an alarm was raised or the venue could not be reached; while a person lets
+  nothing leave (mode NONE), one alarm is enough.
 * ``both_filled_is_told``: exits that close more than there was raise an alarm.
 
 Counted anew from the orders, with nothing of what the running system keeps of it.
@@ -13,15 +14,15 @@ Counted anew from the orders, with nothing of what the running system keeps of i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from engine.fold import Books
-from engine.group import Group
+from engine.group import Group, legs_of
 from engine.group_tables import GroupState
 from engine.group_wants import emergency_of
-from engine.messages import Alarm, Leg, VenueStatus
+from engine.messages import Alarm, Leg, TradingMode, VenueStatus
 from engine.order import Order, is_waiting, leaves_qty
 from engine.order_links import is_held
 from engine.order_tables import Life
@@ -91,8 +92,11 @@ class ProtectionJudge:
         if broker.session.state is not SessionState.READY:
             self._naked.clear()  # while the venue cannot be reached the clocks begin anew
         now_ns = broker.dispatcher.monotonic_ns()
-        for (group_id, emergency), (since_ns, alarms) in self._naked.items():
+        for (group_id, emergency), (since_ns, alarms) in list(self._naked.items()):
             group = books.groups[group_id]
+            if _nothing_leaves(group, broker) and self._was_told(group_id, "unprotected"):
+                self._naked[group_id, emergency] = now_ns, len(self.alarms)
+                continue
             within_ns = 2 * group.terms.protect_within_ns + _SLACK_NS  # it may have begun anew once
             is_late = now_ns - since_ns > within_ns
             if is_late and not self._was_told(group_id, "unprotected", alarms):
@@ -163,15 +167,26 @@ def _uncovered(group: Group, books: Books, slots: _Slots) -> Iterator[tuple[str,
                 yield emergency, False
 
 
+def _nothing_leaves(group: Group, broker: BrokerActor) -> bool:
+    """Whether a person holds back even closes of what it trades."""
+    mode_of = broker.flattening.control.mode_of
+    return any(
+        mode_of(leg.order.instrument) is TradingMode.NONE for leg in legs_of(group.terms.root)
+    )
+
+
 def _has_claims(group: Group, books: Books) -> bool:
     orders = (books.orders[cid] for _, cids in group.slices for cid in cids)
     return any(order.claim_qty > order.cum_qty for order in orders)
 
 
-def _claimed(group: Group, exits: Iterable[Leg], books: Books) -> Decimal:
-    """What exits have filled by the venue's word, and is not told as executions yet."""
+def _claimed(group: Group, exits: tuple[Leg, ...], books: Books) -> Decimal:
+    """What exits, and closes in their place, have filled by the venue's word, and is not told as
+    executions yet.
+    """
     slices = dict(group.slices)
-    orders = (books.orders[cid] for leg in exits for cid in slices[leg.name])
+    names = (*(leg.name for leg in exits), emergency_of(exits))
+    orders = (books.orders[cid] for name in names for cid in slices.get(name, ()))
     return sum((max(one.claim_qty - one.cum_qty, ZERO) for one in orders), ZERO)
 
 

@@ -126,3 +126,22 @@ def test_a_kill_switch_is_not_held_up_by_our_own_order() -> None:
     assert [D(0)] == closes(system)
     system.run(60 * SECOND)
     assert (True, D(1)) == (report.get(timeout=0).verified, closes(system)[-1])
+
+
+def test_a_close_that_is_refused_on_and_on_is_told_once_and_tried_ever_more_rarely() -> None:
+    """Each try is kept for ever, so an hour of refusals is no hour of tries at the first pace."""
+    system = begun()
+    system.system.submit_group(bracket(limit(BTC, "BUY", "1", 200), stop_px=180), intent_id="b")
+    market(system, "198", "199")
+    for nth in range(1, 171):
+        system.inject(Fault(FaultKind.REFUSED, When(verb="place", nth=nth)))
+    system.system.cancel_group("b", close=True)
+    system.run(3600 * SECOND)
+    assert S.EXITING is state(system)
+    refused = [record.kind for record in system.journal.records()].count("Rejected")
+    assert 100 < refused < 170
+    told = [one.kind for one in system.heard if isinstance(one, Alarm)]
+    assert 1 == told.count("close_refused")
+    system.run(1200 * SECOND)
+    assert (S.DONE, D(0)) == (state(system), held(system))
+    assert not system.settle(60 * SECOND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from msgspec.structs import replace
 
 from actors.testing import SPOT, SimulatedSystem
@@ -30,6 +31,7 @@ SECOND = 1_000_000_000
 D = Decimal
 BTC = SPOT.symbol
 S = GroupState
+UNBOUND = replace(FULL_CAPABILITIES, reduce_only=ReduceOnlyRule.UNSUPPORTED)
 
 
 def begun(
@@ -291,3 +293,54 @@ def test_what_a_group_has_by_the_venues_word_alone_takes_nothing_from_the_others
     ]  # fmt: skip
     assert len(stops_of) == 2
     assert S.LINKED is system.group_state("new").get(timeout=1)
+
+
+def test_the_dust_that_an_older_group_leaves_is_there_for_the_younger_one() -> None:
+    """Others sold so much that the younger one has no whole lot; with the dust it has one."""
+    fees = FeePlan(taker=D("0.001"), currency=FeeCurrency.RECEIVED)
+    system = begun(fees=fees)
+    system.quote(BTC, D(199), D(50), D(201), D("0.54"))
+    for name, entry in (
+        ("old", market(BTC, "BUY", "0.24")),
+        ("young", limit(BTC, "BUY", "0.5", 201)),  # 0.3 of it fills
+    ):
+        system.system.submit_group(bracket(entry, stop_px=180), intent_id=name)
+        system.run(SECOND)
+    system.quote(BTC, D(202), D(50), D(203), D(50))
+    system.submit(market(BTC, "SELL", "0.29"))
+    system.run(2 * SECOND)
+    assert D("0.23") == stops(system)
+    system.system.cancel_group("old", close=True)
+    system.run(5 * SECOND)
+    assert (S.DONE, D("0.01946"), D("0.01")) == (state(system, "old"), held(system), stops(system))
+    assert not system.settle(60 * SECOND)
+
+
+@pytest.mark.parametrize("able", [FULL_CAPABILITIES, UNBOUND], ids=["reduce_only", "unbound"])
+@pytest.mark.parametrize("names", [("hasty", "calm"), ("calm", "hasty")])
+def test_what_another_group_closed_too_much_has_its_stop_again_when_it_is_bought_back(
+    able: Capabilities, names: tuple[str, str]
+) -> None:
+    """Both exits of one group fill, so the slot is empty for a moment: the other one waits."""
+    exits = {"hasty": (186, 220), "calm": (150, 300)}
+    config = ExchangeConfig(
+        capabilities=able, last_from_quotes=True, latency_out_ns=20_000_000,
+        latency_in_ns=20_000_000,
+    )  # fmt: skip
+    system = SimulatedSystem(seed=1, config=config)
+    system.quote(BTC, D(199), D(50), D(201), D(50))
+    system.run(SECOND)
+    for name in names:
+        stop_px, target = exits[name]
+        terms = bracket(limit(BTC, "BUY", 1, 202), stop_px=stop_px, target=target)
+        system.system.submit_group(terms, intent_id=name)
+        system.run(SECOND)
+    for bid in (221, 185):
+        system.quote(BTC, D(bid), D(50), D(bid + 1), D(50))
+        system.run(1)
+    system.run(45_000_000)
+    assert (S.FLATTENING, S.WAITING) == (state(system, "hasty"), state(system, "calm"))
+    system.run(SECOND)
+    assert (S.DONE, S.LINKED) == (state(system, "hasty"), state(system, "calm"))
+    assert ONE == held(system) == stops(system)
+    assert not system.settle(60 * SECOND)

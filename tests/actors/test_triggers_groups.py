@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from actors.submitting import GroupTicket, local_legs
 from actors.testing import SimulatedSystem
-from engine import bracket, limit, oco, stop, take_profit
+from engine import Scope, bracket, limit, oco, stop, take_profit
 from engine.capabilities import Capabilities
 from engine.contingent import leg, ouo
-from engine.messages import GroupState, GroupTerms, LegRole
+from engine.messages import GroupState, GroupTerms, LegRole, TradingMode
 from engine.testing import Fault, FaultKind, When
 from engine.trigger_tables import Trigger
 from engine.values import OrderState
@@ -234,3 +234,23 @@ def test_a_stop_that_the_engine_watches_makes_no_room_for_a_target() -> None:
     assert [(OrderState.HELD, D(1)), (OrderState.OCO_LINKED, D(1))] == [
         of(system, ticket, "stop"), of(system, ticket, "target")
     ]  # fmt: skip
+
+
+@VENUES
+def test_a_pause_of_all_trading_closes_nothing_when_it_is_over(able: Capabilities) -> None:
+    """While nothing may leave the stop is none, and one alarm tells; then it works again."""
+    system = begun(able=able)
+    ticket = submitted(system, able)
+    market(system, "198", "199")
+    system.system.set_mode(TradingMode.NONE, Scope(), "a pause")
+    for bid in (198, 199) * 15:
+        market(system, str(bid), str(bid + 1))
+    assert ["unprotected"] == alarms(system)
+    system.system.set_mode(TradingMode.ALL, Scope(), "it is over")
+    market(system, "199", "200")
+    assert (GroupState.LINKED, D(1)) == (state(system, ticket), held(system))
+    assert ["LIMIT", "LIMIT"] == [kind for _, kind, _ in placed(system)][:2]
+    assert "MARKET" not in [kind for _, kind, _ in placed(system)]
+    market(system, "178", "179")
+    assert (GroupState.DONE, D(0)) == (state(system, ticket), held(system))
+    assert not system.settle(60 * SECOND)

@@ -85,8 +85,8 @@ CONTINGENT: Final = (
         "The winner ends with half of it, and the other order, still working, is cancelled:"
         " half the trade is missing.",
         "engine/group_wants.py",
-        "self._set(leg, rest if short and self._works(leg) else ZERO, None)",
-        "self._set(leg, ZERO, None)",
+        "self._set(leg, rest if short and self._works(leg) else ZERO, waits=False)",
+        "self._set(leg, ZERO, waits=False)",
         ("tests/engine/test_group.py::test_the_loser_goes_on_for_what_the_winner_left",),
     ),
     Mutant(
@@ -123,7 +123,7 @@ CONTINGENT: Final = (
     Mutant(
         "growth-asked-twice",
         "What was asked for and is not answered does not count: the stop grows again and again.",
-        "engine/group_steps.py",
+        "engine/group_legs.py",
         "        if one.is_amending or one.is_doubtful or one.is_asked_about:",
         "        if one.is_doubtful or one.is_asked_about:",
         ("tests/engine/test_group.py::test_a_leg_is_resized_once_at_a_time",),
@@ -174,7 +174,7 @@ CONTINGENT: Final = (
     Mutant(
         "worst-case-unchecked",
         "Each of two groups has exits for all that their slot holds: both filled, it is short.",
-        "actors/groups.py",
+        "actors/group_slots.py",
         "            left -= one.holds.get(key, ZERO)\n",
         "            pass\n",
         (f"{_BESIDE}::{_SHARED}",),
@@ -182,7 +182,7 @@ CONTINGENT: Final = (
     Mutant(
         "others-closes-unseen",
         "A person closes what a bracket holds, and its stop stays: it opens a short later.",
-        "actors/groups.py",
+        "actors/group_slots.py",
         "            for group_id in members if is_short else self._closers.get(key, ()):",
         "            for group_id in self._closers.get(key, ()):",
         (f"{_BESIDE}::{_SHARED}",),
