@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from engine.errors import InvalidOrder, InvalidValue
+from engine.errors import InvalidValue
+from engine.given import check_kind, check_text_of, check_whole
 from engine.marks import mark_of
 from engine.messages import SetRate
 from engine.prices import Price
 from engine.rates import Converter, UsedRate, check_rate, rate_of
-from engine.trip_steps import averaged
+from engine.trip_steps import so_far
 from engine.trips import Trip
 from engine.values import PositionSlot, decimal_from
 
 from .broker import BrokerActor
 from .door import nanoseconds
 from .history import HistoryReader, Wanted
+from .kept import tags_of
 from .moving import Moving
 from .pnl import PnlReport, pnl_of
 from .portfolio import Portfolio, PositionView, portfolio_of, views_of
 from .runtime import Future
+from .stamping import instrument_of
 
 __all__ = ["Accounting"]
 
@@ -42,7 +45,11 @@ class Accounting(Moving):
 
         What is held is valued by the prices that are known (see ``mark_positions``); ``marks`` by
         (venue, instrument) win.
+
+        Raises:
+            InvalidValue: a mark is none. SystemStopped: the system is not running.
         """
+        _check_marks(marks)
         return self._asked(lambda: portfolio_of(self._positions(marks)))
 
     def pnl(
@@ -63,6 +70,7 @@ class Accounting(Moving):
         """
         _check_name(currency, "currency")
         age_ns = _age_ns(max_age)
+        _check_marks(marks)
 
         def look() -> PnlReport:
             ts = self.dispatcher.time_ns()
@@ -92,9 +100,10 @@ class Accounting(Moving):
         self._check_running()
         _check_name(base, "base")
         _check_name(quote, "quote")
-        _check_name(source or "-", "source")
+        if source != "":
+            _check_name(source, "source")
         if ts is not None and (type(ts) is not int or not 0 <= ts < 2**63):
-            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r}")
+            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r:.40}")
         at = self.dispatcher.time_ns() if ts is None else ts
         rate = SetRate(base, quote, decimal_from(px, "a rate"), at, source)
         check_rate(rate)
@@ -107,6 +116,8 @@ class Accounting(Moving):
         currency; None: no rate is known that is not older than ``max_age`` seconds.
         """
         age_ns = _age_ns(max_age)
+        _check_name(base, "base")
+        _check_name(quote, "quote")
 
         def look() -> UsedRate | None:
             now_ns = self.dispatcher.time_ns()
@@ -129,12 +140,7 @@ class Accounting(Moving):
         """
         self._check_accepting()
         broker = self._broker(venue, account)
-        known = broker.instruments.get(instrument)
-        if known is None:
-            raise InvalidOrder(
-                f"instrument {instrument[:64]!a} is not known at {broker.name}",
-                "UNKNOWN_INSTRUMENT",
-            )
+        known = instrument_of(broker, instrument)
         every_ns = nanoseconds("every", every)
         check_rate(SetRate(known.base, known.quote, Decimal(1), 0))
         follower = _RateFollower(self, broker, known.base, known.quote, every_ns)
@@ -171,21 +177,29 @@ class Accounting(Moving):
         Read from the journal a piece at a time, so that a long history holds nothing up.
 
         Raises:
-            InvalidValue: no history is kept (``ExecutionSystem(history=True)``), or ``limit`` is
-                negative.
+            InvalidValue: no history is kept (``ExecutionSystem(history=True)``), a time is not a
+                whole number of nanoseconds, or ``limit`` is negative.
+            InvalidOrder: there is no such account or instrument.
             JournalCorrupt: in the future: a row of it cannot be read.
             SystemStopped: the system is not running.
         """
         self._check_accepting()
         self._check_history()
-        if limit is not None and limit < 0:
-            raise InvalidValue(f"limit must not be negative, was {limit}")
-        wanted = Wanted(instrument, slot, since, until, tuple((tags or {}).items()), limit)
+        for what, name in (("instrument", instrument), ("venue", venue), ("account", account)):
+            check_text_of(what, name)
+        for what, number in (("since", since), ("until", until), ("limit", limit)):
+            if number is not None:
+                check_whole(f"{what} (or None)", number)
+        if slot is not None:
+            check_kind("slot", slot, PositionSlot)
+        wanted = Wanted(instrument, slot, since, until, tags_of(tags), limit)
         brokers = [
             broker
             for (name, at), broker in self.brokers.items()
             if (not venue or name == venue) and (not account or at == account)
-        ]
+        ] or [self._broker(venue, account)]
+        if instrument and not any(instrument in broker.instruments for broker in brokers):
+            instrument_of(brokers[0], instrument)
         future: Future[tuple[Trip, ...]] = Future(self.dispatcher)
         HistoryReader(brokers, wanted, self.journal, future).begin(self.dispatcher)
         return future
@@ -203,10 +217,10 @@ class Accounting(Moving):
 
         def look() -> tuple[Trip, ...]:
             return tuple(
-                averaged(trail.now.trip, broker.instruments[trail.now.trip.instrument])
+                trip
                 for broker in self.brokers.values()
                 for trail in broker.following.trails()
-                if trail.now.trip is not None
+                if (trip := so_far(trail.now, broker.instruments[trail.now.position.instrument]))
             )
 
         return self._asked(look)
@@ -254,6 +268,20 @@ class _RateFollower:
 
 def _age_ns(max_age: float | None) -> int | None:
     return None if max_age is None else nanoseconds("max_age (or None)", max_age)
+
+
+def _check_marks(marks: Mapping[tuple[str, str], Decimal] | None) -> None:
+    if marks is None:
+        return
+    check_kind("marks (Decimals by (venue, instrument), or None)", marks, Mapping)
+    pairs: Iterable[tuple[object, object]] = marks.items()
+    for of, px in pairs:
+        if not isinstance(of, tuple) or [str, str] != [type(part) for part in of]:
+            raise InvalidValue(f"marks are by (venue, instrument), was {of!r:.80}")
+        if not isinstance(px, Decimal) or not px.is_finite():
+            raise InvalidValue(
+                f"the mark of {of[1]!a:.40} must be a finite Decimal, was {px!r:.40}"
+            )
 
 
 def _check_name(text: str, what: str) -> None:

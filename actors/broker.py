@@ -124,8 +124,7 @@ class BrokerActor(BrokerBooks):
         self.waiters = Waiters()
         self.commands = BrokerCommands(self, self.waiters)
         self.counters = Counters()
-        self.on_closed, self.on_revived = on_retired, on_revived
-        self.on_instruments = on_instruments
+        self.on_closed, self.on_revived, self.on_instruments = on_retired, on_revived, on_instruments
         self.prices = Prices(self)
         self.following = Following(self)
         self.triggers = Triggers(self, self._covered)

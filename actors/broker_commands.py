@@ -123,4 +123,4 @@ class BrokerCommands:
 
     def _unknown(self, cid: str) -> UnknownOrder:
         at = f"{self.broker.name}/{self.broker.account}"
-        return UnknownOrder(f"no order {cid!r} at {at}, live or closed")
+        return UnknownOrder(f"no order {cid!r:.80} at {at}, live or closed")

@@ -15,7 +15,7 @@ from typing import Final, NoReturn, TypeAlias
 
 from engine.errors import InvariantViolated, JournalError, UserError
 
-from .cli_output import BAD_INPUT, INTERRUPTED, error_line, shown
+from .cli_output import BAD_INPUT, INTERRUPTED, error_line, print_json, shown
 
 __all__ = ["main"]
 
@@ -218,7 +218,9 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         one.add_argument(
-            "--json", action="store_true", help="print exactly one JSON object on stdout"
+            "--json",
+            action="store_true",
+            help='print exactly one JSON object on stdout, of bad input {"error": ...}',
         )
         return one
 
@@ -315,11 +317,20 @@ def _add_kit(command: _Command) -> None:
     )
 
 
+def _refused(args: argparse.Namespace, sentence: str) -> int:
+    """Say why the input cannot be used; nothing has been printed yet."""
+    error_line(sentence)
+    if args.json:
+        print_json({"error": sentence})
+    return BAD_INPUT
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a terminal cannot show is shown as an escape
             stream.reconfigure(errors="backslashreplace")
+    args = argparse.Namespace(json=False)
     try:
         args = _parser().parse_args(argv)
         module, function = _COMMANDS[args.command]
@@ -334,13 +345,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except OSError as error:  # the output could not be written: a full disk, a closed terminal
+    except OSError as error:
+        if error.filename is not None:
+            return _refused(args, f"cannot use {error.filename}: {error.strerror}")
+        # the output could not be written: a full disk, a closed terminal
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         error_line(f"the output could not be written: {error}")
         return BAD_INPUT
     except (UserError, JournalError) as error:
-        error_line(str(error))
-        return BAD_INPUT
+        return _refused(args, str(error))
     except InvariantViolated as error:
         error_line(f"a bug in orderwright, please report it: {shown(error)}")
         return _INTERNAL

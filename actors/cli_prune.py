@@ -19,6 +19,7 @@ from .stored import checkpoint_seq
 __all__ = ["run"]
 
 _DAY_NS: Final = 86_400_000_000_000
+_DAYS_MAX: Final = 100_000  # longer than any journal there is
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,27 +71,27 @@ def _limit(args: argparse.Namespace, journal: SqliteJournal) -> tuple[int, int |
     if args.keep_facts is not None:
         if args.keep_facts < 0:
             raise InvalidValue(f"--keep-facts must not be negative, was {args.keep_facts}")
-        return min(up_to, journal.last_seq - args.keep_facts), None
+        return max(min(up_to, journal.last_seq - args.keep_facts), 0), None
     if args.before is not None:
         return up_to, _time_ns(args.before)
     if not (math.isfinite(args.keep_days) and args.keep_days >= 0):
         raise InvalidValue(
             f"--keep-days must be a number that is not negative, was {args.keep_days}"
         )
-    return up_to, time.time_ns() - round(args.keep_days * _DAY_NS)
+    return up_to, time.time_ns() - round(min(args.keep_days, _DAYS_MAX) * _DAY_NS)
 
 
 def _time_ns(text: str) -> int:
     """UTC nanoseconds of a date or a date and time."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp()) * 1_000_000_000
+    except (ValueError, OverflowError):
         raise InvalidValue(
             f"--before must be a date or time as 2026-01-31 or 2026-01-31T12:00, was {text[:80]!a}"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp()) * 1_000_000_000
 
 
 def _size(journal: str) -> int:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from engine.errors import InvalidOrder, InvalidValue
+from engine.given import check_kind, check_text_of
 from engine.messages import (
     CorrectPosition,
     LinkBarred,
@@ -30,8 +31,10 @@ from engine.messages import (
     SetBaseline,
     SubmitOrder,
 )
+from engine.policies.validation import check_tags
 from engine.values import Instrument, OrderType, PositionSlot, Side, TimeInForce, TriggerSource
 
+from .kept import check_kept
 from .venues.port import Answer
 
 __all__ = [
@@ -58,7 +61,7 @@ _NUMBERS = {
     kind: [
         f.name for f in msgspec.structs.fields(kind) if Decimal in (get_args(f.type) or (f.type,))
     ]
-    for kind in _KINDS
+    for kind in (*_KINDS, SetBaseline, CorrectPosition)
 }
 
 
@@ -220,8 +223,9 @@ def check_types(order: SubmitOrder) -> None:
         or type(order.client_order_id) is not str
         or type(order.ts) is not int
         or order.ts >> 63
-        or order.attempt != 1
-        or (order.tags and not _are_tags(order.tags))
+        or order.attempt is not _FIRST  # True is 1 as well, and nobody could read it back
+        or (order.tags is not _NO_TAGS and not _are_tags(order.tags))
+        or order.group_id is not _NO_GROUP
         or order.expire_ts is not None
         or order.cash_qty is not None
         or order.trail_offset is not None
@@ -235,6 +239,11 @@ def check_types(order: SubmitOrder) -> None:
         _check_each(order)  # something rare or something wrong
 
 
+_FIRST, _NO_GROUP, _NO_TAGS = (
+    1,
+    "",
+    (),
+)  # one object each in CPython; any other is looked at more closely
 _AMOUNT = frozenset({Decimal, type(None)})
 
 
@@ -269,7 +278,7 @@ def _check_each(order: SubmitOrder) -> None:
             raise InvalidOrder(
                 f"{name} must be {_said(field.type)}, was {ascii(value)[:80]}", "BAD_TERMS"
             )
-    for name in ("intent_id", "client_order_id", "venue", "account", "instrument"):
+    for name in ("intent_id", "client_order_id", "venue", "account", "instrument", "group_id"):
         if type(getattr(order, name)) is not str:
             raise InvalidOrder(
                 f"{name} must be a text, was {ascii(getattr(order, name))[:80]}", "BAD_TEXT"
@@ -280,8 +289,11 @@ def _check_each(order: SubmitOrder) -> None:
             raise InvalidOrder(
                 f"{name} must be UTC nanoseconds in 64 bits, was {stamp}", "BAD_TERMS"
             )
-    if order.held or order.closes:
-        raise InvalidOrder("held and closes are for legs of a group: submit the group", "BAD_TERMS")
+    if order.held or order.closes or order.group_id:
+        raise InvalidOrder(
+            "group_id, held and closes are for legs of a group: submit the group", "BAD_TERMS"
+        )
+    check_tags(order.tags)
     if not 1 <= order.attempt < 36**2:
         raise InvalidOrder(
             f"attempt must be from 1 to {36**2 - 1}, was {order.attempt}", "BAD_TERMS"
@@ -298,15 +310,18 @@ def check_statement(statement: SetBaseline | CorrectPosition) -> None:
     Raises:
         InvalidValue: nothing has happened.
     """
-    try:
-        _read_statement(_encode(statement))
-        fits = -_TS_END <= statement.ts < _TS_END
-    except (msgspec.MsgspecError, UnicodeError, ArithmeticError, TypeError, ValueError):
-        fits = False
-    if not fits:
-        raise InvalidValue(
-            f"a statement with fields that cannot be written: {ascii(statement)[:300]}"
-        )
+    check_kind("a statement", statement, SetBaseline, CorrectPosition)
+    check_kept("a statement", statement, _STATEMENT)
+    if isinstance(statement, CorrectPosition):
+        check_text_of("currency", statement.currency)
+        if statement.statement:
+            check_words(statement.statement)
+    if not 0 <= statement.ts < _TS_END:
+        raise InvalidValue(f"ts must be UTC nanoseconds in 64 bits, was {statement.ts}")
+    for name in _NUMBERS[type(statement)]:
+        number = getattr(statement, name)
+        if number is not None and not _is_money(number):
+            raise InvalidValue(f"{name} must be finite and an amount there is, was {number!s:.60}")
 
 
 def check_words(statement: object) -> None:
@@ -335,11 +350,12 @@ def nanoseconds(what: str, seconds: object) -> int:
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float | Decimal):
         raise InvalidValue(f"{what} must be a number of seconds, was {seconds!r:.40}")
-    if not 0 < seconds < _SECONDS_END or not (ns := round(seconds * 1_000_000_000)):
-        raise InvalidValue(f"{what} must be above 0 seconds and finite, was {seconds}")
+    finite = not isinstance(seconds, Decimal) or seconds.is_finite()
+    if not (finite and 0 < seconds < _SECONDS_END) or not (ns := round(seconds * 1_000_000_000)):
+        raise InvalidValue(f"{what} must be above 0 seconds and finite, was {seconds!s:.40}")
     return ns
 
 
 _SECONDS_END = _TS_END // 1_000_000_000
 _WORDS_MAX = 1_000
-_read_statement = msgspec.json.Decoder(SetBaseline | CorrectPosition).decode
+_STATEMENT = msgspec.json.Decoder(SetBaseline | CorrectPosition)

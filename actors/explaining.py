@@ -156,7 +156,7 @@ def _of_tombstone(journal: Journal, books: Books, cid: str) -> Explanation:
     removed = journal.removed()
     body = journal.closed_order(cid) if removed else None
     if body is None:
-        raise UnknownOrder(f"no order {cid!a} was introduced in {journal.name}")
+        raise UnknownOrder(f"no order {cid!a:.80} was introduced in {journal.name}")
     why = (
         f"retention has removed its facts (of records {removed[0].first:,} to"
         f" {removed[-1].last:,}): its tombstone says how it ended, and nothing how it came to that"

@@ -124,7 +124,7 @@ def _at_the_end(journal: Journal, group_id: str) -> tuple[Group, Books]:
     books = fold_journal(journal)
     group = books.groups.get(group_id)
     if group is None:
-        raise UnknownOrder(f"no group {group_id!a} was introduced in {journal.name}")
+        raise UnknownOrder(f"no group {group_id!a:.80} was introduced in {journal.name}")
     return group, books
 
 

@@ -10,12 +10,14 @@ from functools import partial
 from typing import NoReturn, TypeVar
 
 from engine.errors import (
+    InvalidOrder,
     InvalidValue,
     JournalUnavailable,
     MailboxFull,
     SystemStopped,
     UnknownOrder,
 )
+from engine.given import check_flag, check_kind, check_text_of
 from engine.group import check_swap, legs_of
 from engine.messages import (
     PLAIN_SWAP,
@@ -26,17 +28,19 @@ from engine.messages import (
     SubmitOrder,
     Swap,
 )
+from engine.policies.validation import ID_LENGTH_MAX, check_text
 from engine.views import OrderView
 
 from .broker import BrokerActor
 from .broker_words import Ask, WaitFor
 from .door import nanoseconds
 from .groups import WatchGroup
+from .kept import GROUP_TERMS, SWAP, check_kept, tags_of
 from .lifecycle import Lifecycle
 from .protection import ProtectionReport, report_of
 from .runtime import Future
-from .stamping import only_one
-from .submitting import GroupTicket, check_legs, local_legs, new_group
+from .stamping import id_of, only_one
+from .submitting import GroupTicket, check_legs, group_id_of, local_legs, new_group
 from .tickets import Ticket, Until
 
 __all__ = ["Facade"]
@@ -81,6 +85,10 @@ class Facade(Lifecycle):
             raise InvalidValue(f"bracket(), oco(), oto(), ouo() make groups, this is a {kind}")
         if not isinstance(given[1], Swap):
             raise InvalidValue(f"swap must be a Swap, was {swap!r:.80}")
+        check_text_of("intent_id", intent_id)
+        check_kept("a group", root, GROUP_TERMS, partial(InvalidOrder, reason="BAD_TERMS"))
+        check_kept("a swap", swap, SWAP)
+        named = tags_of(tags)
         broker = only_one(self.brokers, venue, account)
         if self._emulates:
             root = local_legs(root, broker.capabilities)
@@ -88,7 +96,6 @@ class Facade(Lifecycle):
         check_swap(swap)
         within = nanoseconds("protect_within", protect_within)
         ts = self.dispatcher.time_ns()
-        named = tuple((tags or {}).items())
         new, is_new = new_group(root, broker, self._intents, intent_id, within, named, ts, swap)
         if is_new:
             self.dispatcher.post(broker, new)
@@ -111,14 +118,16 @@ class Facade(Lifecycle):
             JournalUnavailable, SystemStopped: not accepted.
         """
         self._check_running()
-        group_id = group if isinstance(group, str) else group.group_id
+        group_id = group_id_of(group)
+        check_flag("close", close)
+        check_text_of("reason", reason)
         future: Future[GroupState] = Future(self.dispatcher)
         command = CancelGroup(group_id, self.dispatcher.time_ns(), close, reason)
         for broker in self.brokers.values():
             if group_id in broker.groups.groups or len(self.brokers) == 1:
                 self.dispatcher.post(broker, Ask(command, future))
                 return future
-        raise UnknownOrder(f"no group {group_id!a} in this system that is not over")
+        raise UnknownOrder(f"no group {group_id!a:.80} in this system that is not over")
 
     def protection(self) -> Future[ProtectionReport]:
         """How long positions waited for their stops, and what is without one now."""
@@ -133,12 +142,14 @@ class Facade(Lifecycle):
             InvalidOrder: there are several accounts, and it was not said which.
         """
         self._check_accepting()
+        broker, group_id = self._broker(venue, account), group_id_of(group_id)
         future: Future[GroupState] = Future(self.dispatcher)
-        self.dispatcher.post(self._broker(venue, account), WatchGroup(group_id, future))
+        self.dispatcher.post(broker, WatchGroup(group_id, future))
         return future
 
     def group_state(self, group_id: str) -> Future[GroupState]:
         """How a group stands; UnknownOrder in the future when there is none."""
+        group_id = group_id_of(group_id)
 
         def look() -> GroupState:
             for broker in self.brokers.values():
@@ -146,7 +157,7 @@ class Facade(Lifecycle):
                 group = broker.groups.read_back(group_id) if actor is None else actor.group
                 if group is not None:
                     return group.state
-            raise UnknownOrder(f"no group {group_id!a} in this system")
+            raise UnknownOrder(f"no group {group_id!a:.80} in this system")
 
         return self._asked(look)
 
@@ -157,11 +168,14 @@ class Facade(Lifecycle):
             JournalUnavailable, SystemStopped: nothing could be submitted now.
         """
         self._check_running()
+        check_text(intent_id, "intent_id", ID_LENGTH_MAX)
         return self._intents.known(intent_id)
 
     def watch(self, client_order_id: str, until: Until = Until.CLOSED) -> Future[OrderView]:
         """A future of an order, set when ``until`` is reached."""
         self._check_accepting()
+        check_kind("until", until, Until)
+        client_order_id = id_of(client_order_id)
         future: Future[OrderView] = Future(self.dispatcher)
         broker = self._owner(client_order_id)
         self.dispatcher.post(broker, WaitFor(client_order_id, until, future))
@@ -199,7 +213,11 @@ class Facade(Lifecycle):
         return self.in_turn(fn)
 
     def _broker(self, venue: str, account: str) -> BrokerActor:
-        return self.brokers.get((venue, account)) or only_one(self.brokers, venue, account)
+        try:
+            found = self.brokers.get((venue, account))
+        except TypeError:
+            found = None  # it cannot be a key, so it is no text
+        return found or only_one(self.brokers, venue, account)
 
     def _owner(self, cid: str) -> BrokerActor:
         """The broker that holds an order; for one still queued or closed, by its journal row or
@@ -214,4 +232,4 @@ class Facade(Lifecycle):
         terms = self._intents.terms_of(cid)
         if terms is not None:
             return self.brokers[terms.venue, terms.account]
-        raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
+        raise UnknownOrder(f"no order {cid!a:.80} in this system, live or closed")

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.booking import book_execution, state_position
 from engine.errors import InvalidValue
+from engine.given import check_kind
 from engine.marks import MARK_SOURCES, Mark, mark_of
 from engine.messages import KeepHistory, PriceExtreme
 from engine.position_state import Position
@@ -38,6 +39,8 @@ from engine.trips import (
     trip_key,
 )
 from engine.values import TriggerSource
+
+from .door import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,10 +81,11 @@ class Marking(msgspec.Struct, frozen=True):
     max_age: float | None = 60.0
 
     def __post_init__(self) -> None:
+        check_kind("the sources of marks", self.sources, tuple)
         if not self.sources or any(not isinstance(one, TriggerSource) for one in self.sources):
-            raise InvalidValue(f"marks need sources (MARK, MID, LAST), were {self.sources!r}")
-        if self.max_age is not None and not self.max_age > 0:
-            raise InvalidValue(f"max_age must be above 0 seconds, or None; was {self.max_age}")
+            raise InvalidValue(f"marks need sources (MARK, MID, LAST), were {self.sources!r:.80}")
+        if self.max_age is not None:
+            nanoseconds("max_age (or None)", self.max_age)
 
     @property
     def max_age_ns(self) -> int | None:

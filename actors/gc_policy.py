@@ -41,7 +41,7 @@ class Tuning:
             InvalidValue: there is no such policy.
         """
         if policy not in get_args(GcPolicy):
-            raise InvalidValue(f"gc_policy must be 'leave' or 'tune', was {policy!r}")
+            raise InvalidValue(f"gc_policy must be 'leave' or 'tune', was {policy!r:.80}")
         self._tunes = policy == "tune"
         self._begun = False
 

@@ -162,7 +162,7 @@ class BrokerGroups:
             turn.reply(future, group.state)
             return
         at = f"{self.broker.name}/{self.broker.account}"
-        turn.reply_exception(future, UnknownOrder(f"no group {group_id!r} at {at}"))
+        turn.reply_exception(future, UnknownOrder(f"no group {group_id!r:.80} at {at}"))
 
     def fail_all(self, error: BaseException) -> None:
         """The system stops: nobody will be answered any more."""
@@ -221,7 +221,7 @@ class BrokerGroups:
         actor = self.groups.get(group_id)
         if actor is None:
             at = f"{self.broker.name}/{self.broker.account}"
-            raise UnknownOrder(f"no group {group_id!r} at {at} that is not over")
+            raise UnknownOrder(f"no group {group_id!r:.80} at {at} that is not over")
         return actor
 
     def _guarded(self, actor: GroupActor, message: Any) -> None:

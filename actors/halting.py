@@ -7,6 +7,7 @@ from decimal import Decimal
 from engine.control import Control
 from engine.errors import InvalidValue, SystemStopped
 from engine.flatten import FlatReport, Scope
+from engine.given import check_text_of
 from engine.messages import FlatProgress, Flatten, LiftFlatten, SetMode, TradingMode
 from engine.values import ONE, ZERO, decimal_from
 
@@ -99,7 +100,7 @@ class Halting(Facade):
         """
         self._check_accepting()
         brokers = self._in_scope(scope)
-        if statement:
+        if statement != "":
             check_words(statement)
         deadline_ns = None if deadline is None else nanoseconds("deadline (or None)", deadline)
         share = decimal_from(slice_share, "slice_share")
@@ -203,6 +204,8 @@ class Halting(Facade):
     def _in_scope(self, scope: Scope) -> list[BrokerActor]:
         if not isinstance(scope, Scope):
             raise InvalidValue(f"scope must be a Scope, was {scope!r:.80}")
+        for name in ("venue", "account", "instrument"):
+            check_text_of(f"the {name} of a scope", getattr(scope, name))
         found = [
             broker
             for (venue, account), broker in self.brokers.items()

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Final, Literal, Self, TypeAlias
 
 from engine.errors import AskTimeout, BlockingCallError, InvalidValue, SlowReader
+from engine.given import check_whole
 from engine.messages import Alarm, Event, EventsMissed
 
 from .runtime import Future
@@ -159,11 +160,10 @@ class Subscription:
         overflow: Overflow,
         is_own_thread: Callable[[], bool],
     ) -> None:
-        if capacity < 1:
-            raise InvalidValue(f"a subscription's capacity must be at least 1, was {capacity}")
+        check_whole("the capacity of a subscription", capacity, at_least=1)
         _check_kinds(kinds)
         if overflow not in ("drop_oldest", "close"):
-            raise InvalidValue(f"overflow must be 'drop_oldest' or 'close', was {overflow!r}")
+            raise InvalidValue(f"overflow must be 'drop_oldest' or 'close', was {overflow!r:.80}")
         self._hub = hub
         self.kinds = kinds
         self._capacity = capacity

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from engine.errors import InvalidValue, JournalError, SystemStopped
+from engine.given import several
 from engine.messages import Alarm, CancelOrder, OrderReport, SubmitOrder
 from engine.session import SessionLimits
 from engine.values import Instrument
@@ -23,6 +24,7 @@ from .broker import BrokerActor
 from .broker_words import Ask, InTurn
 from .checkpoints import Checkpoints
 from .definitions import Definitions
+from .door import nanoseconds
 from .following import Marking, check_marking, resume_following
 from .gc_policy import GcPolicy, Tuning
 from .hub import Hub
@@ -51,8 +53,7 @@ __all__ = ["Lifecycle"]
 
 T = TypeVar("T")
 
-_SECOND = 1_000_000_000
-INSTRUMENTS_NS = 5 * _SECOND  # how long a start waits for venues to name their instruments
+INSTRUMENTS_NS = 5_000_000_000  # how long a start waits for venues to name their instruments
 RETRY_NS = 200_000_000  # between two attempts to write a journal that failed
 
 
@@ -82,22 +83,20 @@ class Lifecycle:
         history: bool = False,
         mark_positions: bool | Marking = False,
     ) -> None:
-        check_settings(venues, engine_id, cross_check, protect_within, price_max_age)
+        times = check_settings(
+            venues, engine_id, journal, dispatcher, limits, retention, emulate_triggers, history,
+            call_timeout, ack_timeout, cross_check, protect_within, price_max_age,
+        )  # fmt: skip
+        self._timeouts, self._cross_check_ns, self._protect_ns, self._price_age_ns = times
         self._tuning, self._retention = Tuning(gc_policy), retention
         self._history, self._marking = history, check_marking(mark_positions)
         self._pruner: Pruner | None = None
         self.hub = Hub()
-        self._venues = tuple(venues)
-        self._journal_spec = journal
-        self._durability = durability
-        self._engine_id = engine_id
-        self._dispatcher = dispatcher
-        self._given = tuple(instruments)
-        self._limits = limits
-        self._timeouts = (round(call_timeout * _SECOND), round(ack_timeout * _SECOND))
-        self._protect_ns = None if protect_within is None else round(protect_within * _SECOND)
-        self._cross_check_ns = None if cross_check is None else round(cross_check * _SECOND)
-        self._emulates, self._price_age_ns = emulate_triggers, round(price_max_age * _SECOND)
+        self._venues, self._limits = tuple(venues), limits
+        self._journal_spec, self._durability = journal, durability
+        self._engine_id, self._dispatcher = engine_id, dispatcher
+        self._given = several("instruments", instruments, Instrument)
+        self._emulates = emulate_triggers
         self._running = self._finished = False
         self._journal_error: JournalError | None = None
         self._requests = itertools.count(1)
@@ -286,27 +285,29 @@ class Lifecycle:
             timeout: seconds.
         """
         self.dispatcher.check_may_block()
-        self._check_stop(open_orders)
+        patience = self._check_stop(open_orders, timeout)
         try:
-            stopping = self._spawn(wind_down(self, open_orders, round(timeout * _SECOND)))
+            stopping = self._spawn(wind_down(self, open_orders, patience))
             return stopping.get(timeout=3 * timeout + 30)
         finally:
             self._finish()
 
     async def astop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
         """As :meth:`stop`, from inside the loop."""
-        self._check_stop(open_orders)
+        patience = self._check_stop(open_orders, timeout)
         try:
-            return await self._spawn(wind_down(self, open_orders, round(timeout * _SECOND)))
+            return await self._spawn(wind_down(self, open_orders, patience))
         finally:
             self._finish()
 
-    def _check_stop(self, open_orders: str) -> None:
+    def _check_stop(self, open_orders: str, timeout: float) -> int:
         if open_orders not in ("leave", "cancel"):
-            raise InvalidValue(f"open_orders must be 'leave' or 'cancel', was {open_orders!r}")
+            raise InvalidValue(f"open_orders must be 'leave' or 'cancel', was {open_orders!r:.80}")
+        patience = 0 if repr(timeout) in ("0", "0.0") else nanoseconds("timeout", timeout)
         if self._finished or not self.brokers:
             raise SystemStopped("the system is not running")
         self._running = False
+        return patience
 
     def last_words(self) -> Snapshot:
         """Inside the last turn: have everything written down."""

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.drift import DriftView, proposals
 from engine.errors import InvalidValue
+from engine.given import check_amount, check_kind, check_text_of, several
 from engine.messages import DriftRemedy, PnlUnit, SetMonitor, SettleDrift
 from engine.policies.monitoring import check_monitor
 from engine.policies.validation import check_text
@@ -20,8 +21,9 @@ from .accounting import Accounting
 from .broker import BrokerActor
 from .door import check_words, nanoseconds
 from .drifting import Settle, is_untouched
+from .kept import tags_of
 from .runtime import Future
-from .submitting import GroupTicket
+from .submitting import GroupTicket, group_id_of
 from .times_of_day import check_time_of_day
 
 __all__ = ["MonitorRules", "MonitorView", "Monitoring"]
@@ -109,14 +111,15 @@ class Monitoring(Accounting):
 
         Raises:
             InvalidValue: no rule, or one that cannot be meant; in the future: there is no such
-                instrument or group, nothing settles in the currency, or P&L would be in several
-                currencies. Nothing was set.
+                instrument or group, nothing settles in the currency, P&L would be in several
+                currencies, or all ``close_times`` have passed. Nothing was set.
             InvalidOrder: it was not said at which account, or the id cannot be written down.
             DuplicateIntent: in the future: the id is that of a monitor with other rules.
             JournalUnavailable, SystemStopped: not accepted.
         """
         self._check_running()
         broker = self._broker(venue, account)
+        check_text_of("monitor_id", monitor_id)
         if monitor_id:
             check_text(monitor_id, "monitor_id", _ID_MAX)
         terms = SetMonitor(
@@ -126,9 +129,9 @@ class Monitoring(Accounting):
             self.dispatcher.time_ns(),
             instrument=instrument,
             slot=slot,
-            group_id=group if isinstance(group, str) else group.group_id,
+            group_id=group_id_of(group),
             currency=currency,
-            tags=tuple((tags or {}).items()),
+            tags=tags_of(tags),
             **_terms_of(rules),
         )
         terms = _as_kept(terms)
@@ -143,6 +146,7 @@ class Monitoring(Accounting):
         InvalidValue in the future when there is none.
         """
         self._check_running()
+        check_text_of("monitor_id", monitor_id)
 
         def end() -> None:
             for broker in self.brokers.values():
@@ -206,6 +210,8 @@ class Monitoring(Accounting):
             raise InvalidValue(f"how must be a DriftRemedy, was {how!r:.80}")
         window_ns = nanoseconds("window", window)
         price = None if px is None else decimal_from(px, "px")
+        check_text_of("instrument", instrument)
+        check_kind("slot", slot, PositionSlot)
         broker = self._broker(venue, account)
 
         def settle() -> None:
@@ -221,14 +227,17 @@ def _terms_of(rules: MonitorRules) -> dict[str, Any]:
     """Rules as a monitor's terms have them."""
     terms: dict[str, Any] = {}
     for name, value in rules.items():
+        if name not in MonitorRules.__annotations__:
+            known = ", ".join(MonitorRules.__annotations__)
+            raise InvalidValue(f"a monitor has no rule {name!r:.40}; it has {known}")
         if name in _NUMBERS:
-            terms[name] = decimal_from(value, name)
+            number = decimal_from(value, name)
+            check_amount(name, number, zero=name == "give_back_from")
+            terms[name] = number
         elif name in _SECONDS:
             terms[f"{name}_ns"] = nanoseconds(name, value)
         elif name in _LISTS:
-            if isinstance(value, str) or not isinstance(value, Iterable):
-                raise InvalidValue(f"{name} must be a list of integers, was {value!r:.40}")
-            terms[name] = tuple(cast("Iterable[int]", value))
+            terms[name] = several(name, cast("Iterable[int]", value), int)
         else:
             terms[name] = value
     return terms
@@ -241,7 +250,7 @@ def _as_kept(terms: SetMonitor) -> SetMonitor:
     try:
         return msgspec.convert(msgspec.to_builtins(terms), SetMonitor)
     except (msgspec.MsgspecError, TypeError, UnicodeError) as error:
-        raise InvalidValue(f"a monitor cannot be kept like this: {error}") from None
+        raise InvalidValue(f"a monitor cannot be kept like this: {error!s:.200}") from None
 
 
 def _view(broker: BrokerActor, monitor: Monitor) -> MonitorView:

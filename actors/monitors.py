@@ -18,7 +18,14 @@ from msgspec.structs import replace
 
 from engine.errors import DuplicateIntent, InvalidValue
 from engine.messages import EndMonitor, MonitorFired, MonitorMoved, SetMonitor
-from engine.policies.monitoring import Rule, earned, has_pnl_rules, judge_pnl, side_of
+from engine.policies.monitoring import (
+    Rule,
+    check_to_come,
+    earned,
+    has_pnl_rules,
+    judge_pnl,
+    side_of,
+)
 from engine.position_state import Position
 from engine.prices import Price
 from engine.session_chart import SessionState
@@ -94,7 +101,7 @@ class Monitors:
 
         Raises:
             DuplicateIntent: the id is that of other rules. InvalidValue: there is no such group or
-            instrument. Nothing has changed.
+            instrument, or its times have passed. Nothing has changed.
         """
         known = self._all.get(terms.monitor_id)
         if known is not None:
@@ -105,6 +112,7 @@ class Monitors:
                 )
             return terms.monitor_id
         self.scopes.check(terms)
+        check_to_come(terms, self.broker.turn.time_ns())
         self.broker.watched.take(_urn(terms), terms)
         for slot in self.broker.positions.values():
             self.follow(slot)
@@ -191,7 +199,11 @@ class Monitors:
         """The monitor of a position that begins now."""
         terms, ts = monitor.terms, self.broker.turn.time_ns()
         base = ZERO if terms.group_id else base  # only what the group itself has done is counted
-        return replace(_idle(monitor), side=side, opened_ts=ts, base=base, due_ts=_due(terms, ts))
+        due_ts = _due(terms, ts)
+        if terms.close_times and not terms.close_at and terms.close_times[-1] <= ts:
+            detail = f"monitor {terms.monitor_id}: the last of its close_times is over; they close"
+            self.broker.alarm("monitor_over", f"{detail} nothing of what is held now", _urn(terms))
+        return replace(_idle(monitor), side=side, opened_ts=ts, base=base, due_ts=due_ts)
 
     def _write(self, now: Monitor) -> None:
         terms, turn = now.terms, self.broker.turn

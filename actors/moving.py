@@ -57,4 +57,4 @@ class Moving(Pricing):
                 future: Future[GroupState] = Future(self.dispatcher)
                 self.dispatcher.post(broker, Ask(command, future))
                 return future
-        raise UnknownOrder(f"no group {group_id!a} in this system that is not over")
+        raise UnknownOrder(f"no group {group_id!a:.80} in this system that is not over")

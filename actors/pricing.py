@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.errors import InvalidOrder, InvalidValue
+from engine.given import check_kind
 from engine.messages import PriceUpdate
 from engine.prices import Price, check_price
 from engine.values import decimal_from
 
 from .halting import Halting
 from .runtime import Future
+from .stamping import instrument_of
 
 __all__ = ["Pricing"]
 
@@ -43,8 +45,10 @@ class Pricing(Halting):
             SystemStopped: not accepted.
         """
         self._check_accepting()
-        if ts is not None and (type(ts) is not int or ts < 0):
-            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r}")
+        if ts is not None and (type(ts) is not int or not 0 <= ts < 2**63):
+            raise InvalidValue(f"ts must be UTC nanoseconds, was {ts!r:.40}")
+        for what, name in (("instrument", instrument), ("venue", venue), ("account", account)):
+            check_kind(what, name, str)
         update = PriceUpdate(
             instrument,
             self.dispatcher.time_ns() if ts is None else ts,
@@ -85,7 +89,9 @@ class Pricing(Halting):
         """What is known of an instrument's prices; None: nothing was told yet.
 
         Raises:
-            InvalidOrder: there are several accounts, and it was not said which.
+            InvalidOrder: there are several accounts, and it was not said which, or it does not know
+                the instrument.
         """
         broker = self._broker(venue, account)
-        return self._asked(lambda: broker.prices.latest(instrument))
+        symbol = instrument_of(broker, instrument).symbol
+        return self._asked(lambda: broker.prices.latest(symbol))

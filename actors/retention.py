@@ -49,10 +49,10 @@ class Retention(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         given = [bound for bound in (self.keep_ns, self.keep_facts) if bound is not None]
-        if not given or any(type(bound) is not int or bound < 0 for bound in given):
+        if not given or any(type(one) is not int or not 0 <= one < 2**63 for one in given):
             raise InvalidValue(
                 "a Retention needs keep_ns or keep_facts, whole numbers that are not negative; was"
-                f" keep_ns={self.keep_ns!r}, keep_facts={self.keep_facts!r}"
+                f" keep_ns={self.keep_ns!r:.80}, keep_facts={self.keep_facts!r:.80}"
             )
 
     def limit(self, journal: Journal, now_ns: int) -> tuple[int, int | None]:

@@ -6,6 +6,7 @@ were taken) is one row of the journal, written in the turn in which it changes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -14,6 +15,7 @@ import msgspec
 
 from engine.capabilities import ReduceOnlyRule
 from engine.errors import InvalidOrder, InvalidValue, JournalCorrupt
+from engine.given import check_kind, check_text_of
 from engine.group import legs_of
 from engine.messages import PositionChanged, SubmitOrder
 from engine.policies.entries import EntryPlan
@@ -33,6 +35,7 @@ from engine.signals import EntrySignal, Signal
 from engine.values import CONTEXT, ZERO, Instrument, Side
 
 from .broker import BrokerActor
+from .door import nanoseconds
 from .signal_book import SignalBook
 from .signal_facts import Rates, SlotScene, doubt_of, held_now, scene_of, slot_fact
 from .stamping import only_one
@@ -40,7 +43,7 @@ from .submitting import GroupTicket
 from .system import ExecutionSystem
 from .tickets import Ticket
 
-__all__ = ["Decision", "Looks", "Scene", "check_number"]
+__all__ = ["Decision", "Looks", "Scene", "check_capital", "check_desk", "check_number"]
 
 _DAY: Final = msgspec.json.Decoder(RiskDay)
 _encode: Final = msgspec.json.Encoder().encode
@@ -265,7 +268,36 @@ def _both(one: Held | None, more: Held) -> Held:
     )  # fmt: skip
 
 
+def check_desk(
+    system: object, limits: object, capital: object, protect_within: object, name: object
+) -> None:
+    """Refuse arguments of a desk that are of other kinds; ``protect_within`` in seconds.
+
+    Raises:
+        InvalidValue: nothing has happened.
+    """
+    check_kind("system", system, ExecutionSystem)
+    check_kind("limits", limits, RiskLimits)
+    check_text_of("name", name, empty=False)
+    nanoseconds("protect_within", protect_within)
+    if capital is not None:
+        if not isinstance(capital, Mapping):
+            raise InvalidValue(f"capital is Decimals by currency, was {capital!r:.80}")
+        for currency, amount in capital.items():
+            check_capital(currency, amount)
+
+
+def check_capital(currency: str, amount: Decimal) -> None:
+    """Refuse what is no amount of a currency.
+
+    Raises:
+        InvalidValue: nothing has happened.
+    """
+    check_text_of("a currency of capital", currency, empty=False)
+    check_number("capital", amount)
+
+
 def check_number(what: str, number: Decimal) -> None:
     """Refuse what is no exact, finite number."""
     if type(number) is not Decimal or not number.is_finite():
-        raise InvalidValue(f"{what} must be a finite Decimal, was {number!r}")
+        raise InvalidValue(f"{what} must be a finite Decimal, was {number!r:.80}")

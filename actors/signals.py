@@ -48,7 +48,7 @@ from engine.signals import (
 from .broker_words import InTurn
 from .runtime import Future
 from .signal_exits import Exit, plan_exit
-from .signal_looks import Decision, Looks, Scene, check_number
+from .signal_looks import Decision, Looks, Scene, check_capital, check_desk, check_number
 from .system import ExecutionSystem
 from .tickets import Ticket
 
@@ -81,8 +81,8 @@ class SignalDesk:
         a trade lost last. On a journal without that row the day begins with the desk.
 
     Raises:
-        InvalidValue: capital is no Decimal. SystemStopped, JournalUnavailable: it does not run.
-        JournalCorrupt: its row cannot be read.
+        InvalidValue: an argument is of another kind. SystemStopped, JournalUnavailable: it does not
+        run. JournalCorrupt: its row cannot be read.
     """
 
     def __init__(
@@ -94,9 +94,8 @@ class SignalDesk:
         protect_within: float = 5.0,
         name: str = "signals",
     ) -> None:
-        system.terms_of_intent(name)  # raises when it does not run
-        for amount in (capital or {}).values():
-            check_number("capital", amount)
+        check_desk(system, limits, capital, protect_within, name)
+        system.terms_of_intent("ready")  # raises when it does not run
         self._system = system
         self._limits = limits
         self._protect_within = protect_within
@@ -143,7 +142,7 @@ class SignalDesk:
 
     def set_capital(self, currency: str, amount: Decimal) -> None:
         """State anew what the accounts had before the first fill (a deposit, a withdrawal)."""
-        check_number("capital", amount)
+        check_capital(currency, amount)
         self._looks.capital[currency] = amount
 
     def set_rate(self, currency: str, rate: Decimal, ts: int) -> None:

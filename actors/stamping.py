@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from engine.errors import InvalidOrder, InvalidValue
+from engine.given import check_text_of
 from engine.messages import SubmitOrder
 from engine.policies.validation import Reason, check_text
+from engine.values import Instrument
 
 from .roles import BrokerRole
 from .tickets import Ticket
 
-__all__ = ["difference", "id_of", "only_one", "stamped"]
+__all__ = ["difference", "id_of", "instrument_of", "only_one", "stamped"]
 
 
 B = TypeVar("B", bound=BrokerRole)
@@ -22,8 +24,10 @@ def only_one(brokers: Mapping[tuple[str, str], B], venue: str, account: str) -> 
     """The broker that a venue and an account name; either may be "" where one fits.
 
     Raises:
-        InvalidOrder: none fits, or several do.
+        InvalidOrder: none fits, or several do. InvalidValue: one is no text.
     """
+    check_text_of("venue", venue)
+    check_text_of("account", account)
     found = [
         broker
         for (name, owner), broker in brokers.items()
@@ -37,6 +41,25 @@ def only_one(brokers: Mapping[tuple[str, str], B], venue: str, account: str) -> 
         f"venue {venue[:64]!a} with account {account[:64]!a} {what}; this system has {have}",
         Reason.UNKNOWN_VENUE.name,
     )
+
+
+def instrument_of(broker: BrokerRole, symbol: str) -> Instrument:
+    """The instrument of this name at an account.
+
+    Raises:
+        InvalidOrder: there is none; the message names those there are.
+    """
+    given: object = symbol
+    found = broker.instruments.get(given) if isinstance(given, str) else None
+    if found is None:
+        known = ", ".join(sorted(broker.instruments)[:8])
+        known = known or "none (the venue has told none yet, and instruments= gave none)"
+        shown = f"{given[:64]!a}" if isinstance(given, str) else f"{given!r:.64}"
+        raise InvalidOrder(
+            f"instrument {shown} is not known at {broker.name}; known are: {known}",
+            Reason.UNKNOWN_INSTRUMENT.name,
+        )
+    return found
 
 
 def id_of(order: Ticket | str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine.capabilities import Capabilities, ReduceOnlyRule
-from engine.errors import InvalidOrder, UserError
+from engine.errors import InvalidOrder, InvalidValue, UserError
 from engine.group import check_group, is_exit, legs_of
 from engine.messages import GroupState, GroupTerms, Leg, SubmitGroup, SubmitOrder, Swap, Tags
 from engine.policies.validation import Reason, check_order
@@ -20,9 +20,10 @@ from .door import check_types
 from .groups import NewGroup
 from .intents import Intents
 from .runtime import Future
+from .stamping import instrument_of
 from .tickets import Ticket
 
-__all__ = ["GroupTicket", "check_legs", "local_legs", "new_group"]
+__all__ = ["GroupTicket", "check_legs", "group_id_of", "local_legs", "new_group"]
 
 
 class GroupTicket:
@@ -69,6 +70,18 @@ class GroupTicket:
         return self.done().__await__()
 
 
+def group_id_of(group: GroupTicket | str) -> str:
+    """The id of a group that is named by it or by its ticket.
+
+    Raises:
+        InvalidValue: it is neither.
+    """
+    found = group if isinstance(group, str) else getattr(group, "group_id", None)
+    if not isinstance(found, str):
+        raise InvalidValue(f"a group is named by its ticket or its id, not {group!r:.80}")
+    return found
+
+
 def local_legs(node: GroupTerms, capabilities: Capabilities) -> GroupTerms:
     """The group, with the triggers that its venue does not know to be watched by the engine."""
     if not isinstance(node, GroupTerms):
@@ -99,13 +112,8 @@ def check_legs(root: GroupTerms, broker: BrokerActor) -> None:
     sized = next((one.order.order_qty for one in legs_of(root) if one.order.order_qty), None)
     for one in legs_of(root):
         order = one.order
-        instrument = broker.instruments.get(order.instrument)
         try:
-            if instrument is None:
-                raise InvalidOrder(
-                    f"instrument {order.instrument[:64]!a} is not known at {broker.name}",
-                    Reason.UNKNOWN_INSTRUMENT.name,
-                )
+            instrument = instrument_of(broker, order.instrument)
             _check_leg(one, order, instrument, broker, sized is not None)
         except InvalidOrder as error:
             raise InvalidOrder(f"leg {one.name!r}: {error}", error.reason) from None

@@ -13,12 +13,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar, overload
 
-from engine.errors import (
-    InvalidOrder,
-    InvalidValue,
-    UnknownOrder,
-)
+from engine.errors import InvalidValue, UnknownOrder
 from engine.fold import digest, tombstone
+from engine.given import check_kind, check_text_of
 from engine.messages import (
     AmendOrder,
     CancelOrder,
@@ -31,16 +28,17 @@ from engine.messages import (
     SettleOrder,
     SubmitOrder,
 )
-from engine.policies.validation import ID_LENGTH_MAX, Reason, check_amend, check_order, check_text
+from engine.policies.validation import ID_LENGTH_MAX, check_amend, check_order, check_text
+from engine.position_corrections import check_fields
 from engine.values import OrderState, PositionSlot
 from engine.views import OrderView, view_order
 
 from .broker_words import Ask
-from .door import admit, check_statement, check_types
+from .door import admit, check_statement, check_types, check_words
 from .hub import Overflow, Subscription
 from .portfolio import Snapshot
 from .runtime import Future
-from .stamping import id_of, only_one
+from .stamping import id_of, instrument_of, only_one
 from .tickets import Ticket
 from .triggering import Triggering
 
@@ -103,22 +101,18 @@ class ExecutionSystem(Triggering):
             self._refuse_more()
         try:
             broker = self.brokers.get((order.venue, order.account))
+            if broker is None:
+                broker = only_one(self.brokers, order.venue, order.account)
+            instrument = broker.instruments.get(order.instrument)
         except AttributeError:
             kind = type(order).__name__
             raise InvalidValue(
                 f"submit() takes an order, submit_group() a group: got {kind}"
             ) from None
-        if broker is None:
-            broker = only_one(self.brokers, order.venue, order.account)
-        instrument = broker.instruments.get(order.instrument)
+        except TypeError:  # it cannot be a key, so it is no text
+            broker, instrument = only_one(self.brokers, order.venue, order.account), None
         if instrument is None:
-            known = ", ".join(sorted(broker.instruments)[:8])
-            known = known or "none (the venue has told none yet, and instruments= gave none)"
-            raise InvalidOrder(
-                f"instrument {order.instrument[:64]!a} is not known at {broker.name};"
-                f" known are: {known}",
-                Reason.UNKNOWN_INSTRUMENT.name,
-            )
+            instrument = instrument_of(broker, order.instrument)
         check_types(order)
         if self._emulates:
             order = self._local(order, broker)
@@ -146,6 +140,7 @@ class ExecutionSystem(Triggering):
         """
         cid = id_of(order)
         self._check_accepting()
+        check_text_of("reason", reason)
         ts = self.dispatcher.time_ns()
         if self._journal_error is not None and cid in self._owner(cid).orders:
             return self._cancel_unjournalled(CancelOrder(cid, self.req_id(), ts, reason))
@@ -180,6 +175,9 @@ class ExecutionSystem(Triggering):
         """
         cid = id_of(order)
         self._check_running()
+        for what, number in (("order_qty", order_qty), ("price", price), ("stop_px", stop_px)):
+            if number is not None:
+                check_kind(f"{what} (never a float: write Decimal('0.1'))", number, Decimal)
         broker = self._owner(cid)
         amend = AmendOrder(cid, self.req_id(), self.dispatcher.time_ns(), order_qty, price, stop_px)
         symbol = broker.symbol_of(cid)
@@ -193,6 +191,7 @@ class ExecutionSystem(Triggering):
         cid = id_of(order)
         if not isinstance(state, OrderState):
             raise InvalidValue(f"state must be an OrderState, was {state!r:.80}")
+        check_words(statement)
         return self._ask(cid, SettleOrder(cid, self.dispatcher.time_ns(), state, statement))
 
     def set_baseline(
@@ -205,7 +204,11 @@ class ExecutionSystem(Triggering):
         account: str = "",
         slot: PositionSlot = PositionSlot.NET,
     ) -> Future[None]:
-        """State what a slot held before our first fill (signed quantity)."""
+        """State what a slot held before our first fill (signed quantity).
+
+        Raises:
+            InvalidValue: as :meth:`state_position`.
+        """
         broker = self._broker(venue, account)
         ts = self.dispatcher.time_ns()
         return self.state_position(
@@ -216,11 +219,12 @@ class ExecutionSystem(Triggering):
         """State a baseline or a typed correction of a slot (liquidation, settlement, split,
         funding...), journalled.
 
-        A statement that does not fit is an InvalidValue in the future, and changes nothing.
+        A statement that does not fit is an InvalidValue, here or in the future; nothing changes.
         """
         self._check_running()
         check_statement(statement)
         broker = self._broker(statement.venue, statement.account)
+        check_fields(statement, instrument_of(broker, statement.instrument))
         future: Future[None] = Future(self.dispatcher)
         self.dispatcher.post_bounded(broker, Ask(statement, future))
         return future
@@ -239,6 +243,8 @@ class ExecutionSystem(Triggering):
         """Run ``fn()`` on the system's own thread, inside its next turn: where a paper market may
         be moved.
         """
+        if not callable(fn):
+            raise InvalidValue(f"call_soon() takes a function, not {fn!r:.80}")
         self.dispatcher.call_soon(fn)
 
     # --- questions --------------------------------------------------------------------------------
@@ -252,7 +258,7 @@ class ExecutionSystem(Triggering):
                 found = broker.find_order(cid)
                 if found is not None:
                     return view_order(found)
-            raise UnknownOrder(f"no order {cid!a} in this system, live or closed")
+            raise UnknownOrder(f"no order {cid!a:.80} in this system, live or closed")
 
         return self._asked(look)
 

@@ -56,7 +56,7 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
 
     def background(what: object, error: BaseException) -> None:
         name = getattr(what, "__qualname__", type(what).__name__)
-        detail = f"{name} raised {type(error).__name__}"
+        detail = f"{name} raised {type(error).__name__}: {error!s:.200}"
         turn.tell(Alarm(dispatcher.time_ns(), "background_failed", detail))
 
     dispatcher.dead_letters.hook = dead_letter

@@ -24,6 +24,7 @@ from engine.order_steps import mark_unsent
 from engine.order_tables import TERMINAL
 from engine.recordings import Check
 from engine.trip_books import TripBooks
+from engine.trips import Trip
 from engine.values import OrderState
 
 from .journal import Journal
@@ -34,6 +35,7 @@ from .replay_checks import check_executions, check_invariants, stones_of
 __all__ = ["Verdict", "verify"]
 
 _EXAMPLES_MAX: Final = 20
+_TRIP: Final = msgspec.json.Decoder(Trip)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,13 +197,21 @@ def _execution_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
     return checked, bad
 
 
+def _trip_of(body: bytes) -> Trip | None:
+    """None: it cannot be read, so it is no trip's."""
+    try:
+        return _TRIP.decode(body)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _trip_rows(journal: Journal, books: Books) -> tuple[int, list[str]]:
     bad: list[str] = []
     for key, trip in books.history.trips.items():
         row = journal.checkpoint(key)
         if row is None:
             bad.append(f"closed {key!a} has no row")
-        elif row[1] != msgspec.json.encode(trip):
+        elif _trip_of(row[1]) != trip:
             bad.append(f"the row of {key!a} is not what its facts fold to")
     return len(books.history.trips), bad
 

@@ -17,6 +17,7 @@ import msgspec
 
 from .calls import EXITS, CallKind
 from .errors import InvalidValue
+from .given import check_flag, check_kind, check_text_of
 
 __all__ = ["Bucket", "BudgetRule", "Charge", "SessionLimits", "charges"]
 
@@ -48,6 +49,8 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     per_batch: bool = False
 
     def __post_init__(self) -> None:
+        check_text_of("the name of a budget", self.name, empty=False)
+        check_flag(f"budget {self.name!r}: per_batch", self.per_batch)
         for field in ("capacity", "refill", "refill_ns"):
             _whole(f"budget {self.name!r}: {field}", getattr(self, field), at_least=1)
         for field in ("reserved", "place", "cancel", "amend", "query"):
@@ -75,6 +78,8 @@ class BudgetRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         refilled with ``limit`` would let twice the limit through a window, which is how bots get
         banned.
         """
+        _whole(f"budget {name!r:.40}: limit", limit, at_least=2)
+        _whole(f"budget {name!r:.40}: burst", burst, at_least=1)
         if not 0 < burst < limit:
             raise InvalidValue(
                 f"budget {name!r}: burst must be between 1 and limit - 1 ({limit - 1}), was {burst}"
@@ -108,6 +113,9 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
         for field in ("window", "entry_send_by_ns", "throttle_pause_ns"):
             _whole(field, getattr(self, field), at_least=1)
         _whole("exit_slots", self.exit_slots, at_least=0)
+        check_kind("budgets", self.budgets, tuple)
+        for rule in self.budgets:
+            check_kind("each of budgets", rule, BudgetRule)
         names = [rule.name for rule in self.budgets]
         if len(dict.fromkeys(names)) != len(names):
             raise InvalidValue(f"budgets need different names, were {names}")
@@ -115,7 +123,7 @@ class SessionLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 def _whole(what: str, value: object, at_least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise InvalidValue(f"{what} must be a whole number >= {at_least}, was {value!r}")
+        raise InvalidValue(f"{what} must be a whole number >= {at_least}, was {value!r:.80}")
 
 
 class Bucket:

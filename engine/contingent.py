@@ -7,14 +7,15 @@ an entry, a stop for whatever it fills, and two targets of a half each. ``oco``,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from .errors import InvalidOrder
+from .errors import InvalidOrder, InvalidValue
+from .given import check_flag, check_kind, check_text_of
 from .intents import Number
 from .messages import BreakEven, Contingency, GroupTerms, Leg, LegRole, SubmitOrder, Trail
-from .trailing import check_moves
+from .trailing import check_moves, check_moving
 from .values import OrderType, Side, TriggerSource, decimal_from
 
 __all__ = ["bracket", "even_after", "leg", "oco", "oto", "ouo", "trail_by"]
@@ -24,6 +25,8 @@ def leg(
     name: str, order: SubmitOrder, role: LegRole = LegRole.ENTRY, share: Number | None = None
 ) -> Leg:
     """A leg under a name of one's own."""
+    check_text_of("the name of a leg", name, empty=False)
+    check_kind(f"the role of {name!r}", role, LegRole)
     part = None if share is None else decimal_from(share, f"share of {name!r}")
     return Leg(name, role, order, part)
 
@@ -37,6 +40,7 @@ def oco(*members: SubmitOrder | Leg | GroupTerms) -> GroupTerms:
 
 def ouo(*members: SubmitOrder | Leg | GroupTerms, proportional: bool = False) -> GroupTerms:
     """One updates the other: a fill of one takes as much (or the same fraction) from the others."""
+    check_flag("proportional", proportional)
     kind = Contingency.OUO_PROPORTIONAL if proportional else Contingency.OUO
     return GroupTerms(kind, _named(members, "order"))
 
@@ -67,6 +71,9 @@ def bracket(
         InvalidOrder: a stop or a target on the wrong side of the entry's price or of each other, a
             trail or a break-even that cannot be meant.
     """
+    check_kind("the entry of a bracket", entry, SubmitOrder)
+    check_kind("the side of the entry", entry.side, Side)
+    check_moving(trail, break_even)
     stop = _exit(entry, OrderType.STOP if stop_limit_px is None else OrderType.STOP_LIMIT)
     stop = replace(
         stop,
@@ -75,7 +82,8 @@ def bracket(
     )
     exits = [Leg("stop", LegRole.STOP, stop, trail=trail, break_even=break_even)]
     check_moves(exits[0])
-    wanted = [*targets] if target is None else [(target, None), *targets]
+    several_targets = _pairs(targets)
+    wanted = several_targets if target is None else [(target, None), *several_targets]
     for number, (price, share) in enumerate(wanted, start=1):
         name = "target" if len(wanted) == 1 else f"target-{number}"
         order = replace(_exit(entry, OrderType.LIMIT), price=decimal_from(price, name))
@@ -116,6 +124,25 @@ def even_after(
     """A stop goes to the average entry once; see :class:`~engine.messages.BreakEven`."""
     distance = None if after is None else decimal_from(after, "break-even after")
     return BreakEven(distance, decimal_from(offset, "break-even offset"), source)
+
+
+def _pairs(targets: Iterable[tuple[Number, Number]]) -> list[tuple[Number, Number | None]]:
+    """The targets, each a pair: not every caller has a type checker."""
+    given: object = targets
+    listed: list[object] = []
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        listed = list(given)
+    elif given is not None:
+        listed = [given]
+    found: list[tuple[Number, Number | None]] = []
+    for one in listed:
+        if not isinstance(one, tuple | list) or len(one) != 2:
+            raise InvalidValue(
+                "targets are pairs of (price, share), as [(61000, '0.5'), (63000, '0.5')], or one"
+                f" price is given as target=61000; was {one!r:.80}"
+            )
+        found.append((one[0], one[1]))
+    return found
 
 
 def _exit(entry: SubmitOrder, kind: OrderType) -> SubmitOrder:

@@ -33,6 +33,7 @@ from typing import TypeAlias
 import msgspec
 
 from .errors import InvalidOrder, InvalidValue
+from .given import check_whole
 from .messages import (
     Contingency,
     GroupMoved,
@@ -281,8 +282,7 @@ def check_swap(swap: Swap) -> None:
         raise InvalidValue(
             f"swap: near must be 0 or more and below back, were {swap.near} and {swap.back}"
         )
-    if swap.fresh_ns <= 0:
-        raise InvalidValue(f"swap: fresh_ns must be above 0, was {swap.fresh_ns}")
+    check_whole("swap: fresh_ns", swap.fresh_ns, at_least=1)
 
 
 def _check_node(node: GroupTerms) -> None:

@@ -203,5 +203,7 @@ def _word(kind: type[W], value: W | str, what: str) -> W:
         return value
     word = kind.__members__.get(str(value).upper())
     if word is None:
-        raise InvalidValue(f"{what} must be one of {', '.join(kind.__members__)}, was {value!r}")
+        raise InvalidValue(
+            f"{what} must be one of {', '.join(kind.__members__)}, was {value!r:.80}"
+        )
     return word

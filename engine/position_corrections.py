@@ -13,11 +13,12 @@ from typing import Final
 import msgspec
 
 from .errors import InvalidValue
+from .messages import CorrectPosition, SetBaseline
 from .pnl import EXACT, Unpriced, add_amount, basis_after_fill, cash_flow, split_fill
 from .position_state import Position, moved, trade, unbookable
 from .values import ZERO, CorrectionKind, Instrument, Side
 
-__all__ = ["CorrectionKind", "correct", "set_baseline"]
+__all__ = ["CorrectionKind", "check_fields", "correct", "set_baseline"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
@@ -44,6 +45,44 @@ def set_baseline(
         return msgspec.structs.replace(position, baseline_qty=ZERO, ts=ts)
     stated = correct(position, instrument, CorrectionKind.OPERATOR, ts, qty=qty, px=avg_px)
     return msgspec.structs.replace(stated, baseline_qty=qty)
+
+
+def check_fields(message: SetBaseline | CorrectPosition, instrument: Instrument) -> None:
+    """Refuse a statement with a price that cannot be, or with what its kind does not use: somebody
+    would believe that it was booked.
+
+    Raises:
+        InvalidValue: naming it; nothing has happened.
+    """
+    if isinstance(message, SetBaseline):
+        _check_px("avg_px", message.avg_px, instrument)
+        return
+    kind = message.kind
+    given = {
+        "qty": bool(message.qty), "px": message.px is not None,
+        "ratio": message.ratio is not None, "amount": message.amount is not None,
+        "currency": bool(message.currency),
+    }  # fmt: skip
+    used = _USED.get(kind, ("qty", "px"))
+    unused = [name for name, is_given in given.items() if is_given and name not in used]
+    if unused:
+        raise InvalidValue(
+            f"a {kind.value} correction takes {' and '.join(used)}; {unused[0]} was given as well"
+        )
+    _check_px("px", message.px, instrument)
+
+
+def _check_px(what: str, px: Decimal | None, instrument: Instrument) -> None:
+    """0 may be: an option expires worthless."""
+    if px is not None and px < ZERO and not instrument.allows_negative_price:
+        raise InvalidValue(f"{what} of {instrument.symbol} must not be negative, was {px}")
+
+
+#: What goes with a kind; with any other a signed change and its price.
+_USED: Final = {
+    CorrectionKind.FUNDING: ("amount", "currency"),
+    CorrectionKind.SPLIT: ("ratio",),
+}
 
 
 def correct(

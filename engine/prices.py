@@ -20,6 +20,7 @@ from .values import ZERO, Instrument, TriggerSource
 
 __all__ = ["Price", "age_ns", "check_price", "price_of", "taken", "telling"]
 
+_MAGNITUDE: Final = 60  # of any price there is, as a power of ten
 _TWO: Final = Decimal(2)
 
 
@@ -124,5 +125,10 @@ def check_price(update: PriceUpdate, instrument: Instrument) -> None:
             continue
         if not px.is_finite() or (px <= ZERO and not instrument.allows_negative_price):
             raise InvalidValue(
-                f"the {what} price of {instrument.symbol} must be finite and above 0, was {px}"
+                f"the {what} price of {instrument.symbol} must be finite and above 0,"
+                f" was {px!s:.40}"
+            )
+        if px and abs(px.adjusted()) > _MAGNITUDE:
+            raise InvalidValue(
+                f"the {what} price of {instrument.symbol} cannot be meant, was {px!s:.60}"
             )

@@ -16,9 +16,10 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from .errors import InvalidValue
+from .errors import InvalidOrder, InvalidValue
+from .given import check_text_of
 from .messages import BreakEven, Event, Tags, Trail
-from .policies.validation import TAGS_MAX, check_text
+from .policies.validation import TAGS_MAX, check_tags, check_text
 from .values import ONE, ZERO, OrderType, PositionSlot, Side, Word
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 SIGNAL_ID_LENGTH_MAX: Final = 32  # the orders made of it add the names of their legs
+_TS_END: Final = 2**63
 _OWN_TAGS: Final = 3  # the id, the time and the price of the signal
 
 
@@ -64,7 +66,8 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ``break_even``: how the engine moves the stop (:func:`~engine.contingent.trail_by`).
 
     Raises:
-        InvalidValue: a field breaks its rule; nothing has happened.
+        InvalidValue: a field breaks its rule; nothing has happened. InvalidOrder: the signal's id
+            cannot be written down.
     """
 
     signal_id: str
@@ -94,7 +97,7 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             )
         if not are_pairs(self.targets):
             raise InvalidValue(
-                f"signal {self.signal_id!a}: targets are pairs of (price, share), were"
+                f"signal {self.signal_id!a}: targets are a tuple of pairs, ((price, share),), were"
                 f" {self.targets!r:.80}"
             )
         pairs = [("entry_px", self.entry_px), ("stop_px", self.stop_px)]
@@ -113,11 +116,16 @@ class EntrySignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 f"signal {self.signal_id!a}: shares of targets must be above 0 and come to at most"
                 f" 1, were {', '.join(map(str, parts))}"
             )
-        if len(self.tags) > TAGS_MAX - _OWN_TAGS:
-            raise InvalidValue(
-                f"signal {self.signal_id!a}: at most {TAGS_MAX - _OWN_TAGS} tags, had"
-                f" {len(self.tags)}"
-            )
+        for what, moves, kind in (
+            ("trail", self.trail, Trail),
+            ("break_even", self.break_even, BreakEven),
+        ):
+            if moves is not None:
+                _check_kind(self, what, moves, kind)
+        try:
+            check_tags(self.tags, TAGS_MAX - _OWN_TAGS)
+        except InvalidOrder as error:
+            raise InvalidValue(f"signal {self.signal_id!a}: {error}") from None
 
 
 class ExitSignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,7 +135,8 @@ class ExitSignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     It takes nothing that was opened by a signal later than itself.
 
     Raises:
-        InvalidValue: a field breaks its rule; nothing has happened.
+        InvalidValue: a field breaks its rule; nothing has happened. InvalidOrder: the signal's id
+            cannot be written down.
     """
 
     signal_id: str
@@ -142,6 +151,7 @@ class ExitSignal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         _check_head(self)
+        check_text_of("the reason of an exit", self.reason)
         if self.share is not None and self.qty is not None:
             raise InvalidValue(f"signal {self.signal_id!a}: a share or a qty, not both")
         if self.share is not None:
@@ -214,10 +224,10 @@ def _check_head(signal: Signal) -> None:
     check_text(signal.signal_id, "signal_id", SIGNAL_ID_LENGTH_MAX)
     _check_kind(signal, "slot", signal.slot, PositionSlot)
     for what in ("instrument", "venue", "account"):
-        _check_kind(signal, what, getattr(signal, what), str)
-    if type(signal.ts) is not int or signal.ts <= 0:
+        check_text_of(what, getattr(signal, what))
+    if type(signal.ts) is not int or not 0 < signal.ts < _TS_END:
         raise InvalidValue(
-            f"signal {signal.signal_id!a}: ts must be UTC nanoseconds above 0, was {signal.ts!r}"
+            f"signal {signal.signal_id!a}: ts is UTC nanoseconds above 0, was {signal.ts!r:.40}"
         )
 
 
@@ -231,5 +241,5 @@ def _check_kind(signal: Signal, what: str, value: object, kind: type) -> None:
 def _check_decimal(signal: Signal, what: str, number: Decimal) -> None:
     if type(number) is not Decimal or not number.is_finite():
         raise InvalidValue(
-            f"signal {signal.signal_id!a}: {what} must be a finite Decimal, was {number!r}"
+            f"signal {signal.signal_id!a}: {what} must be a finite Decimal, was {number!r:.80}"
         )

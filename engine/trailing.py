@@ -12,11 +12,21 @@ from decimal import Decimal
 from typing import Final
 
 from .errors import InvalidOrder
+from .given import check_kind, check_whole
 from .messages import BreakEven, Leg, LegRole, Trail
-from .values import CONTEXT, ZERO, OrderType, Side, round_price
+from .values import CONTEXT, ZERO, OrderType, Side, TriggerSource, round_price
 
-__all__ = ["beyond", "check_moves", "even_level", "is_better", "is_tighter", "trail_level"]
+__all__ = [
+    "beyond",
+    "check_moves",
+    "check_moving",
+    "even_level",
+    "is_better",
+    "is_tighter",
+    "trail_level",
+]
 
+_MAGNITUDE: Final = 60  # of any distance there is, as a power of ten
 _HUNDRED: Final = Decimal(100)
 _MOVABLE: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
@@ -51,6 +61,22 @@ def even_level(even: BreakEven, side: Side, entry_px: Decimal, tick: Decimal) ->
     return round_price(beyond(side, entry_px, even.offset), tick, side)
 
 
+def check_moving(trail: object, even: object) -> None:
+    """Refuse a trail or a break-even whose fields are of other kinds.
+
+    Raises:
+        InvalidValue: naming it; nothing has happened.
+    """
+    for what, moves, kind in (("trail", trail, Trail), ("break_even", even, BreakEven)):
+        if moves is not None:
+            check_kind(what, moves, kind)
+            source = getattr(moves, "source", None)
+            if source is not None:
+                check_kind(f"the source of {what}", source, TriggerSource)
+    if isinstance(trail, Trail):
+        check_whole("max_age_ns of a trail", trail.max_age_ns, at_least=1)
+
+
 def check_moves(leg: Leg) -> None:
     """Refuse a trail or a break-even that cannot be meant.
 
@@ -60,6 +86,7 @@ def check_moves(leg: Leg) -> None:
     trail, even = leg.trail, leg.break_even
     if trail is None and even is None:
         return
+    check_moving(trail, even)
     kind = leg.order.order_type
     if leg.role is not LegRole.STOP or kind not in _MOVABLE:
         raise InvalidOrder(
@@ -102,4 +129,8 @@ def _check_finite(leg: Leg, what: str, value: Decimal) -> None:
     if type(value) is not Decimal or not value.is_finite():
         raise InvalidOrder(
             f"the {what} of {leg.name!r} must be a finite Decimal, was {value!r:.80}", "BAD_TERMS"
+        )
+    if value and abs(value.adjusted()) > _MAGNITUDE:
+        raise InvalidOrder(
+            f"the {what} of {leg.name!r} cannot be meant, was {value!r:.80}", "BAD_TERMS"
         )

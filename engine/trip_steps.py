@@ -20,12 +20,22 @@ from .position_views import realized_pnl, unrealized_pnl
 from .trips import Leg, LegKind, Stand, Trip
 from .values import CONTEXT, ZERO, CorrectionKind, Instrument, InstrumentKind
 
-__all__ = ["TripFold", "averaged"]
+__all__ = ["TripFold", "averaged", "so_far"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _BOOK, _VOID, _FEE, _MARK = LegKind.BOOK, LegKind.VOID, LegKind.FEE, LegKind.MARK
 _FLAT: Final = PositionLife.FLAT
+
+
+def so_far(now: Stand, instrument: Instrument) -> Trip | None:
+    """The open trip of a slot with what it has come to: averages, and what was realised on the part
+    that is gone (the fold sets that once, at the close). None: none is open.
+    """
+    if now.trip is None:
+        return None
+    realized = _subtract(realized_pnl(now.position), now.settled)
+    return replace(averaged(now.trip, instrument), realized_pnl=realized)
 
 
 def averaged(trip: Trip, instrument: Instrument) -> Trip:
@@ -198,8 +208,8 @@ class TripFold:
     def _moved(self, trip: Trip, before: Position, after: Position, leg: Leg) -> Trip:
         """It grew, or a part of it went."""
         stated = leg.stated
-        if isinstance(stated, CorrectPosition) and stated.ratio is not None:
-            return _rescaled(trip, stated.ratio)
+        if isinstance(stated, CorrectPosition) and stated.kind is CorrectionKind.SPLIT:
+            return trip if stated.ratio is None else _rescaled(trip, stated.ratio)
         held = after.qty.copy_abs()
         change = _subtract(held, before.qty.copy_abs())
         if not change:

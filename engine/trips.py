@@ -79,14 +79,15 @@ class Trip(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     closed_ts: int | None = None
     entry_px: Decimal | None = None
     exit_px: Decimal | None = None
-    max_qty: Decimal = ZERO
-    entry_qty: Decimal = ZERO
-    exit_qty: Decimal = ZERO
-    realized_pnl: Decimal = ZERO
+    # Made by a factory, a zero is always written: whether it is *the* ZERO must not show in a row.
+    max_qty: Decimal = msgspec.field(default_factory=Decimal)
+    entry_qty: Decimal = msgspec.field(default_factory=Decimal)
+    exit_qty: Decimal = msgspec.field(default_factory=Decimal)
+    realized_pnl: Decimal = msgspec.field(default_factory=Decimal)
     fees: Amounts = ()
     funding: Amounts = ()
-    mae: Decimal = ZERO
-    mfe: Decimal = ZERO
+    mae: Decimal = msgspec.field(default_factory=Decimal)
+    mfe: Decimal = msgspec.field(default_factory=Decimal)
     worst_px: Decimal | None = None
     best_px: Decimal | None = None
     client_order_id: str = ""
@@ -99,8 +100,9 @@ class Trip(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     is_priced: bool = True  # False: some of it came or went at a price nobody told
     carried: bool = False  # it was held before the history began, or came by a statement
     amended: bool = False  # changed after it was told as closed, or closed by a correction
-    entry_value: Decimal = ZERO  # what all entries were worth, see engine.pnl: for averages
-    exit_value: Decimal = ZERO
+    # what all entries were worth, and all exits, see engine.pnl: for averages
+    entry_value: Decimal = msgspec.field(default_factory=Decimal)
+    exit_value: Decimal = msgspec.field(default_factory=Decimal)
 
     @property
     def duration_ns(self) -> int | None:
@@ -195,7 +197,7 @@ class Stand(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     trip: Trip | None = None
     last: Trip | None = None
     count: int = 0
-    settled: Decimal = ZERO
+    settled: Decimal = msgspec.field(default_factory=Decimal)
     fees: Amounts = ()
     funding: Amounts = ()
 

@@ -30,6 +30,7 @@ from typing import Final
 import msgspec
 
 from .errors import InvalidValue
+from .given import check_amount, check_flag, check_kind, check_text_of
 
 __all__ = [
     "BASE36",
@@ -261,19 +262,18 @@ class Instrument(
     allows_negative_price: bool = False  # spreads and some futures
 
     def __post_init__(self) -> None:
+        of = f"instrument {self.symbol!r:.80}"
+        check_text_of("the symbol of an instrument", self.symbol, empty=False)
+        check_text_of(f"{of}: venue", self.venue, empty=False)
+        for name in ("base", "quote", "settle"):
+            check_text_of(f"{of}: {name}", getattr(self, name))
+        check_kind(f"{of}: kind", self.kind, InstrumentKind)
+        check_flag(f"{of}: allows_negative_price", self.allows_negative_price)
         for name in ("tick_size", "lot_size", "multiplier"):
-            value: Decimal = decimal_from(getattr(self, name), f"{name} of {self.symbol!r}")
-            if not value.is_finite() or value <= 0:
-                raise InvalidValue(
-                    f"instrument {self.symbol!r}: {name} must be a finite number above 0,"
-                    f" was {value}"
-                )
-        if not self.symbol or not self.venue:
-            raise InvalidValue(
-                f"an instrument needs a symbol and a venue, got {self.symbol!r} at {self.venue!r}"
-            )
-        if not isinstance(self.kind, InstrumentKind):
-            raise InvalidValue(f"{self.symbol!r}: kind is an InstrumentKind, was {self.kind!r}")
+            check_amount(f"{of}: {name}", getattr(self, name))
+        for name in ("min_qty", "max_qty", "min_notional"):
+            if (bound := getattr(self, name)) is not None:
+                check_amount(f"{of}: {name}", bound, zero=name != "max_qty")
 
     @property
     def settle_currency(self) -> str:
@@ -302,7 +302,7 @@ def decimal_from(value: object, what: str) -> Decimal:
         number = value
     elif isinstance(value, bool) or not isinstance(value, int | str):
         raise InvalidValue(
-            f"{what} must be a Decimal, an int or a decimal string, was {value!r}"
+            f"{what} must be a Decimal, an int or a decimal string, was {value!r:.80}"
             f" ({type(value).__name__}); floats are refused because 0.1 has no exact binary form"
         )
     else:
@@ -311,7 +311,7 @@ def decimal_from(value: object, what: str) -> Decimal:
             if isinstance(value, str) and not (value.isascii() and "_" not in value):
                 raise InvalidOperation  # "1_0" and other scripts' digits are not what people mean
         except InvalidOperation:
-            raise InvalidValue(f"{what} must be a decimal number, was {value!r}") from None
+            raise InvalidValue(f"{what} must be a decimal number, was {value!r:.80}") from None
     if not number.is_finite():
         raise InvalidValue(f"{what} must be finite, was {number}")
     return number

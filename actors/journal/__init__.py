@@ -60,8 +60,9 @@ def open_journal(
     Arguments and errors are those of :class:`SqliteJournal`; those that need a file mean nothing in
     memory.
     """
-    if durability not in SYNCHRONOUS:
-        raise InvalidValue(f"durability must be 'process' or 'power', was {durability!r}")
+    given: object = durability
+    if not isinstance(given, str) or given not in SYNCHRONOUS:
+        raise InvalidValue(f"durability must be 'process' or 'power', was {given!r:.80}")
     if spec is None or spec == ":memory:":
         return MemoryJournal(
             engine_id=engine_id, incarnation=incarnation, created_ts=created_ts, read_only=read_only

@@ -22,10 +22,11 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import pykka
 
-from engine.errors import AskTimeout, BlockingCallError
+from engine.errors import AskTimeout, BlockingCallError, InvalidValue
 
 __all__ = ["Driver", "Future", "ReplyTimeout", "Task", "running", "wait_blocking"]
 
+_SECONDS_MAX = 2**63 // 1_000_000_000
 T = TypeVar("T")
 M = TypeVar("M")
 J = TypeVar("J")
@@ -136,6 +137,7 @@ class Future(pykka.Future[T]):
 
         Raises:
             ReplyTimeout: no value in time; the future may still be set later.
+            InvalidValue: ``timeout`` is no time.
             BlockingCallError: called on a dispatcher's thread or loop, where it could wait for
                 itself; use ``await``.
             Exception: the exception that was set.
@@ -146,6 +148,8 @@ class Future(pykka.Future[T]):
                 if self._computed is None:
                     self._computed = (self._lazy[0](timeout),)
                 return cast("T", self._computed[0])
+            if timeout is not None:
+                _check_timeout(timeout)
             if self._owner is not None:
                 self._owner.wait(self, timeout)
             else:
@@ -287,6 +291,17 @@ class Task(Future[T]):
         """Throw ``CancelledError`` into the coroutine at its next step, unless it has ended."""
         if self._owner is not None and not self.done():
             self._owner.cancel_task(self)
+
+
+def _check_timeout(timeout: object) -> None:
+    if (
+        isinstance(timeout, bool)
+        or not isinstance(timeout, int | float)
+        or not -_SECONDS_MAX < timeout < _SECONDS_MAX
+    ):
+        raise InvalidValue(
+            f"timeout must be a finite number of seconds, or None for ever; was {timeout!r:.80}"
+        )
 
 
 def wait_blocking(future: Future[Any], timeout: float | None) -> None:

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 
 from engine.capabilities import Capabilities
 from engine.errors import InvariantViolated
+from engine.given import check_amount, check_kind, check_text_of, several
 from engine.messages import (
     Amend,
     Cancel,
@@ -72,6 +73,9 @@ class PaperVenue:
     have it; an existing one is joined as it is, which is what a restart does. ``balances`` given
     makes the exchange refuse what the account cannot pay for, and lock what open orders may cost,
     so that two exits of the same coins cannot both rest.
+
+    Raises:
+        InvalidValue: a name, an instrument or a balance is none.
     """
 
     name: str
@@ -85,10 +89,17 @@ class PaperVenue:
         exchange: Exchange | PaperMarket | Sequence[Instrument],
         balances: Mapping[str, Decimal] | None = None,
     ) -> None:
+        check_text_of("the name of a venue", name, empty=False)
+        check_text_of("the account", account, empty=False)
+        if balances is not None:
+            check_kind("balances", balances, Mapping)
+            for coin, amount in balances.items():
+                check_text_of("a coin of balances", coin, empty=False)
+                check_amount(f"the balance of {coin}", amount, zero=True)
         self.name = name
         self.account = account
         if not isinstance(exchange, Exchange | PaperMarket):
-            exchange = Exchange(ExchangeConfig(), exchange)
+            exchange = Exchange(ExchangeConfig(), several("instruments", exchange, Instrument))
         self.market = exchange if isinstance(exchange, PaperMarket) else PaperMarket(exchange)
         self._exchange = self.market.exchange
         self.capabilities = self._exchange.config.capabilities

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+from engine.errors import InvalidValue
+from engine.given import check_kind, check_whole, several
 from engine.simulator import Exchange, MarketStep
 from engine.simulator.book import Levels
 from engine.simulator.market import apply_step
@@ -17,6 +19,9 @@ from engine.values import Side
 from .port import Clock
 
 __all__ = ["Listener", "PaperMarket", "PaperMarketDriver", "sleep_until"]
+
+
+_MAGNITUDE: Final = 60  # of any price or quantity there is, as a power of ten
 
 
 class Listener(Protocol):
@@ -40,6 +45,32 @@ class Timers(Protocol):
     """A clock that can call back, as a dispatcher is."""
 
     def call_later(self, delay_ns: int, fn: Callable[[], object]) -> Timer: ...
+
+
+def check_numbers(symbol: str, *numbers: Decimal | None) -> None:
+    """Refuse what a host's script may tell of a market by mistake: it would stop in the middle.
+
+    Raises:
+        InvalidValue: nothing has changed.
+    """
+    check_kind("the symbol", symbol, str)
+    for number in numbers:
+        if number is not None:
+            check_kind(f"a price or quantity of {symbol} (write Decimal('0.1'))", number, Decimal)
+            if not number.is_finite() or (number and abs(number.adjusted()) > _MAGNITUDE):
+                raise InvalidValue(f"{symbol} cannot be quoted with {number!s:.40}")
+
+
+def check_levels(symbol: str, levels: Levels) -> None:
+    """Refuse what is no list of pairs of (price, quantity).
+
+    Raises:
+        InvalidValue: nothing has changed.
+    """
+    for level in several("levels", levels, tuple):
+        if len(level) != 2 or None in level:
+            raise InvalidValue(f"a level of {symbol} is (price, quantity), was {level!r:.80}")
+        check_numbers(symbol, *level)
 
 
 class PaperMarket:
@@ -70,12 +101,15 @@ class PaperMarket:
     ) -> None:
         """State the best prices; an impossible quote raises InvalidValue and changes nothing."""
         now_ns = self.time_ns(now_ns)
+        check_numbers(symbol, bid_px, bid_qty, ask_px, ask_qty)
         self.exchange.on_quote(symbol, bid_px, bid_qty, ask_px, ask_qty, now_ns)
         self.flush(now_ns)
 
     def set_book(self, symbol: str, bids: Levels, asks: Levels, now_ns: int | None = None) -> None:
         """State the outside book, best first."""
         now_ns = self.time_ns(now_ns)
+        check_levels(symbol, bids)
+        check_levels(symbol, asks)
         self.exchange.set_book(symbol, bids, asks, now_ns)
         self.flush(now_ns)
 
@@ -89,12 +123,19 @@ class PaperMarket:
     ) -> None:
         """Others traded; state it before the book it left."""
         now_ns = self.time_ns(now_ns)
+        check_kind("px", px, Decimal)
+        check_kind("qty", qty, Decimal)
+        check_numbers(symbol, px, qty)
+        if aggressor is not None:
+            check_kind("aggressor (or None)", aggressor, Side)
         self.exchange.on_trade(symbol, px, qty, aggressor, now_ns)
         self.flush(now_ns)
 
     def on_mark(self, symbol: str, px: Decimal, now_ns: int | None = None) -> None:
         """The mark price moved."""
         now_ns = self.time_ns(now_ns)
+        check_kind("px", px, Decimal)
+        check_numbers(symbol, px)
         self.exchange.on_mark(symbol, px, now_ns)
         self.flush(now_ns)
 
@@ -116,6 +157,7 @@ class PaperMarket:
     def time_ns(self, now_ns: int | None = None) -> int:
         """``now_ns``, or the connected clock's time, or the exchange's own."""
         if now_ns is not None:
+            check_whole("now_ns", now_ns)
             return now_ns
         return self.exchange.now_ns if self._clock is None else self._clock.time_ns()
 

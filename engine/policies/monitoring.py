@@ -44,6 +44,7 @@ __all__ = [
     "Working",
     "Worth",
     "check_monitor",
+    "check_to_come",
     "earned",
     "has_pnl_rules",
     "judge_pnl",
@@ -118,6 +119,19 @@ def check_monitor(terms: SetMonitor) -> None:
         raise InvalidValue("a monitor needs a rule: about P&L (stop_loss...) or time (hold...)")
 
 
+def check_to_come(terms: SetMonitor, now_ts: int) -> None:
+    """Refuse a calendar that is over: it would close nothing, ever. Times in UTC ns.
+
+    Raises:
+        InvalidValue: naming the last.
+    """
+    if terms.close_times and terms.close_times[-1] <= now_ts:
+        raise InvalidValue(
+            f"close_times are UTC nanoseconds to come: the last was {terms.close_times[-1]}, now is"
+            f" {now_ts}"
+        )
+
+
 def _check_times(terms: SetMonitor) -> None:
     if terms.hold_ns is not None and terms.hold_ns <= 0:
         raise InvalidValue(f"hold must be above 0, was {terms.hold_ns} ns")
@@ -125,8 +139,8 @@ def _check_times(terms: SetMonitor) -> None:
         raise InvalidValue(f"max_age must be above 0, was {terms.max_age_ns} ns")
     if bool(terms.close_at) is not bool(terms.time_zone):
         raise InvalidValue(
-            f"a time of day needs its zone, and a zone its time: got {terms.close_at!r} and"
-            f" {terms.time_zone!r}"
+            f"a time of day needs its zone, and a zone its time: got {terms.close_at!r:.40} and"
+            f" {terms.time_zone!r:.60}"
         )
     if any(day not in range(1, 8) for day in terms.close_days):
         raise InvalidValue(f"close_days are 1 (Monday) to 7, were {terms.close_days}")

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from ..errors import InvalidValue
+from ..given import check_amount, check_flag, check_kind, check_text_of, check_whole
 from ..pnl import Amounts, add_amount
 from ..signals import Direction, EntrySignal, are_pairs
 from ..values import CONTEXT, ONE, ZERO, Word
@@ -39,6 +40,13 @@ __all__ = [
 
 _DAY_NS: Final = 86_400_000_000_000
 MINUTE_NS: Final = 60_000_000_000
+_AMOUNTS: Final = (
+    "risk_fraction", "risk_amount", "max_order_qty", "max_order_notional",
+    "max_instrument_notional", "max_leverage",
+)  # fmt: skip
+_COUNTS: Final = (
+    "max_open_positions", "max_entries_per_minute", "max_signal_age_ns", "max_rate_age_ns",
+)  # fmt: skip
 
 
 class RiskReason(Word):
@@ -95,37 +103,38 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reverse_within_ns: int = MINUTE_NS
 
     def __post_init__(self) -> None:
-        if not self.currency:
-            raise InvalidValue("risk limits need the currency that risk is counted in")
+        given: object = self.currency
+        if not isinstance(given, str) or not given:
+            raise InvalidValue(
+                f"risk limits need the currency that risk is counted in, was {given!r:.80}"
+            )
         if (self.risk_fraction is None) is (self.risk_amount is None):
             raise InvalidValue("risk limits need exactly one of risk_fraction and risk_amount")
-        above: list[tuple[str, Decimal | int | None]] = [
-            (name, getattr(self, name))
-            for name in (
-                "risk_fraction", "risk_amount", "max_open_positions", "max_order_qty",
-                "max_order_notional", "max_instrument_notional", "max_leverage",
-                "max_entries_per_minute", "max_signal_age_ns", "max_rate_age_ns",
-                "reverse_within_ns",
-            )
-        ]  # fmt: skip
         if not are_pairs(self.max_daily_loss):
             raise InvalidValue(
                 "max_daily_loss is pairs of (currency, amount), as (('USDT', Decimal(300)),);"
                 f" was {self.max_daily_loss!r:.80}"
             )
-        above += [(f"max_daily_loss of {name}", limit) for name, limit in self.max_daily_loss]
-        for what, limit in above:
-            if limit is not None and type(limit) not in (int, Decimal):
-                raise InvalidValue(f"{what} must be exact, a Decimal or an int, was {limit!r}")
-            if limit is not None and not limit > 0:
-                raise InvalidValue(f"{what} must be above 0, was {limit}")
+        for name in _AMOUNTS:
+            if (amount := getattr(self, name)) is not None:
+                _check_exact(name, amount)
+        for currency, loss in self.max_daily_loss:
+            check_text_of("a currency of max_daily_loss", currency, empty=False)
+            _check_exact(f"max_daily_loss of {currency}", loss)
+        for name in _COUNTS:
+            if (count := getattr(self, name)) is not None:
+                check_whole(name, count, at_least=1)
         if self.risk_fraction is not None and self.risk_fraction > ONE:
             raise InvalidValue(f"risk_fraction must be at most 1, was {self.risk_fraction}")
-        if type(self.fee_rate) is not Decimal or self.fee_rate < 0 or self.cooldown_ns < 0:
-            raise InvalidValue(
-                f"fee_rate and cooldown_ns must be 0 or above, were {self.fee_rate!r} and"
-                f" {self.cooldown_ns}"
-            )
+        check_amount("fee_rate", self.fee_rate, zero=True)
+        check_whole("cooldown_ns", self.cooldown_ns)
+        check_whole("reverse_within_ns", self.reverse_within_ns, at_least=1)
+        check_whole("day_offset_ns", self.day_offset_ns, at_least=-_DAY_NS)
+        check_flag("allow_scale_in", self.allow_scale_in)
+        check_flag("allow_reverse", self.allow_reverse)
+        check_kind("day_starts", self.day_starts, tuple)
+        for start in self.day_starts:
+            check_whole("each of day_starts (UTC ns)", start)
         if list(self.day_starts) != sorted(self.day_starts):
             raise InvalidValue(f"day_starts must be ascending, were {self.day_starts[:8]}")
 
@@ -134,6 +143,11 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.day_starts:
             return self.day_starts[max(bisect_right(self.day_starts, ts) - 1, 0)]
         return (ts - self.day_offset_ns) // _DAY_NS * _DAY_NS + self.day_offset_ns
+
+
+def _check_exact(what: str, value: object) -> None:
+    """A limit above 0; whole numbers are as exact as Decimals."""
+    check_amount(what, Decimal(value) if type(value) is int else value)
 
 
 class Held(msgspec.Struct, frozen=True):

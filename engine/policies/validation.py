@@ -13,6 +13,13 @@ from decimal import Decimal, InvalidOperation
 
 from ..capabilities import Capabilities, ReduceOnlyRule
 from ..errors import InvalidOrder
+from ..given import (
+    TAG_KEY_LENGTH_MAX,
+    TAG_VALUE_LENGTH_MAX,
+    TAGS_MAX,
+    check_tags,
+    check_text,
+)
 from ..messages import AmendOrder, SubmitOrder
 from ..triggers import check_trigger
 from ..values import (
@@ -37,15 +44,13 @@ __all__ = [
     "Reason",
     "check_amend",
     "check_order",
+    "check_tags",
     "check_text",
 ]
 
 ID_LENGTH_MAX = 48  # longer than any client id we know of (KuCoin 40); a longer one is a mistake
-TAGS_MAX = 16
 _DIGITS_MAX = 30
 _DECIMALS_MAX = 30  # 18 is the most that any coin has
-TAG_KEY_LENGTH_MAX = 64
-TAG_VALUE_LENGTH_MAX = 256
 
 
 class Reason(Word):
@@ -90,29 +95,6 @@ def _refuse(reason: Reason, message: str) -> InvalidOrder:
     return InvalidOrder(message, reason.name)
 
 
-def check_text(value: str, what: str, length_max: int) -> None:
-    """Refuse text that cannot be written down.
-
-    Too long, empty, or with a lone surrogate (not encodable).
-
-    Raises:
-        InvalidOrder: with reason BAD_ID or BAD_TEXT; the value is shown shortened and escaped.
-    """
-    if len(value) > length_max or not value:
-        raise _refuse(
-            Reason.BAD_ID,
-            f"{what} must have 1 to {length_max} characters, had {len(value)}: {value[:24]!a}",
-        )
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise _refuse(
-                Reason.BAD_TEXT,
-                f"{what} holds a lone surrogate, which no encoding can write: {value[:24]!a}",
-            ) from None
-
-
 def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
     """Check everything that can be known without asking anybody.
 
@@ -128,7 +110,7 @@ def check_order(order: SubmitOrder, instrument: Instrument, capabilities: Capabi
 
 def _check_all(order: SubmitOrder, instrument: Instrument, capabilities: Capabilities) -> None:
     if order.tags:
-        _check_tags(order)
+        check_tags(order.tags)
     qty = order.order_qty
     if qty is not None and order.cash_qty is None:
         _check_positive(qty, "order_qty", _BAD_QTY)
@@ -196,21 +178,6 @@ def check_amend(
     for name, price in (("price", amend.price), ("stop_px", amend.stop_px)):
         if price is not None:
             _check_price(price, name, instrument)
-
-
-def _check_tags(order: SubmitOrder) -> None:
-    if len(order.tags) > TAGS_MAX:
-        raise _refuse(Reason.BAD_TAGS, f"at most {TAGS_MAX} tags, had {len(order.tags)}")
-    for key, value in order.tags:
-        if len(key) > TAG_KEY_LENGTH_MAX or len(value) > TAG_VALUE_LENGTH_MAX or not key:
-            raise _refuse(
-                Reason.BAD_TAGS,
-                f"a tag has a key of 1 to {TAG_KEY_LENGTH_MAX} and a value of at most"
-                f" {TAG_VALUE_LENGTH_MAX} characters, got {key[:24]!a}={value[:24]!a}",
-            )
-        check_text(key, "a tag's key", TAG_KEY_LENGTH_MAX)
-        if value:
-            check_text(value, "a tag's value", TAG_VALUE_LENGTH_MAX)
 
 
 def _check_positive(value: Decimal, what: str, reason: Reason) -> None:

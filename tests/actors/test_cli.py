@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -148,7 +149,7 @@ def test_a_malformed_conformance_file_is_exit_code_2(
     path.write_text(text)
     told = run(capsys, "conformance", path, "--json")
 
-    assert (told.code, told.out) == (2, "")
+    assert (told.code, list(told.json)) == (2, ["error"])
     assert len(told.err) > len("orderwright: \n")
 
 
@@ -235,3 +236,25 @@ def test_markup_in_data_is_not_obeyed(capsys: pytest.CaptureFixture[str], tmp_pa
 
     assert told.code == 0
     assert "[bold]x[-bold].csv" in told.out
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "replay", "conformance", "explain"])
+@pytest.mark.parametrize("name", ["missing", "folder", "n" * 300, "empty", "other.db"])
+def test_bad_input_is_one_sentence_and_with_json_one_object(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, name: str
+) -> None:
+    """A program that reads the output always gets an object, and a person the same sentence."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "empty").touch()
+    sqlite3.connect(tmp_path / "other.db").executescript(
+        "create table t(a); insert into t values(1)"
+    )
+    path = tmp_path / name
+    args = ("x", "--journal", path) if command == "explain" else (path,)
+
+    told = run(capsys, command, *args, "--json")
+
+    assert told.code == 2
+    assert list(told.json) == ["error"]
+    assert told.err == f"orderwright: {shown(told.json['error'], 2000)}\n"
+    assert "output" not in told.err

@@ -70,7 +70,7 @@ def test_a_used_journal_is_refused(capsys: pytest.CaptureFixture[str], tmp_path:
     run(capsys, "demo", "--json", "--journal", journal)
     told = run(capsys, "demo", "--json", "--journal", journal)
 
-    assert (told.code, told.out) == (2, "")
+    assert (told.code, list(told.json)) == (2, ["error"])
     assert "name a new file" in told.err
 
 

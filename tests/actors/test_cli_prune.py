@@ -168,3 +168,14 @@ def test_killed_it_leaves_a_whole_journal(
             child.wait()
         told = run(capsys, "verify", journal, "--json").json
         assert (True, digest) == (told["whole"], told["digest"])
+
+
+@pytest.mark.parametrize(
+    "bound", [("--keep-days", "1e300"), ("--keep-days", "1e18"), ("--keep-facts", "9" * 30)]
+)
+def test_bounds_beyond_all_numbers_of_a_file_keep_everything(
+    capsys: pytest.CaptureFixture[str], journal: Path, bound: tuple[str, str]
+) -> None:
+    """They are large, and no reason for a traceback."""
+    told = run(capsys, "prune", journal, *bound, "--json")
+    assert (0, 0) == (told.code, told.json["removed_records"])

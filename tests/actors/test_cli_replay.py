@@ -94,7 +94,7 @@ def test_a_recording_that_cannot_be_read_is_exit_code_2(
         path.write_bytes(b"")
     told = run(capsys, "replay", path, "--json")
 
-    assert (told.code, told.out) == (2, "")
+    assert (told.code, list(told.json)) == (2, ["error"])
     assert [word for word in words if word not in told.err] == []
     assert "Traceback" not in told.err
 

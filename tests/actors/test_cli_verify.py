@@ -101,7 +101,7 @@ def test_what_is_no_journal_is_exit_code_2(
     path.write_bytes(content)
     told = run(capsys, "verify", path, "--json")
 
-    assert (told.code, told.out) == (2, "")
+    assert (told.code, list(told.json)) == (2, ["error"])
     assert content == path.read_bytes()
 
 

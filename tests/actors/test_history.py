@@ -17,7 +17,7 @@ from actors.position import BookExecution
 from actors.replay import replay
 from actors.retention import prune
 from actors.verifying import verify
-from engine.errors import InvalidValue
+from engine.errors import InvalidOrder, InvalidValue
 from engine.messages import CorrectPosition, Filled, PriceExtreme, TradeBusted, TradeCorrected
 from engine.order import Booking, BookingKind
 from engine.position_tables import Exposure
@@ -168,7 +168,10 @@ def test_what_is_asked_for_is_found() -> None:
         trade(system, venue, SELL, "1", "101", f"x-{number}")
     trips = kept(system)
     assert [trip.number for trip in trips] == [1, 2, 3, 4]
-    assert asked(system, "ETH/USDT") == ()
+    with pytest.raises(InvalidOrder, match="known are: BTC/USDT"):
+        system.history("ETH/USDT")  # a slip of the pen is no empty history
+    with pytest.raises(InvalidOrder, match="not known"):
+        system.history(venue="w")
     assert [t.number for t in asked(system, tags={"strategy": "b"})] == [2, 4]
     assert [t.number for t in asked(system, "BTC/USDT", limit=2)] == [3, 4]
     second = trips[1].closed_ts
@@ -387,3 +390,40 @@ def test_extremes_survive_a_crash_but_for_the_last_second(tmp_path: Path) -> Non
     assert (trip.mae, trip.worst_px) == (D(-8), D(92))
     assert verify(again.journal).is_whole
     again.stop()
+
+
+def test_an_open_trip_tells_what_its_part_that_is_gone_has_realised() -> None:
+    """A half sold at a loss is no 0, and with the closed trips it is the P&L of the slot."""
+    venue = ScriptedVenue()
+    system = simulated(venue, history=True)
+    trade(system, venue, BUY, "1", "100", "a")
+    trade(system, venue, SELL, "1", "110", "b")
+    trade(system, venue, BUY, "4", "107", "c")
+    trade(system, venue, SELL, "2", "90", "d")
+    (closed,) = kept(system)
+    (now,) = system.open_trips().get(timeout=1)
+    assert (closed.realized_pnl, now.realized_pnl) == (D(10), D(-34))
+    assert dict(system.portfolio().get(timeout=1).realized_pnl) == {"USDT": D(-24)}
+    system.stop()
+
+
+def test_a_trip_that_came_without_a_price_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    """Its zeros are the same zeros, wherever they were computed: the digest is, and the row."""
+    venue = ScriptedVenue()
+    system = simulated(venue, journal=tmp_path / "j", history=True)
+    trade(system, venue, BUY, "1", "100", "a")
+    trade(system, venue, SELL, "1", "100", "b")
+    system.stop()
+    again = simulated(venue, journal=tmp_path / "j", start_ns=system.sim.time_ns() + SECOND)
+    for qty in ("2", "-2"):
+        again.state_position(
+            CorrectPosition(
+                "v", "main", "BTC/USDT", PositionSlot.NET, CorrectionKind.OPERATOR,
+                again.sim.time_ns(), D(qty), statement="a person",
+            )
+        ).get(timeout=1)  # fmt: skip
+    live = again.state_digest().get(timeout=1)
+    again.stop()
+    with SqliteJournal(tmp_path / "j", read_only=True) as journal:
+        verdict = verify(journal)
+    assert (True, live) == (verdict.is_whole, verdict.digest)

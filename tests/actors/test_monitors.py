@@ -221,6 +221,27 @@ def test_square_off_at_a_time_of_day() -> None:
     assert due + 86_400 * SECOND == desk.all()[0].due_ts
 
 
+def test_a_calendar_that_is_over_is_told_and_set_by_nobody() -> None:
+    """The position after its last close is closed by no time, so a person hears of it; the same
+    rules again are still the same monitor, and new ones are refused.
+    """
+    desk = Desk()
+    last = desk.sim.now_ns() + 10 * SECOND
+    rules: dict[str, Any] = {"close_times": (last,), "every": True, "monitor_id": "session"}
+    desk.monitor(**rules)
+    desk.buy("1")
+    desk.sim.run(15 * SECOND)
+    assert (D(0), ["TIME_OF_DAY"]) == (desk.held(), desk.fired())
+    assert not [one for one in desk.sim.heard if isinstance(one, Alarm)]
+    desk.buy("1")
+    desk.sim.run(SECOND)
+    (alarm,) = [one for one in desk.sim.heard if isinstance(one, Alarm)]
+    assert ("monitor_over", D(1), 0) == (alarm.kind, desk.held(), desk.all()[0].due_ts)
+    assert "session" == desk.monitor(**rules)
+    with pytest.raises(InvalidValue, match="to come"):
+        desk.monitor(close_times=(last,))
+
+
 @pytest.mark.parametrize(
     ("text", "zone", "days", "after", "expected"),
     [

@@ -121,7 +121,7 @@ FAULTS: list[tuple[SubmitOrder, str, str]] = [
     (but(tags=(("", "x"),)), "BAD_TAGS", "key"),
     (but(tags=(("k", "v" * (TAG_VALUE_LENGTH_MAX + 1)),)), "BAD_TAGS", "at most"),
     (but(tags=(("k", "\ud800"),)), "BAD_TEXT", "surrogate"),
-    (but(tags=(("k", 5),)), "BAD_TERMS", "cannot be used"),
+    (but(tags=(("k", 5),)), "BAD_TAGS", "pairs of text"),
 ]  # fmt: skip
 
 

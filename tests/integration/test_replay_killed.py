@@ -122,5 +122,5 @@ def test_two_replays_do_not_share_a_journal(tmp_path: Path) -> None:
         second = subprocess.run(command(journal), capture_output=True, text=True, check=False)
         assert first.poll() is None, "the first one ended too early"
 
-    assert (second.returncode, second.stdout) == (2, "")
+    assert (second.returncode, list(json.loads(second.stdout))) == (2, ["error"])
     assert "a.db" in second.stderr
