@@ -121,10 +121,10 @@ class BrokerActor(BrokerBooks):
         self.intake = Intake(self)
         self.trouble = BrokerTrouble(self)
         self.executions = Executions(self.name, self.account, turn)
-        self.waiters = Waiters()
+        self.waiters, self.counters = Waiters(), Counters()
         self.commands = BrokerCommands(self, self.waiters)
-        self.counters = Counters()
-        self.on_closed, self.on_revived, self.on_instruments = on_retired, on_revived, on_instruments
+        self.on_closed, self.on_revived = on_retired, on_revived
+        self.on_instruments = on_instruments
         self.prices = Prices(self)
         self.following = Following(self)
         self.triggers = Triggers(self, self._covered)
@@ -241,6 +241,7 @@ class BrokerActor(BrokerBooks):
             self.turn.rollback(mark)
             self.counters.quarantined += 1
             self.alarm("execution_elsewhere", str(error), actor.order.terms.client_order_id)
+            self.turn.effects.append((self.trouble.doubt, actor, str(error)))
         except Exception as error:  # supervision: a bug in us must not lose the fact or the turn
             self.turn.rollback(mark)
             self.trouble.failed(actor, message, error)
@@ -281,6 +282,8 @@ class BrokerActor(BrokerBooks):
             self._followed(actor, before, out)
         if order.life in TERMINAL:
             self.turn.closing[order.terms.client_order_id] = actor
+            if before.requests:
+                self._drop_amend(order)
         if (
             (order.requests and self._asks_still(order))
             or order.unverified
@@ -321,13 +324,15 @@ class BrokerActor(BrokerBooks):
             self.intake.unpark_venue_ids(actor, new)
 
     def _asks_still(self, order: Order) -> bool:
-        """Whether a request is of unknown outcome. When its order has ended, an amend that has not
-        left never leaves.
-        """
+        """Whether a request is of unknown outcome."""
         if order.life in TERMINAL:
-            cid = order.terms.client_order_id
-            self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
+            self._drop_amend(order)
         return any(out.unknown for out in order.requests)
+
+    def _drop_amend(self, order: Order) -> None:
+        """Its order has ended: an amend that has not left never leaves."""
+        cid = order.terms.client_order_id
+        self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
 
     def _leave(self, order: Order, request: Cancel | Amend) -> None:
         """Have a request leave after this turn, unless it left before it could be written."""

@@ -159,10 +159,8 @@ class BrokerCalls:
         Looks at the oldest only, and at so many of them; the rest has its turn when it is due.
         """
         broker = self.broker
-        due, ts = (
-            broker.dispatcher.monotonic_ns() - self.ack_timeout_ns,
-            broker.dispatcher.time_ns(),
-        )
+        due = broker.dispatcher.monotonic_ns() - self.ack_timeout_ns
+        ts = broker.dispatcher.time_ns()
         words = f"no word within {self.ack_timeout_ns / 1e9:g} s"
         silent = ""
         for key, sent in islice(self._unanswered.items(), _AT_ONCE):
@@ -181,9 +179,7 @@ class BrokerCalls:
     # --- questions about one order ----------------------------------------------------------------
 
     def look_into(self, actor: OrderRole, _: None) -> None:
-        """Ask the venue about an order that is in doubt, unverified, or behind the venue's
-        total.
-        """
+        """Ask about an order that is in doubt, unverified, or behind the venue's total."""
         cid = actor.order.terms.client_order_id
         inquiry = self._inquiry(cid)
         if inquiry.waiting or self.broker.link.closing:
@@ -191,6 +187,11 @@ class BrokerCalls:
         inquiry.waiting = True
         wait = inquiry.next_wait_ns()
         self.broker.dispatcher.call_later(wait, lambda: self._ask(cid, inquiry))
+
+    def ask_by_id(self, actor: OrderRole) -> None:
+        """Ask about an order, however it looks, until a question by its id is answered."""
+        self._unsaid[actor.order.terms.client_order_id] = None
+        self.look_into(actor, None)
 
     def _inquiry(self, cid: str) -> Inquiry:
         """The questions about an order; a new round soon after the last goes on where it stopped.

@@ -8,8 +8,8 @@ import logging
 from typing import Any
 
 from engine.errors import EngineError, UnknownOrder
-from engine.messages import Alarm, Cancel, CancelOrder, Filled
-from engine.order import Booking, BookingKind
+from engine.messages import Alarm, Cancel, CancelOrder, Filled, OutcomeUnknown
+from engine.order import Booking, BookingKind, is_open
 from engine.order_links import never_left
 from engine.order_tables import TERMINAL
 from engine.views import view_order
@@ -31,6 +31,8 @@ class BrokerTrouble:
         self.broker = broker
         #: Cancels that left before they could be written, by request.
         self.left_early: dict[str, None] = {}
+        #: The newest cancel of each order that is to be written first.
+        self._unwritten: dict[str, CancelOrder] = {}
 
     def failed(self, actor: OrderRole, message: Any, error: Exception) -> None:
         """Freeze the order, keep the fact, and let an execution reach its position all the same."""
@@ -68,9 +70,21 @@ class BrokerTrouble:
             )
             broker.alarm("unbookable", detail, terms.client_order_id)
 
+    def doubt(self, actor: OrderRole, why: str) -> None:
+        """After a commit: what the venue says of an order cannot be. While we hold it, it is asked
+        about; and where it works it is unverified from now on, which is a fact of its own.
+        """
+        broker, cid = self.broker, actor.order.terms.client_order_id
+        if broker.orders.get(cid) is not actor:
+            return
+        if is_open(actor.order):  # else an answer is to come, or it is in doubt, or over
+            told = OutcomeUnknown(cid, broker.dispatcher.time_ns(), None, why)
+            broker.dispatcher.post(broker, told)
+        broker.calls.ask_by_id(actor)
+
     def cancel_unjournalled(self, command: CancelOrder, future: Future[Any]) -> None:
         """While the journal fails: let a cancel leave, keep it in memory, and write it first when
-        that works again.
+        that works again; of several of an order, the newest.
 
         Called between turns. A cancel only lowers exposure, so it may go before it is written.
         """
@@ -83,7 +97,13 @@ class BrokerTrouble:
                 )
             )
             return
-        broker.turn.first_words.append(lambda: self._note(command))
+        cid = command.client_order_id
+        before = self._unwritten.get(cid)
+        if before is None:
+            broker.turn.first_words.append(lambda: self._note(cid))
+        else:  # a host that asks again and again fills no memory
+            self.left_early.pop(before.req_id, None)
+        self._unwritten[cid] = command
         self.let_cancel_leave(command)
         future.set(view_order(actor.order))
 
@@ -103,7 +123,9 @@ class BrokerTrouble:
         detail = "a cancel left before it could be written"
         self.broker.turn.tell(Alarm(command.ts, "unjournalled", detail, command.client_order_id))
 
-    def _note(self, command: CancelOrder) -> None:
-        actor = self.broker.orders.get(command.client_order_id)
-        if actor is not None:
-            self.broker.deliver(actor, command)
+    def _note(self, cid: str) -> None:
+        broker, command = self.broker, self._unwritten.get(cid)
+        actor = broker.orders.get(cid)
+        if actor is not None and command is not None:
+            broker.deliver(actor, command)
+        broker.turn.effects.append((self._unwritten.pop, cid, None))

@@ -51,8 +51,9 @@ _ENCODE: Final = msgspec.json.Encoder().encode
 class Pace(NamedTuple):
     """How often checkpoints are written, and in how large pieces."""
 
-    #: Facts between two of them; where more orders are open, as many as there are. A restart folds
-    #: about so many at most, and a busy order is not written again for each of its facts.
+    #: Facts between two of them; where more orders are open, as many as there are. So a busy order
+    #: is not written again for each of its facts. A restart folds about twice as many at most:
+    #: those until the next is due, and those until it is written.
     facts: int = 50_000
     #: Entries with one turn. Between these it is as many as it takes to be through by the time the
     #: next one is due, so that what a large one costs is spread evenly and not felt in bursts.

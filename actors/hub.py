@@ -116,6 +116,9 @@ class Hub:
                     Exception
                 ) as error:  # a subscriber's bug must not touch orders; it is told, not hidden
                     self._drop_callback(entry[0], event, error)
+                except BaseException:  # it ends the system, and is not told of that: once is enough
+                    self._take_out(entry[0])
+                    raise
         for subscription in self._subscriptions:
             subscription.push(events)
 
@@ -124,11 +127,14 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.close()
 
-    def _drop_callback(self, callback: Callback, event: Event, error: Exception) -> None:
-        logger.error("a subscriber raised and was unsubscribed", exc_info=error)
+    def _take_out(self, callback: Callback) -> None:
         with self._lock:
             self._callbacks = tuple(e for e in self._callbacks if e[0] is not callback)
             self._reroute()
+
+    def _drop_callback(self, callback: Callback, event: Event, error: Exception) -> None:
+        logger.error("a subscriber raised and was unsubscribed", exc_info=error)
+        self._take_out(callback)
         name = getattr(callback, "__qualname__", repr(callback))
         detail = (
             f"{name} raised {type(error).__name__} on {type(event).__name__} and was unsubscribed"
@@ -268,7 +274,12 @@ class Subscription:
                     raise StopAsyncIteration
                 future: Future[None] = Future()
                 self._waiting.append(future)
-            await future
+            try:
+                await future
+            finally:
+                if not future.done():  # its reader waits no longer, and may come back for ever
+                    with self._ready:
+                        self._waiting = [one for one in self._waiting if one is not future]
 
     def __enter__(self) -> Self:
         return self

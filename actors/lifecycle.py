@@ -98,6 +98,7 @@ class Lifecycle:
         self._given = several("instruments", instruments, Instrument)
         self._emulates = emulate_triggers
         self._running = self._finished = False
+        self._stops = itertools.count()  # the first who asks for it stops it
         self._journal_error: JournalError | None = None
         self._requests = itertools.count(1)
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
@@ -276,13 +277,14 @@ class Lifecycle:
     def stop(self, *, open_orders: str = "leave", timeout: float = 10.0) -> Snapshot:
         """Stop in order; returns the state everything was left in.
 
-        A stopped system is not started again. Inside a loop it is ``await system.astop(...)``.
+        A stopped system is not started again; a second stop raises SystemStopped at once. Inside a
+        loop it is ``await system.astop(...)``.
 
         Args:
             open_orders: ``"leave"`` them at the venue (a restart takes them up), or ``"cancel"``
                 and wait for the confirmations; what is not confirmed within ``timeout`` seconds
                 stays journalled as it is.
-            timeout: seconds.
+            timeout: seconds, of each of its waits.
         """
         self.dispatcher.check_may_block()
         patience = self._check_stop(open_orders, timeout)
@@ -304,8 +306,8 @@ class Lifecycle:
         if open_orders not in ("leave", "cancel"):
             raise InvalidValue(f"open_orders must be 'leave' or 'cancel', was {open_orders!r:.80}")
         patience = 0 if repr(timeout) in ("0", "0.0") else nanoseconds("timeout", timeout)
-        if self._finished or not self.brokers:
-            raise SystemStopped("the system is not running")
+        if self._finished or not self.brokers or next(self._stops):
+            raise SystemStopped("the system is not running, or is being stopped already")
         self._running = False
         return patience
 
@@ -370,8 +372,7 @@ class Lifecycle:
 
     def snapshot_now(self) -> Snapshot:
         """Everything as it is in memory; on the dispatcher's thread."""
-        error = str(self._journal_error or "")
-        brokers = list(self.brokers.values())
+        error, brokers = str(self._journal_error or ""), list(self.brokers.values())
         facts, dead = self.turn.facts_written, self.dispatcher.dead_letters.count
         return snapshot_of(brokers, self.dispatcher.time_ns(), error, facts, dead)
 

@@ -7,6 +7,8 @@ extreme of a position) is what gets journalled.
 However fast they come, one message for each instrument waits in the engine's queue, so a burst of
 prices never keeps a cancel out of it. What comes meanwhile joins that message, in order; where it
 holds many, those that tell the most stay (:func:`engine.prices.telling`), and an alarm says so.
+So a price may be seen before a command that was given before it; whoever begins to watch looks at
+the newest price there is.
 """
 
 from __future__ import annotations
@@ -178,9 +180,14 @@ class Prices:
 
     def _ask_feed(self, instrument: str) -> None:
         venue: Any = self.broker.venue
-        if isinstance(venue, PriceFeed):
-            exact = self.broker.capabilities.inline  # see actors.door
-            venue.watch_prices(instrument, self.sink if exact else self.from_feed)
+        if not isinstance(venue, PriceFeed):
+            return
+        tell = self.sink if self.broker.capabilities.inline else self.from_feed  # see actors.door
+        try:
+            venue.watch_prices(instrument, tell)
+        except Exception as error:  # it tells nothing then; its text may hold a signed URL
+            detail = f"the feed of {instrument} raised {type(error).__name__}"
+            self.broker.turn.tell(Alarm(self.broker.turn.time_ns(), "price_feed", detail))
 
     # --- questions --------------------------------------------------------------------------------
 

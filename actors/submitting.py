@@ -21,7 +21,7 @@ from .groups import NewGroup
 from .intents import Intents
 from .runtime import Future
 from .stamping import instrument_of
-from .tickets import Ticket
+from .tickets import Kept, Ticket, Until
 
 __all__ = ["GroupTicket", "check_legs", "group_id_of", "local_legs", "new_group"]
 
@@ -32,7 +32,7 @@ class GroupTicket:
     Wait for it (``wait``), or ``await`` it (until it is done).
     """
 
-    __slots__ = ("_look", "_watch", "group_id", "legs")
+    __slots__ = ("_kept", "_look", "_watch", "group_id", "legs")
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class GroupTicket:
         self.legs = legs
         self._look = look
         self._watch = watch
+        self._kept = Kept()
 
     def __repr__(self) -> str:
         return f"<GroupTicket {self.group_id} {', '.join(self.legs)}>"
@@ -55,7 +56,7 @@ class GroupTicket:
 
     def done(self) -> Future[GroupState]:
         """A future that is set once every order of it has ended and is settled."""
-        return self._watch(self.group_id)
+        return self._kept.pending(Until.CLOSED, lambda: self._watch(self.group_id))
 
     def wait(self, timeout: float | None = None) -> GroupState:
         """Block until it is done; ``timeout`` in seconds.

@@ -7,7 +7,8 @@ the order is there. Waiting never changes anything, and a timeout says nothing a
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import ref
 
 from engine.order import Order
 from engine.order_tables import TERMINAL, Life
@@ -19,7 +20,9 @@ from .runtime import Future
 if TYPE_CHECKING:
     from .turn import Turn
 
-__all__ = ["Ticket", "Until", "Waiters"]
+__all__ = ["Kept", "Ticket", "Until", "Waiters"]
+
+T = TypeVar("T")
 
 
 class Until(Word):
@@ -40,10 +43,30 @@ def _reached(until: Until, order: Order) -> bool:
     return order.life not in (_NOT_SENT if until is Until.SUBMITTED else _NOT_ANSWERED)
 
 
+class Kept:
+    """The futures of one ticket that are not set yet: whoever asks again gets the same one. So a
+    host that waits for a second, again and again, leaves one waiter behind and not thousands.
+    """
+
+    __slots__ = ("_pending",)
+
+    def __init__(self) -> None:
+        self._pending: dict[Until, ref[Future[Any]]] = {}  # held by those who wait, and who set it
+
+    def pending(self, until: Until, make: Callable[[], Future[T]]) -> Future[T]:
+        """The future that waits for ``until``; from any thread."""
+        held = self._pending.get(until)
+        future: Future[T] | None = None if held is None else held()
+        if future is None or future.done():
+            future = make()
+            self._pending[until] = ref(future)
+        return future
+
+
 class Ticket:
     """The receipt of a submitted order. Wait for it (``wait``), or ``await`` it (until closed)."""
 
-    __slots__ = ("_watch", "client_order_id", "intent_id")
+    __slots__ = ("_kept", "_watch", "client_order_id", "intent_id")
 
     def __init__(
         self,
@@ -54,6 +77,7 @@ class Ticket:
         self.client_order_id = client_order_id
         self.intent_id = intent_id
         self._watch = watch
+        self._kept: Kept | None = None
 
     def __repr__(self) -> str:
         return f"<Ticket {self.client_order_id} intent={self.intent_id!r}>"
@@ -62,7 +86,9 @@ class Ticket:
         """A future of the order as it is once ``until`` is reached; may be awaited or asked with
         ``get(timeout=...)``.
         """
-        return self._watch(self.client_order_id, until)
+        if self._kept is None:
+            self._kept = Kept()
+        return self._kept.pending(until, lambda: self._watch(self.client_order_id, until))
 
     def wait(self, timeout: float | None = None, until: Until = Until.CLOSED) -> OrderView:
         """Block until ``until`` is reached; ``timeout`` in seconds.

@@ -68,7 +68,7 @@ def end(
         if order.requests:
             told = replace(told, requests=())
         return Step(told, cell.verdict, told is not order)
-    amended = _amended(order, stated)
+    amended = _amended(order, stated, life)
     ended = Order(
         order.terms,
         cell.target,
@@ -91,15 +91,20 @@ def end(
     return Step(ended if amended is order else settle_quantity(ended), cell.verdict, True)
 
 
-def _amended(order: Order, stated: Decimal | None) -> Order:
+def _amended(order: Order, stated: Decimal | None, life: Life) -> Order:
     """The order with the terms that its end proves: a total above its quantity says that an amend
-    which was not answered has taken effect. Else its fills would seem to complete it.
+    which was not answered has taken effect, and so does the cancel of what would be complete. Else
+    its fills would seem to complete it.
     """
     qty = order.order_qty
-    if stated is None or qty is None or stated <= qty:
+    if qty is None or not order.requests:
+        return order
+    total = order.cum_qty if stated is None else max(stated, order.cum_qty)
+    if total < qty or (total == qty and life is not Life.CANCELLED):
         return order
     for out in order.requests:
-        if out.order_qty is not None and out.order_qty >= stated:
+        asked = out.order_qty
+        if asked is not None and (asked > total or (asked == total and total > qty)):
             return replace(
                 order,
                 order_qty=out.order_qty,

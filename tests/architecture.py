@@ -89,6 +89,7 @@ DOORS: Final = {
 #: The only functions that may catch everything ("file:name"), and what becomes of what they catch.
 CATCH_ALL: Final = {
     "actors/batches.py:_wait_for_all": "an adapter's exception: each call is of unknown outcome",
+    "actors/prices.py:_ask_feed": "an adapter that fails to feed tells no prices; an alarm tells",
     "actors/prices.py:_tell": "a watcher that failed leaves no trace; an alarm tells, others hear",
     "actors/broker.py:deliver": "supervision: the order is frozen, the fact kept, an alarm raised",
     "actors/broker_link.py:_ask_venue": "a query that failed says nothing; it is asked again",

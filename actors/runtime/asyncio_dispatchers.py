@@ -28,6 +28,7 @@ __all__ = ["LoopDispatcher", "ThreadDispatcher"]
 
 _CLEAN_UP_S = 10.0  # for a cancelled coroutine; one that refuses to end must not hold the process
 _LAST_TURNS = 1_000  # of a millisecond each, and their commits
+_END_S = 120.0  # for all that: a thread that needs longer is blocked
 
 
 class _AsyncioDispatcher(Dispatcher):
@@ -211,6 +212,11 @@ class _AsyncioDispatcher(Dispatcher):
     def _cancel_all(self) -> list[asyncio.Task[None]]:
         for task in list(self._unstarted):
             self._refuse_unstarted(task, asyncio.CancelledError())
+        if self._loop is not None and self._loop.is_closed():  # they never go on
+            for task in self._tasks:
+                if not task.done():
+                    task.set_exception(asyncio.CancelledError())
+            self._tasks.clear()
         runs = list(self._tasks.values())
         for run in runs:
             run.cancel()
@@ -256,6 +262,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
 
         Raises:
             BaseException: what ended the dispatcher before, once.
+            SystemStopped: something blocks the thread; what waits is answered when it lets go.
         """
         if not self._started:
             self._halt()
@@ -265,7 +272,9 @@ class ThreadDispatcher(_AsyncioDispatcher):
         else:
             if self._thread.is_alive():
                 self._on_loop(self._end_thread)
-            self.join()
+            if not self.join(_END_S):
+                self._halt()
+                raise SystemStopped(f"{self.name!r} does not end: its thread is blocked")
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait for the thread's end; whether it has ended. Raises what ended it, once."""
@@ -299,9 +308,7 @@ class ThreadDispatcher(_AsyncioDispatcher):
     def _main(self) -> None:
         loop = self._loop
         assert loop is not None
-        running.dispatcher = (
-            self  # for the thread's whole life: nothing on it may block for a reply
-        )
+        running.dispatcher = self  # for its whole life: nothing on it may block for a reply
         decimal.setcontext(CONTEXT.copy())
         try:
             loop.run_forever()

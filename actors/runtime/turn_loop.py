@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import decimal
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from threading import Lock, get_ident
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ from .turns import Input, TurnDiscarded, TurnHooks
 __all__ = ["TurnLoop"]
 
 _UNHANDLED: Final = "stopped before handling the message"
+_UNFINISHED: Final = "stopped in the turn that handles the message, written down or not"
 
 
 class _Calls(Actor):
@@ -325,16 +327,25 @@ class TurnLoop:
             self.failure = exc
         self._halt()
         self._drop_effects(exc)
-        try:
-            for item in inputs:
-                if item[2] is None or not item[2].done():
-                    self._bury(item)
-            self._bury_waiting()
-            if self.on_crash is not None:
-                self.on_crash(exc)
-        except Exception as another:
-            exc.add_note(f"while stopping because of this: {another!r}")
+        for tell in self._to_be_told(exc, inputs):
+            try:
+                tell()
+            except BaseException as another:  # the others are told all the same
+                exc.add_note(f"while stopping because of this: {another!r}")
         self._crashed(exc)
+
+    def _to_be_told(
+        self, exc: BaseException, inputs: list[Input]
+    ) -> Iterator[Callable[[], object]]:
+        """Whoever waits, and then the owner; each may fail."""
+        for item in inputs:
+            if item[2] is None or not item[2].done():
+                yield partial(self._bury, item, _UNFINISHED)
+        yield self._bury_waiting
+        while self._has_queued():  # it failed half-way
+            yield self._bury_waiting
+        if self.on_crash is not None:
+            yield partial(self.on_crash, exc)
 
     def _halt(self) -> None:
         """No turn after this one. A post now finds us not awake, and buries itself."""

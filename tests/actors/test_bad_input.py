@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from actors.venues.port import Done, Refused, Unknown
 from engine.errors import EngineError, InvalidOrder, InvalidValue, UnknownOrder, UserError
+from engine.flatten import Scope
 from engine.messages import (
     Accepted,
     Cancelled,
@@ -30,7 +31,7 @@ from engine.messages import (
 from engine.values import CorrectionKind, OrderState, PositionSlot, Side
 
 from .test_restart import crash, fold_digest, later
-from .venues import SECOND, ScriptedVenue, order, simulated
+from .venues import CAPABLE, SECOND, ScriptedVenue, order, simulated
 
 D = Decimal
 TEXTS = {
@@ -388,12 +389,37 @@ def test_a_venues_secret_stays_out_of_everything(
     def error() -> Url:
         return Url(f"GET https://x/?apiKey={key}&signature=zz")
 
+    class Venue(ScriptedVenue):
+        """Its parts beside orders say no more, and no less."""
+
+        async def positions(self) -> Any:
+            raise error()
+
+        async def place_batch(self, requests: Any) -> Any:
+            raise error()
+
+        async def cancel_batch(self, requests: Any) -> Any:
+            raise error()
+
+        def watch_prices(self, instrument: str, tell: Any) -> None:
+            raise error()
+
     caplog.set_level(logging.DEBUG)
-    venue = ScriptedVenue()
+    able = replace(CAPABLE, place_batch=5, cancel_batch=5)
+    venue = Venue(capabilities=able)
     venue.script("instruments", error())
     venue.script("connect", error())
-    system = simulated(venue, instruments=venue.known)
+    system = simulated(venue, instruments=venue.known, cross_check=5.0)
     system.sim.run_for(10 * SECOND)
+    prices = system.brokers["v", "main"].prices
+    system.call_soon(lambda: prices.watch("BTC/USDT", "me", print))
+    for ticket in [system.submit(order()) for _ in range(9)]:
+        system.cancel(ticket)
+    system.sim.run_for(10 * SECOND)
+    system.flatten(deadline=1.0)
+    system.sim.run_for(10 * SECOND)
+    system.lift(Scope(), "go on")
+    system.sim.run_for(SECOND)
     for call in ("place", "cancel", "amend", "query", "open_orders", "executions", "close"):
         venue.script(call, error())
     ticket = system.submit(order())
@@ -410,4 +436,6 @@ def test_a_venues_secret_stays_out_of_everything(
     snapshot = system.stop(timeout=0.5)
     out = capfd.readouterr()
     shown = [*records, *map(repr, system.seen), repr(snapshot), caplog.text, out.out, out.err]
+    shown += map(repr, (system, ticket, *system.brokers.values(), system.dispatcher))
     assert [] == [text for text in shown if key in text]
+    assert "price_feed" in [getattr(event, "kind", "") for event in system.seen]

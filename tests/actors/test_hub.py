@@ -286,3 +286,21 @@ def test_alarms_are_logged_whoever_listens(caplog: pytest.LogCaptureFixture) -> 
     (record,) = caplog.records
     assert ("WARNING", "stream_silent: v: nothing") == (record.levelname, record.getMessage())
     assert record.__dict__["entity"] == "e"
+
+
+def test_a_reader_that_looks_again_and_again_leaves_nothing_behind() -> None:
+    """Whoever gives a wait for the next event up, and comes back, is kept once; no event is lost to
+    those it gave up.
+    """
+
+    async def story() -> list[object]:
+        hub = Hub()
+        subscription = reader(hub)
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(subscription), 0.001)
+        assert subscription._waiting == []
+        hub.publish([alarm(7)])
+        return numbers([await anext(subscription)])
+
+    assert [7] == asyncio.run(story())

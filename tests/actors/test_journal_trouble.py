@@ -12,6 +12,7 @@ import pytest
 
 from actors import Until
 from actors.journal import MemoryJournal, SqliteJournal
+from actors.venues.port import Refused
 from engine.errors import JournalUnavailable
 from engine.messages import Filled, SubmitOrder
 from engine.values import OrderState
@@ -135,6 +136,34 @@ def test_a_cancel_leaves_while_nothing_can_be_written() -> None:
     assert OrderState.CANCELLED is one.wait(1).state
     assert OrderState.ACCEPTED is system.order(queued).get(timeout=1).state
     assert 1 == venue.count("cancel")
+    assert fold_digest(disk.journal) == system.state_digest().get(timeout=1)
+    system.stop()
+
+
+def test_a_host_that_cancels_again_and_again_fills_no_memory() -> None:
+    """While the journal fails each cancel of an order leaves, and one of them is kept to be
+    written: the newest.
+    """
+    disk, venue = Memory(), ScriptedVenue()
+    system = started(disk, venue)
+    venue.script("cancel", *[Refused("busy")] * 29)
+    one = system.submit(order())
+    system.sim.run_for(SECOND)
+    disk.fill()
+    system.submit(order(price="91"))
+    system.sim.run_for(SECOND)
+    for _ in range(30):
+        system.cancel(one).get(timeout=1)
+        system.sim.run_for(SECOND)
+    assert 30 == venue.count("cancel")
+    assert 1 == len(system.turn.first_words)
+    assert 1 == len(system.brokers["v", "main"].trouble.left_early)
+    disk.free()
+    system.sim.run_for(SECOND)
+    cancels = [one for one in disk.journal.records() if one.kind == "CancelOrder"]
+    assert 1 == len(cancels)
+    assert OrderState.CANCELLED is one.wait(1).state
+    assert (0, 30) == (len(system.turn.first_words), venue.count("cancel"))
     assert fold_digest(disk.journal) == system.state_digest().get(timeout=1)
     system.stop()
 

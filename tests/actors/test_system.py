@@ -10,6 +10,7 @@ import pytest
 from actors import ExecutionSystem, PaperVenue, Ticket, Until
 from actors.journal import MemoryJournal
 from actors.runtime import SimulatedDispatcher
+from engine import leg, limit, oco
 from engine.errors import (
     AskTimeout,
     BlockingCallError,
@@ -20,7 +21,7 @@ from engine.errors import (
     UnknownOrder,
     UserError,
 )
-from engine.messages import OrderAccepted, OrderCancelled
+from engine.messages import GroupState, OrderAccepted, OrderCancelled
 from engine.simulator import Exchange, ExchangeConfig
 from engine.values import OrderState, Side
 
@@ -301,6 +302,29 @@ def test_waiting_can_time_out() -> None:
     with pytest.raises(AskTimeout):
         ticket.wait(2.0)
     assert OrderState.ACCEPTED is ticket.wait(2.0, Until.ACCEPTED).state
+    system.stop()
+
+
+def test_a_host_that_looks_again_and_again_leaves_one_waiter() -> None:
+    """A wait that timed out and the next one share a future; what has ended is asked anew."""
+    venue = ScriptedVenue()
+    system = simulated(venue)
+    ticket = system.submit(order())
+    group = system.submit_group(oco(*(leg(n, limit("BTC/USDT", "BUY", "1", 50)) for n in "ab")))
+    for _ in range(20):
+        for wait in (ticket.wait, group.wait):
+            with pytest.raises(AskTimeout):
+                wait(0.01)
+    assert ticket.wait(1, Until.ACCEPTED).cum_qty == 0
+    broker = system.brokers["v", "main"]
+    assert [1] == [len(waiting) for waiting in broker.waiters._by_order.values()]
+    assert [1] == [len(waiting) for waiting in broker.groups._waiting.values()]
+    venue.push(venue.fill(ticket.client_order_id, "x1", "0.4"))
+    system.sim.run_for(SECOND)
+    assert ticket.wait(1, Until.ACCEPTED).cum_qty == Decimal("0.4")
+    system.cancel(ticket)
+    system.cancel_group(group)
+    assert (OrderState.CANCELLED, GroupState.DONE) == (ticket.wait(1).state, group.wait(1))
     system.stop()
 
 

@@ -275,6 +275,23 @@ def test_a_newer_look_at_a_larger_quantity_reopens_a_filled_order() -> None:
     assert (OrderState.PARTIAL, D(5), []) == (held.state(), leaves_qty(held.order), reqs(held))
 
 
+def test_a_cancel_of_what_was_complete_proves_the_raise_we_lost_sight_of() -> None:
+    """A venue can cancel only what is left, so its word after the last fill says there was more;
+    whether or not it names its total. Without a raise it stays filled.
+    """
+    for total in (None, D(10)):
+        gone = Cancelled(CID, 20, cum_qty=total)
+        raised = (amend("a1", "15"), OutcomeUnknown(CID, 12, "a1"))
+        held = at_venue(None, *raised, fill("E1", "10"), gone)
+        assert (OrderState.CANCELLED, D(15)) == (held.state(), held.order.order_qty)
+        assert (D(10), D(0), []) == (held.order.cum_qty, leaves_qty(held.order), reqs(held))
+        held = at_venue(None, *raised, Cancelled(CID, 20, cum_qty=D(10)), fill("E1", "10"))
+        assert (OrderState.CANCELLED, D(15)) == (held.state(), held.order.order_qty)
+        for others in ((), (amend("a1", "8"),), (amend("a1", None, "99"),)):
+            held = at_venue(None, *others, fill("E1", "10"), gone)
+            assert (OrderState.FILLED, D(10)) == (held.state(), held.order.order_qty)
+
+
 def test_a_market_orders_shown_price_and_a_moving_trail_are_no_new_terms() -> None:
     """Venues show an average or a zero there; a trailing stop moves by itself."""
     market = at_venue(terms(kind=OrderType.MARKET, price=None))

@@ -183,8 +183,8 @@ WRITING: Final = (
         "A cancel that left while nothing could be written is never written: its"
         " answer fits nothing.",
         "actors/broker_trouble.py",
-        "        broker.turn.first_words.append(lambda: self._note(command))",
-        "        pass",
+        "            broker.turn.first_words.append(lambda: self._note(cid))",
+        "            pass",
         (
             "tests/actors/test_journal_trouble.py::test_a_cancel_leaves_while_nothing_can_be_written",
         ),
