@@ -98,9 +98,8 @@ class Lifecycle:
         self._given = several("instruments", instruments, Instrument)
         self._emulates = emulate_triggers
         self._running = self._finished = False
-        self._stops = itertools.count()  # the first who asks for it stops it
         self._journal_error: JournalError | None = None
-        self._requests = itertools.count(1)
+        self._requests, self._stops = itertools.count(1), itertools.count()  # the first stop counts
         self.brokers: dict[tuple[str, str], BrokerActor] = {}
         self._definitions = Definitions(self.brokers)
         self._restarted: list[tuple[BrokerActor, OrderReport]] = []
