@@ -137,6 +137,9 @@ class Pruner:
         if pruned.is_last:
             self._passed = self._limit[0]
             self._limit = None
+        elif self._owed >= _PIECE:  # a long turn owes more than one piece
+            self._waiting = True
+            self._call_soon(self._piece)
 
 
 def prune(

@@ -246,6 +246,27 @@ def test_it_goes_no_faster_than_the_traffic() -> None:
     assert written < journal.looked_at - looked_at <= 2 * written + 3
 
 
+@pytest.mark.usefixtures("eager")
+def test_it_keeps_pace_with_long_turns() -> None:
+    """A turn of many facts owes many pieces, and all of them follow: else a journal grows just when
+    it is busy.
+    """
+    journal = Counting()
+    system, venue = busy(journal, 10, keep=Retention(keep_facts=10_000))
+    system._pruner = Pruner(
+        journal, Retention(keep_facts=0), system.sim.time_ns, system.sim.call_soon, print
+    )
+    for number in range(100, 200):
+        trade(system, venue, number)
+    system._pruner.follow(system.turn, system._checkpoints)
+    before, looked_at = journal.last_seq, journal.looked_at
+    for number in range(40):
+        system.submit(order(qty="2", intent_id=f"burst{number}"))
+    system.sim.run_for(SECOND)
+    written = journal.last_seq - before
+    assert 2 * written - 3 <= journal.looked_at - looked_at <= 2 * written + 3
+
+
 def test_statements_about_positions_do_not_stumble_over_what_is_gone() -> None:
     """A baseline is for a slot that holds nothing: without what is gone it would seem to hold."""
     journal, venue = MemoryJournal(), ScriptedVenue()
