@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True):
     @property
     def rounds(self) -> int:
         """Measured rounds; the warm-up comes on top."""
-        return 3 if self.quick else 7
+        return 3 if self.quick else 5
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -125,9 +125,7 @@ def _grown(plan: _Plan, rounds: int, beside: _Process) -> Iterator[Result]:
                 yield from _costs(plan, rounds, pair, f"{least:,} open, {traded}")
         for size in plan.sizes[1:]:
             for many, _ in pairs.values():
-                many.tell("open", size)  # at once: it takes minutes
-            for many, _ in pairs.values():
-                many.answer()
+                many.ask("open", size)  # one after the other: the soak is what takes longest
             for traded, pair in pairs.items():
                 what = f"{size:,} open, {traded}"
                 each = (pair[0].ask("memory")[0] - occupied[traded]) / (size - least)

@@ -8,7 +8,7 @@ the file, for both: what the engine adds (an order that a row implies, rows that
 its own affair.
 
 These are all shared recordings of orders with more than 40,000 rows, in each of their forms; each
-is read up to row 60,000. The warm-up reads the beginnings; then two rounds follow.
+is read up to row 30,000. The warm-up reads the beginnings; then two rounds follow.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from actors.replay import Report, replay
 from .harness import Options, Result, Side, Unavailable, compare
 from .shared import shared_file
 
-_ROWS_MAX: Final = 60_000  # of each file, in each round
+_ROWS_MAX: Final = 30_000  # of each file, in each round
 _ROUNDS: Final = 2
 _ROWS_QUICK: Final = 1_000
 _CHUNK: Final = 1 << 16  # bytes
