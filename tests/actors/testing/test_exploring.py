@@ -25,16 +25,16 @@ SECOND = 1_000_000_000
 SMALL = "replace-against-fill"
 #: Races of thousands of states.
 LARGEST = (
+    "bust-against-cancel",
     "crash-around-first-fill",
     "crash-around-submit",
+    "fill-against-disconnect",
     "oco-siblings",
     "submit-against-disconnect",
 )
 LARGE = (
     *LARGEST,
     "entry-cancel-against-fill",
-    "bust-against-cancel",
-    "fill-against-disconnect",
     "flatten-against-fill",
     "submit-against-slowness",
 )
