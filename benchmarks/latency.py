@@ -65,7 +65,7 @@ class Plan(NamedTuple):
     busy: int  # orders
 
 
-FULL = Plan(rounds=5, idle=1_100, loaded_s=1.2, burst=2_000, busy=30)
+FULL = Plan(rounds=4, idle=1_100, loaded_s=1.2, burst=2_000, busy=30)
 QUICK = Plan(rounds=2, idle=30, loaded_s=0.05, burst=100, busy=1)
 
 
