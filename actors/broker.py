@@ -281,9 +281,10 @@ class BrokerActor(BrokerBooks):
         ):
             self._followed(actor, before, out)
         if order.life in TERMINAL:
-            self.turn.closing[order.terms.client_order_id] = actor
-            if before.requests:
-                self._drop_amend(order)
+            cid = terms.client_order_id
+            self.turn.closing[cid] = actor
+            if before.requests:  # an amend that has not left never leaves
+                self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
         if (
             (order.requests and self._asks_still(order))
             or order.unverified
@@ -325,14 +326,7 @@ class BrokerActor(BrokerBooks):
 
     def _asks_still(self, order: Order) -> bool:
         """Whether a request is of unknown outcome."""
-        if order.life in TERMINAL:
-            self._drop_amend(order)
         return any(out.unknown for out in order.requests)
-
-    def _drop_amend(self, order: Order) -> None:
-        """Its order has ended: an amend that has not left never leaves."""
-        cid = order.terms.client_order_id
-        self.turn.effects.append((self.lane.drop_amend, cid, "the order had ended"))
 
     def _leave(self, order: Order, request: Cancel | Amend) -> None:
         """Have a request leave after this turn, unless it left before it could be written."""

@@ -239,11 +239,8 @@ def check_types(order: SubmitOrder) -> None:
         _check_each(order)  # something rare or something wrong
 
 
-_FIRST, _NO_GROUP, _NO_TAGS = (
-    1,
-    "",
-    (),
-)  # one object each in CPython; any other is looked at more closely
+#: One object each in CPython; any other is looked at more closely.
+_FIRST, _NO_GROUP, _NO_TAGS = 1, "", ()
 _AMOUNT = frozenset({Decimal, type(None)})
 
 
@@ -342,15 +339,18 @@ def check_words(statement: object) -> None:
         ) from None
 
 
-def nanoseconds(what: str, seconds: object) -> int:
+def nanoseconds(what: str, seconds: object, *, zero: bool = False) -> int:
     """Seconds of a caller as nanoseconds.
 
     Raises:
-        InvalidValue: it is no number above 0, or more than 64 bits of nanoseconds hold.
+        InvalidValue: it is no number above 0 (or 0, with ``zero``), or more than 64 bits of
+            nanoseconds hold.
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float | Decimal):
         raise InvalidValue(f"{what} must be a number of seconds, was {seconds!r:.40}")
     finite = not isinstance(seconds, Decimal) or seconds.is_finite()
+    if zero and finite and seconds == 0:
+        return 0
     if not (finite and 0 < seconds < _SECONDS_END) or not (ns := round(seconds * 1_000_000_000)):
         raise InvalidValue(f"{what} must be above 0 seconds and finite, was {seconds!s:.40}")
     return ns

@@ -304,7 +304,7 @@ class Lifecycle:
     def _check_stop(self, open_orders: str, timeout: float) -> int:
         if open_orders not in ("leave", "cancel"):
             raise InvalidValue(f"open_orders must be 'leave' or 'cancel', was {open_orders!r:.80}")
-        patience = 0 if repr(timeout) in ("0", "0.0") else nanoseconds("timeout", timeout)
+        patience = nanoseconds("timeout", timeout, zero=True)
         if self._finished or not self.brokers or next(self._stops):
             raise SystemStopped("the system is not running, or is being stopped already")
         self._running = False

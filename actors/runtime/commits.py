@@ -13,19 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Final
 
 from .supervision import Supervisor
-from .turn_loop import TurnLoop
+from .turn_loop import UNFINISHED, TurnLoop
 from .turns import Input, TurnHooks
 
 __all__ = ["CommitsAside", "Committer", "Flight", "outcome_of"]
-
-
-_UNKNOWN: Final = (
-    "stopped while the journal was being written: what this message did is on disk or not at all; "
-    "the next start shows which"
-)
 
 
 class Flight:
@@ -117,7 +110,7 @@ class CommitsAside(TurnLoop):
         if flight is not None:  # the end did not wait for its commit
             for item in flight.inputs:
                 if item[2] is None or not item[2].done():
-                    self._bury(item, _UNKNOWN)
+                    self._bury(item, UNFINISHED)
         super()._bury_waiting()
 
 

@@ -40,10 +40,11 @@ from .supervision import Escalation, Supervisor
 from .timers import OutsideTimer, Timer
 from .turns import Input, TurnDiscarded, TurnHooks
 
-__all__ = ["TurnLoop"]
+__all__ = ["UNFINISHED", "TurnLoop"]
 
 _UNHANDLED: Final = "stopped before handling the message"
-_UNFINISHED: Final = "stopped in the turn that handles the message, written down or not"
+#: Of a turn that was not seen to its end; the next start shows which.
+UNFINISHED: Final = "stopped in the turn of the message: what that did is on disk or not at all"
 
 
 class _Calls(Actor):
@@ -340,7 +341,7 @@ class TurnLoop:
         """Whoever waits, and then the owner; each may fail."""
         for item in inputs:
             if item[2] is None or not item[2].done():
-                yield partial(self._bury, item, _UNFINISHED)
+                yield partial(self._bury, item, UNFINISHED)
         yield self._bury_waiting
         while self._has_queued():  # it failed half-way
             yield self._bury_waiting

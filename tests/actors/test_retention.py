@@ -228,9 +228,8 @@ class Counting(MemoryJournal):
         return found
 
 
-@pytest.mark.usefixtures("eager")
-def test_it_goes_no_faster_than_the_traffic() -> None:
-    """About two records are looked at for each one written, so that no turn is long for it."""
+def backlog() -> tuple[Counting, System, ScriptedVenue]:
+    """A system that has begun to keep as little as it can, with a hundred orders' facts to go."""
     journal = Counting()
     system, venue = busy(journal, 10, keep=Retention(keep_facts=10_000))
     system._pruner = Pruner(
@@ -239,6 +238,13 @@ def test_it_goes_no_faster_than_the_traffic() -> None:
     for number in range(100, 200):
         trade(system, venue, number)
     system._pruner.follow(system.turn, system._checkpoints)
+    return journal, system, venue
+
+
+@pytest.mark.usefixtures("eager")
+def test_it_goes_no_faster_than_the_traffic() -> None:
+    """About two records are looked at for each one written, so that no turn is long for it."""
+    journal, system, venue = backlog()
     before, looked_at = journal.last_seq, journal.looked_at
     for number in range(200, 240):
         trade(system, venue, number)
@@ -251,14 +257,7 @@ def test_it_keeps_pace_with_long_turns() -> None:
     """A turn of many facts owes many pieces, and all of them follow: else a journal grows just when
     it is busy.
     """
-    journal = Counting()
-    system, venue = busy(journal, 10, keep=Retention(keep_facts=10_000))
-    system._pruner = Pruner(
-        journal, Retention(keep_facts=0), system.sim.time_ns, system.sim.call_soon, print
-    )
-    for number in range(100, 200):
-        trade(system, venue, number)
-    system._pruner.follow(system.turn, system._checkpoints)
+    journal, system, _ = backlog()
     before, looked_at = journal.last_seq, journal.looked_at
     for number in range(40):
         system.submit(order(qty="2", intent_id=f"burst{number}"))
