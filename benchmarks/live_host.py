@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import statistics
 import sys
 import time
 import tracemalloc
@@ -78,15 +79,19 @@ class Host:
         return [self._measured(self._open(missing), 3 * missing)]
 
     def fill(self, count: int) -> list[float]:
-        """Fill ``count`` of them once more, each a bit, in no order; seconds."""
+        """Fill ``count`` of them once more, each a bit, in no order; seconds of one fill, as the
+        median over the bursts.
+        """
         count = min(count, len(self._ids))
         chosen = self._random.sample(range(len(self._ids)), count)
         said = [self._venue.execution(self._numbers[one], self._ids[one], _FIRST) for one in chosen]
-        return [self._measured(self._say(said), count)]
+        each: list[float] = []
+        self._measured(self._say(said, each), count)
+        return [statistics.median(each)]
 
     def live(self, count: int) -> list[float]:
-        """Have ``count`` more orders live their lives, of two fills, and go; seconds."""
-        return [self._measured(self._lives(count), 4 * count)]
+        """Have ``count`` more orders live their lives, of two fills, and go; seconds of one."""
+        return [self._measured(self._lives(count), 4 * count) / count]
 
     def memory(self, _: int) -> list[float]:
         """What the process occupies, in bytes, once the collector has been through it."""
@@ -149,11 +154,15 @@ class Host:
                 self._ids.append(cid)
             await self._idle()
 
-    async def _say(self, executions: Sequence[bytes]) -> None:
+    async def _say(self, executions: Sequence[bytes], each: list[float]) -> None:
+        """Burst by burst; ``each`` takes the seconds of one execution in each of them."""
         for begin in range(0, len(executions), BURST):
-            for execution in executions[begin : begin + BURST]:
+            burst = executions[begin : begin + BURST]
+            began = time.perf_counter()
+            for execution in burst:
                 self._venue.say(execution)
             await self._idle()
+            each.append((time.perf_counter() - began) / len(burst))
 
     async def _lives(self, count: int) -> None:
         venue = self._venue

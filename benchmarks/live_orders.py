@@ -6,12 +6,14 @@ process had with its first 1,000 orders: the figure that counts, caches of the j
 `traced` is what Python's own allocations come to (tracemalloc), for few orders, where pages of
 memory are too coarse a measure. `further fills`: ten more for each order, on average.
 
-`fill` is one more execution of a random open order: decoded, booked on order and position, written.
-`whole life` is another order submitted, accepted, filled twice and gone while the others stay; the
-mean, because the checkpoints that are written every so many facts belong to it. Both are compared
-to the same engine with 1,000 open orders, in a process of its own, in turns; while they are timed
-all others stand still. Host and engine share a loop; each burst of 16 messages is one turn and one
-commit; the journal is a SQLite file, durability `process`; the collector is on, as Python sets it.
+`fill` is one more execution of a random open order: decoded, booked on order and position, written;
+the median burst of a round, because now and then one waits for the disk, which moves the log of
+what has been opened before. `whole life` is another order submitted, accepted, filled twice and
+gone while the others stay; the mean, because the checkpoints that are written every so many facts,
+and such waits, belong to it. Both are compared to the same engine with 1,000 open orders, in a
+process of its own, in turns; while they are timed all others stand still. Host and engine share a
+loop; each burst of 16 messages is one turn and one commit; the journal is a SQLite file, durability
+`process`; the collector is on, as Python sets it.
 
 `soak`: 3,000,000 orders pass, 1,000 open at a time, with automatic retention that keeps at least
 100,000 facts. Resident memory is the mean over the last third of the orders against that over the
@@ -152,7 +154,7 @@ def _costs(
         ("live", "whole life", plan.lives, "us/order", statistics.mean),
     ):
         taken = [
-            [1e6 * host.ask(command, count)[0] / count for host in hosts] for _ in range(rounds + 1)
+            [1e6 * host.ask(command, count)[0] for host in hosts] for _ in range(rounds + 1)
         ]
         ours, theirs = zip(*taken[1:], strict=True)  # the first round warms up
         ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]

@@ -33,7 +33,7 @@ _FOREVER: Final = 2**63 - 1
 class _Found(NamedTuple):
     """A piece, sorted out."""
 
-    gone: list[Gap]  # each record for itself
+    gone: list[Gap]  # runs of records, in order
     tombstones: list[int]  # rows of `closed` to be packed
     pruned: Pruned
 
@@ -87,7 +87,8 @@ def _look(
         old.update(db.execute(_CLOSED, (*chunk, *bounds)).fetchall())
     gone: list[Gap] = []
     tombstones: list[int] = []
-    body_bytes = kept = 0
+    body_bytes = kept = removed = 0
+    first = last = last_check = 0  # of the run that goes on
     is_young = before_ts is not None  # all of them: then there is nothing old enough behind
     for seq, ts, entity, kind, size, check in looked_at:
         is_young = is_young and ts >= before_ts
@@ -95,13 +96,20 @@ def _look(
         if rowid is None:
             kept += 1
             continue
-        gone.append(Gap(seq, seq, check))
+        if not removed or seq != last + 1:
+            if removed:
+                gone.append(Gap(first, last, last_check))
+            first = seq
+        last, last_check = seq, check
+        removed += 1
         body_bytes += size or 0
         if kind in INTRODUCTIONS:
             tombstones.append(rowid)
+    if removed:
+        gone.append(Gap(first, last, last_check))
     reached = looked_at[-1][0] if looked_at else after
     is_last = len(looked_at) < rows or is_young
-    pruned = Pruned(reached, len(gone), body_bytes, kept, len(tombstones), 0, is_last)
+    pruned = Pruned(reached, removed, body_bytes, kept, len(tombstones), 0, is_last)
     return _Found(gone, tombstones, pruned)
 
 
@@ -127,9 +135,8 @@ def _remove(db: sqlite3.Connection, gone: list[Gap], rows: int) -> None:
     db.executemany("DELETE FROM removed WHERE last = ?", [(gap.last,) for gap in beside])
     gaps = merged(gone + beside)
     db.executemany("INSERT INTO removed (first, last, checksum) VALUES (?, ?, ?)", gaps)
-    runs = merged(gone)
     db.executemany(
-        "DELETE FROM facts WHERE seq BETWEEN ? AND ?", [(run.first, run.last) for run in runs]
+        "DELETE FROM facts WHERE seq BETWEEN ? AND ?", [(run.first, run.last) for run in gone]
     )
 
 
