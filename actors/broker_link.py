@@ -282,10 +282,8 @@ class BrokerLink:
         """
         broker = self.broker
         sent = broker.dispatcher.time_ns()
-        open_orders, executions = (
-            Answer[OrderSnapshot]((), False, sent),
-            Answer[Filled]((), False, sent),
-        )
+        open_orders = Answer[OrderSnapshot]((), False, sent)
+        executions = Answer[Filled]((), False, sent)
         failure = ""
         try:
             if whole and not self._has_instruments:
@@ -363,6 +361,7 @@ class BrokerLink:
         """After the commit of what a gap hid: entries may leave, unless a newer gap is open."""
         if question == self._question and not self._unasked:
             self.broker.session.on(SessionTrigger.RECONCILED)
+            self.broker.waiters.reconciled()
             self.broker.lane.pump()
             self.broker.drifting.begin()
 

@@ -1,4 +1,4 @@
-"""The facade's doors to the world: what the market does, and a venue that has shut us out."""
+"""The facade's door to the market: prices that a host knows better than its venues."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from engine.messages import PriceUpdate
 from engine.prices import Price, check_price
 from engine.values import decimal_from
 
-from .halting import Halting
+from .linking import Linking
 from .runtime import Future
 from .stamping import instrument_of
 
 __all__ = ["Pricing"]
 
 
-class Pricing(Halting):
+class Pricing(Linking):
     """What a host knows better than its venues. Everything public may be called from any thread."""
 
     def on_price(
@@ -73,17 +73,6 @@ class Pricing(Halting):
         check_price(update, told[0].instruments[instrument])
         for broker in told:
             broker.prices.sink(update)
-
-    def reconnect(self, *, venue: str = "", account: str = "") -> Future[bool]:
-        """Connect again to a venue that has shut us out (alarm ``barred``: login refused, key
-        revoked, address banned), now that the cause is mended. The future: whether it had.
-
-        Raises:
-            InvalidOrder: there are several accounts, and it was not said which.
-            SystemStopped: it is not running.
-        """
-        broker = self._broker(venue, account)
-        return self._asked(broker.link.reconnect)
 
     def price(self, instrument: str, *, venue: str = "", account: str = "") -> Future[Price | None]:
         """What is known of an instrument's prices; None: nothing was told yet.

@@ -44,6 +44,7 @@ from .group_words import SlotSide
 from .journal import Journal
 from .position import PositionActor
 from .runtime import Actor, Dispatcher, Timer
+from .tickets import Waiters
 from .turn import Turn
 from .venue_ids import VenueIds
 from .venues.port import Answer, Sink, Venue
@@ -305,6 +306,7 @@ class BrokerRole(Actor):
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]
+    waiters: Waiters
     counters: Counters
     executions: Executions
     on_instruments: Callable[[Iterable[Instrument]], None]

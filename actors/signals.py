@@ -35,7 +35,6 @@ from engine.messages import (
 )
 from engine.policies.entries import SIGNAL, EntryPlan, plan_entry
 from engine.policies.risk import RiskLimits
-from engine.session_chart import SessionState
 from engine.signals import (
     EntrySignal,
     ExitSignal,
@@ -106,7 +105,6 @@ class SignalDesk:
         #: By signal: entries that wait for a close to end.
         self._reverses: dict[str, tuple[EntrySignal, Future[Decision]]] = {}
         self._untold: dict[str, _Untold] = {}  # by intent, until it is journalled
-        self._unready: list[Future[None]] = []
         system.call_soon(self._looks.begin)
         self._unsubscribe = system.subscribe(
             self._heard, OrderPending, PositionChanged, GroupChanged, VenueUp, *_ENDS
@@ -135,10 +133,7 @@ class SignalDesk:
         """A future that is set once every venue is up and reconciled; entries before are refused,
         because what is held is not known.
         """
-        self._system.terms_of_intent("ready")  # raises when nothing can be submitted
-        future: Future[None] = Future(self._system.dispatcher)
-        self._after_turn(lambda: self._answer_ready([future]))
-        return future
+        return self._system.ready()
 
     def set_capital(self, currency: str, amount: Decimal) -> None:
         """State anew what the accounts had before the first fill (a deposit, a withdrawal)."""
@@ -346,9 +341,6 @@ class SignalDesk:
             if untold is not None:
                 self._tell(untold)
             return
-        if isinstance(event, VenueUp):
-            waiting, self._unready = self._unready, []
-            self._answer_ready(waiting)
         if isinstance(event, OrderRejected | OrderDenied):
             self._tell_rejected(event)
         if self._reverses:
@@ -357,14 +349,6 @@ class SignalDesk:
     def _tell(self, untold: _Untold) -> None:
         self._system.hub.publish([untold.accepted])
         untold.future.set(untold.decision)
-
-    def _answer_ready(self, waiting: list[Future[None]]) -> None:
-        brokers = self._system.brokers.values()
-        if any(one.session.state is not SessionState.READY for one in brokers):
-            self._unready += waiting
-            return
-        for future in waiting:
-            future.set(None)
 
     def _tell_rejected(self, event: OrderEvent) -> None:
         """The venue, or we ourselves, refused the entry of a signal: nothing has come of it."""

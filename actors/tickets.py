@@ -104,12 +104,13 @@ class Ticket:
 
 
 class Waiters:
-    """Who waits for which order; lives on the dispatcher's thread."""
+    """Who waits for which order, or for the session; lives on the dispatcher's thread."""
 
-    __slots__ = ("_by_order", "any")
+    __slots__ = ("_by_order", "_session", "any")
 
     def __init__(self) -> None:
         self._by_order: dict[str, list[tuple[Until, Future[OrderView]]]] = {}
+        self._session: list[tuple[Callable[[], object], Future[None]]] = []
         self.any = False  # read on the hot path
 
     def answer_now(self, until: Until, order: Order, future: Future[OrderView], turn: Turn) -> bool:
@@ -123,6 +124,17 @@ class Waiters:
         """Keep a waiter."""
         self._by_order.setdefault(client_order_id, []).append((until, future))
         self.any = True
+
+    def add_for_session(self, look: Callable[[], object], future: Future[None]) -> None:
+        """Have ``look`` called when the session is reconciled; ``future`` is failed if it ends."""
+        self._session = [one for one in self._session if not one[1].done()]
+        self._session.append((look, future))
+
+    def reconciled(self) -> None:
+        """The session is: outside turns."""
+        waiting, self._session = self._session, []
+        for look, _ in waiting:
+            look()
 
     def stepped(self, order: Order, turn: Turn) -> None:
         """Answer those whose order is there now; the answer leaves after the commit."""
@@ -154,9 +166,11 @@ class Waiters:
 
     def fail_all(self, error: BaseException) -> None:
         """The system stops: nobody will be answered any more."""
-        for waiting in self._by_order.values():
-            for _, future in waiting:
-                if not future.done():
-                    future.set_exception(error)
+        futures: list[Future[Any]] = [future for _, future in self._session]
+        futures += [future for waiting in self._by_order.values() for _, future in waiting]
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+        self._session.clear()
         self._by_order.clear()
         self.any = False
