@@ -153,9 +153,7 @@ def _costs(
         ("fill", "fill", plan.fills, "us/event", statistics.median),
         ("live", "whole life", plan.lives, "us/order", statistics.mean),
     ):
-        taken = [
-            [1e6 * host.ask(command, count)[0] for host in hosts] for _ in range(rounds + 1)
-        ]
+        taken = [[1e6 * host.ask(command, count)[0] for host in hosts] for _ in range(rounds + 1)]
         ours, theirs = zip(*taken[1:], strict=True)  # the first round warms up
         ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
         value, base = average(ours), average(theirs)

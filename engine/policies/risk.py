@@ -48,6 +48,8 @@ _COUNTS: Final = (
     "max_open_positions", "max_entries_per_minute", "max_signal_age_ns", "max_rate_age_ns",
 )  # fmt: skip
 
+_AHEAD_NS: Final = 60_000_000_000  # how far clocks of this world may be apart
+
 
 class RiskReason(Word):
     """Why a signal may not be traded."""
@@ -56,6 +58,7 @@ class RiskReason(Word):
     NO_EQUITY = "NO_EQUITY"
     RATE_MISSING = "RATE_MISSING"  # of a currency into that of the risk
     STALE_SIGNAL = "STALE_SIGNAL"
+    SIGNAL_AHEAD = "SIGNAL_AHEAD"  # dated later than now: a clock or a unit is wrong
     INVENTORY_UNKNOWN = "INVENTORY_UNKNOWN"  # the venue or an order of the instrument is in doubt
     ALREADY_LONG = "ALREADY_LONG"
     ALREADY_SHORT = "ALREADY_SHORT"
@@ -244,6 +247,12 @@ def _by_knowledge(signal: EntrySignal, limits: RiskLimits, state: RiskState) -> 
             RiskReason.STALE_SIGNAL,
             f"the signal is {_seconds(age)} old, at most {_seconds(limits.max_signal_age_ns)}"
             " are allowed",
+        )
+    if -age > _AHEAD_NS:  # its exits, dated rightly, would count as older than itself
+        return _no(
+            RiskReason.SIGNAL_AHEAD,
+            f"the signal is dated {_seconds(-age)} after now ({signal.ts}): ts is when it was made,"
+            " in UTC nanoseconds; look at the sender's clock",
         )
     if state.in_doubt:
         return _no(RiskReason.INVENTORY_UNKNOWN, state.in_doubt)

@@ -235,6 +235,7 @@ def test_two_signals_at_once_do_not_pass_the_same_limit(seed: int) -> None:
         ({"currency": "EUR"}, entry(), "RATE_MISSING"),
         ({"currency": "EUR", "risk_fraction": D("0.01")}, entry(), "EQUITY_UNKNOWN"),
         ({"max_signal_age_ns": SECOND // 2}, entry(), "STALE_SIGNAL"),
+        ({}, entry(ts=START_NS + 3600 * SECOND), "SIGNAL_AHEAD"),
     ],
 )
 def test_what_is_refused_does_nothing_and_says_so(
