@@ -345,6 +345,11 @@ class BrokerActor(BrokerBooks):
             if self.waiters.any:
                 self.waiters.sent(actor.order)
 
+    def last_words(self) -> None:
+        """Inside the last turn: what the next start should know, and a person meanwhile."""
+        self.watched.read_until(self.link.executions_ts)
+        self.triggers.say_unwatched()
+
     # --- trouble ----------------------------------------------------------------------------------
 
     def alarm(self, kind: str, detail: str, entity: str = "") -> None:

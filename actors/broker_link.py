@@ -272,7 +272,7 @@ class BrokerLink:
     def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
         if not task.done():
             self._timers.pop("lists", None)  # it rang, as above
-            self.broker.turn.effects.append((_cancel, task, None))
+            self.broker.turn.effects.append((lambda one, _: one.cancel(), task, None))
             nothing: Answer[Any] = Answer((), False, 0)
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
@@ -297,10 +297,13 @@ class BrokerLink:
         gap = GapAnswered(open_orders, executions, whole, question, failure)
         broker.dispatcher.post(broker, gap)
 
-    def saw_executions(self, latest_ts: int) -> None:
-        """Executions up to this time were shown, and are booked: they are not read again."""
-        latest_ts = min(latest_ts, self.broker.dispatcher.time_ns())  # some venues' clocks are off
-        self.executions_ts = max(self.executions_ts, latest_ts)
+    def saw_executions(self, latest_ts: int, *, complete: bool) -> None:
+        """Executions up to this time were shown, and are booked: they are not read again. A list
+        that has holes says nothing of what came before its last; but some venues have no other.
+        """
+        if complete or not self.broker.capabilities.executions_complete:
+            now = self.broker.dispatcher.time_ns()  # some venues' clocks are off
+            self.executions_ts = max(self.executions_ts, min(latest_ts, now))
 
     def gap_answered(self, gap: GapAnswered) -> None:
         """Book what a gap hid, ask about what it does not explain, and let entries go on."""
@@ -311,7 +314,7 @@ class BrokerLink:
             self._unguard("lists")
         for fill in self.admitted(gap.executions.items):
             broker.report(fill)
-            self.saw_executions(fill.ts)
+            self.saw_executions(fill.ts, complete=gap.executions.complete)
         shown: dict[str, None] = {}
         for snapshot in self.admitted(gap.open_orders.items):
             shown[snapshot.client_order_id] = None
@@ -323,6 +326,7 @@ class BrokerLink:
             self._failed(failure)
             return
         self._failures = self._unread = 0
+        broker.watched.read_until(self.executions_ts)
         for cid, actor in list(broker.orders.items()):
             order = actor.order
             if order.life is Life.PENDING or (order.life in TERMINAL and not has_questions(order)):
@@ -389,10 +393,6 @@ class BrokerLink:
         except Exception as error:  # it is over either way
             detail = f"{self.broker.name}: close raised {note_raised(error)}"
             self.broker.dispatcher.call_soon(lambda: self.broker.alarm("close", detail))
-
-
-def _cancel(task: Task[None], _: None) -> None:
-    task.cancel()
 
 
 def _wait(failures: int) -> int:

@@ -214,7 +214,8 @@ class BrokerWatch:
         if new:
             self.broker.dispatcher.call_later(self.patience_ns, self._judge)
             return
-        self.broker.link.saw_executions(comparison.latest_ts)
+        link, complete = self.broker.link, comparison.is_whole
+        link.saw_executions(comparison.latest_ts, complete=complete)
         self.broker.drifting.begin()
         self._arm(None, None)
 

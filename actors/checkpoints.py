@@ -325,7 +325,7 @@ class Checkpoints:
                 yield "trail", trail, ("trail", trail.name)
             if broker.flattening.is_anything_shut:
                 yield "control", broker.flattening.control, broker.flattening
-            if broker.watched.is_anything_watched:
+            if broker.watched.now.is_anything:
                 yield "watched", broker.watched.now, broker.watched
             for entity, reports in broker.intake.parked.items():
                 yield "parked", reports, (venue, account, entity)

@@ -36,8 +36,9 @@ class Comparison:
     """What differs, found piece by piece, because lists may be long.
 
     Attributes:
-        found: the differences so far. latest_ts: of the latest execution that was shown. unshown:
-        orders that a list which need not show all does not show: they have to be asked about.
+        found: the differences so far. latest_ts: of the latest execution that was shown; is_whole:
+        whether the list of them is. unshown: orders that a list which need not show all does not
+        show: they have to be asked about.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Comparison:
     ) -> None:
         self.found: dict[Key, Difference] = {}
         self.latest_ts = 0
+        self.is_whole = executions.complete
         self.unshown: list[str] = []
         self._broker = broker
         self._open_orders = open_orders

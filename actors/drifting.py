@@ -33,8 +33,8 @@ from engine.order_links import is_held
 from engine.order_tables import TERMINAL, Life
 from engine.position_state import Position
 from engine.session_chart import SessionState
-from engine.values import ZERO, CorrectionKind, OrderType, PositionSlot
-from engine.watched import Drift
+from engine.values import ZERO, CorrectionKind, OrderType
+from engine.watched import Drift, slot_urn
 
 from .flat_words import read_positions
 from .roles import BrokerRole
@@ -239,7 +239,7 @@ class Drifting:
         ours = ZERO if slot is None else slot.position.qty
         shown = self._shown.get(key, Shown(ZERO))
         at = (broker.name, broker.account, symbol, where, ts, ours, shown.qty, difference)
-        broker.watched.take(_entity(broker, symbol, where), SetDrift(*at, shown.avg_px))
+        broker.watched.take(SetDrift(*at, shown.avg_px))
         if PositionDrifted in broker.turn.hub.wanted:
             broker.turn.events.append(PositionDrifted(*at))
         detail = (
@@ -248,7 +248,7 @@ class Drifting:
             if difference
             else f"the venue and our books agree on {ours:f} {symbol} again"
         )
-        broker.alarm("position_drifted", detail, _entity(broker, symbol, where))
+        broker.alarm("position_drifted", detail, slot_urn(broker.name, broker.account, *key))
 
     # --- what follows -----------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class Drifting:
             slot.on_receive(stated)
             broker.turn.record(stated.ts, slot.actor_urn, stated)
             broker.flattening.touched(command.instrument)
-        broker.watched.take(slot.actor_urn, command)
+        broker.watched.take(command)
         broker.turn.effects.append((self._settled, decided, None))
         return drift
 
@@ -323,11 +323,6 @@ def _adoption(
         return SetBaseline(*at, drift.difference, px, command.ts)
     kind, ts = CorrectionKind.OPERATOR, command.ts
     return CorrectPosition(*at, kind, ts, drift.difference, px, statement=command.statement)
-
-
-def _entity(broker: BrokerRole, symbol: str, slot: PositionSlot) -> str:
-    """The slot, as a name."""
-    return f"position:{broker.name}:{broker.account}:{symbol}:{slot.value}"
 
 
 def _read(answer: Answer[Any]) -> tuple[dict[SlotKey, Shown], bool]:

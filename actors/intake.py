@@ -8,6 +8,8 @@ journalled under its id, shown as an alarm, and applied when the order is introd
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.fold import revive as read_tombstone
 from engine.messages import (
     AdoptOrder,
@@ -23,7 +25,14 @@ from engine.values import OrderType
 
 from .roles import BrokerRole, OrderRole
 
-__all__ = ["Intake"]
+__all__ = ["Intake", "is_adopted"]
+
+_ADOPTED: Final = "adopted:"  # how the intent ids of adopted orders begin
+
+
+def is_adopted(terms: SubmitOrder) -> bool:
+    """Whether an order was first seen mid-life: its own time says nothing of when it began."""
+    return terms.intent_id.startswith(_ADOPTED)
 
 
 class Intake:
@@ -74,7 +83,7 @@ class Intake:
             qty, price, stop_px = report.order_qty, report.price, report.stop_px
             kind = report.order_type or (OrderType.MARKET if price is None else OrderType.LIMIT)
         terms = SubmitOrder(
-            f"adopted:{cid}", self.broker.name, self.broker.account, report.instrument,
+            f"{_ADOPTED}{cid}", self.broker.name, self.broker.account, report.instrument,
             report.side, kind, qty, report.ts, cid, price, stop_px,
         )  # fmt: skip
         fact = AdoptOrder(terms, report.ts, f"first seen by {type(report).__name__}")

@@ -313,7 +313,7 @@ class Lifecycle:
     def last_words(self) -> Snapshot:
         """Inside the last turn: have everything written down."""
         for broker in self.brokers.values():
-            broker.triggers.say_unwatched()
+            broker.last_words()
         self._checkpoints.demand()
         return self.snapshot_now()
 

@@ -30,7 +30,7 @@ from engine.position_state import Position
 from engine.prices import Price
 from engine.session_chart import SessionState
 from engine.values import ZERO, PositionSlot
-from engine.watched import Monitor
+from engine.watched import Monitor, monitor_urn
 
 from .monitor_closing import MonitorClosing
 from .monitor_scopes import Scopes
@@ -113,7 +113,7 @@ class Monitors:
             return terms.monitor_id
         self.scopes.check(terms)
         check_to_come(terms, self.broker.turn.time_ns())
-        self.broker.watched.take(_urn(terms), terms)
+        self.broker.watched.take(terms)
         for slot in self.broker.positions.values():
             self.follow(slot)
         self._sync(self._all[terms.monitor_id], None)
@@ -135,7 +135,7 @@ class Monitors:
     def _end(self, terms: SetMonitor, reason: str) -> None:
         turn = self.broker.turn
         at = (terms.monitor_id, terms.venue, terms.account, turn.time_ns())
-        self.broker.watched.take(_urn(terms), EndMonitor(*at, reason))
+        self.broker.watched.take(EndMonitor(*at, reason))
         turn.effects.append((self._arm, terms.monitor_id, None))
 
     def look_all(self) -> None:
@@ -202,7 +202,11 @@ class Monitors:
         due_ts = _due(terms, ts)
         if terms.close_times and not terms.close_at and terms.close_times[-1] <= ts:
             detail = f"monitor {terms.monitor_id}: the last of its close_times is over; they close"
-            self.broker.alarm("monitor_over", f"{detail} nothing of what is held now", _urn(terms))
+            self.broker.alarm(
+                "monitor_over",
+                f"{detail} nothing of what is held now",
+                monitor_urn(terms.monitor_id),
+            )
         return replace(_idle(monitor), side=side, opened_ts=ts, base=base, due_ts=due_ts)
 
     def _write(self, now: Monitor) -> None:
@@ -211,7 +215,7 @@ class Monitors:
             terms.monitor_id, terms.venue, terms.account, turn.time_ns(), now.side, now.opened_ts,
             now.base, now.due_ts, now.peak, now.fired, now.fired_ts, now.count,
         )  # fmt: skip
-        self.broker.watched.take(_urn(terms), fact)
+        self.broker.watched.take(fact)
         turn.effects.append((self._arm, terms.monitor_id, None))
 
     # --- looking ----------------------------------------------------------------------------------
@@ -356,7 +360,7 @@ class Monitors:
                     f" {terms.max_age_ns / 1e9:g} s or unknown, or what it cost is; its rules"
                     " about time stand"
                 )
-                self.broker.alarm("monitor_blind", detail, _urn(terms))
+                self.broker.alarm("monitor_blind", detail, monitor_urn(terms.monitor_id))
             self.broker.turn.effects.append((self._saw, name, is_blind))
 
     def _saw(self, name: str, is_blind: bool) -> None:
@@ -385,8 +389,3 @@ def _due(terms: SetMonitor, opened_ts: int) -> int:
     if terms.close_at:
         due.append(next_time(terms.close_at, terms.time_zone, terms.close_days, opened_ts))
     return min(due, default=0)
-
-
-def _urn(terms: SetMonitor) -> str:
-    """The monitor, as a name."""
-    return f"monitor:{terms.monitor_id}"

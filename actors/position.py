@@ -17,6 +17,7 @@ from engine.order import Booking
 from engine.position_state import Position
 from engine.position_views import avg_px, direction, realized_pnl
 from engine.values import Instrument, PositionSlot
+from engine.watched import slot_urn
 
 from .runtime import Actor
 
@@ -82,7 +83,7 @@ class PositionActor(Actor):
     def actor_urn(self) -> str:  # type: ignore[override]
         """The slot, as a name."""
         held = self.position
-        return f"position:{held.venue}:{held.account}:{held.instrument}:{held.slot.value}"
+        return slot_urn(held.venue, held.account, held.instrument, held.slot)
 
     def on_receive(self, message: Any) -> None:
         """Book an execution, or take over a baseline."""

@@ -1,9 +1,9 @@
-"""Groups, trading modes and kill switches in a replay: they are followed, and decide nothing.
+"""Groups, kill switches, monitors and drifts in a replay: they are followed, and decide nothing.
 
 A journal holds what a group looked at and what it then did, each as a fact of its own: the moves of
 the group, the links, amends and cancels of its orders, the orders that it made. A group that looked
 once more would do all of that twice, at other times. So in a replay a fact of a group is taken as
-it stands, and what follows from it comes as the next fact; the same goes for a kill switch.
+it stands, and what follows from it comes as the next fact; the same goes for all that watches.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from engine.messages import (
 )
 from engine.order import Order
 from engine.values import PositionSlot
+from engine.watched import WATCHED_FACTS
 
 from .broker import BrokerActor
+from .drifting import Drifting
 from .flattening import Flattening
 from .groups import BrokerGroups
+from .monitors import Monitors
+from .position import PositionActor
 
 __all__ = ["RecordedBroker"]
 
@@ -88,21 +92,44 @@ class _Shut(Flattening):
         return None
 
 
+class _Drifts(Drifting):
+    """What the venue counts otherwise, as its facts say."""
+
+    def begin(self) -> None:
+        """Nobody is asked."""
+
+    def refusal(self, order: SubmitOrder) -> tuple[str, str] | None:
+        """What was refused has its denial behind it."""
+        return None
+
+
+class _Monitors(Monitors):
+    """Rules about what is held, as their facts say."""
+
+    def made(self, slot: PositionActor) -> None:
+        """What follows from it is a fact of its own."""
+
+    def look_all(self) -> None:
+        """A replay that goes on looks at nothing either."""
+
+
 class RecordedBroker(BrokerActor):
-    """A broker of recorded accounts: also facts that its own groups and switches had written are
-    fed to it.
+    """A broker of recorded accounts: also facts that its own groups, switches and rules had written
+    are fed to it.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         groups = _Groups(self, self._write_down, self._submit)
         self.groups, self.flattening = groups, _Shut(self, groups)
+        self.drifting, self.monitors = _Drifts(self), _Monitors(self)
         self._routes.update(
             {
                 SubmitOrder: self._introduced,
                 LinkOrder: self._linked,
                 **dict.fromkeys((SubmitGroup, GroupMoved, ReviveGroup), groups.take),
                 **dict.fromkeys((SetMode, Flatten, LiftFlatten), self.flattening.take),
+                **dict.fromkeys(WATCHED_FACTS, self.watched.take),
             }
         )
 

@@ -29,6 +29,7 @@ from engine.messages import (
 )
 from engine.recordings import FORMATS, Check, Oracle, Recording, ReplayView, Step
 from engine.values import Instrument, exact
+from engine.watched import WATCHED_FACTS
 
 from .journal import Journal, open_journal
 from .replay_checks import FinalState, books_digest
@@ -41,7 +42,9 @@ JOURNAL_FORMAT: Final = "journal"
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
 #: Facts that say whose they are.
-_OWNED: Final = (SubmitOrder, SubmitGroup, SetBaseline, CorrectPosition, *CONTROL_FACTS)
+_OWNED: Final = (
+    SubmitOrder, SubmitGroup, SetBaseline, CorrectPosition, *CONTROL_FACTS, *WATCHED_FACTS,
+)  # fmt: skip
 
 #: The account a message comes under, and the message with its row.
 Rows: TypeAlias = Iterator[tuple[str, Step]]

@@ -10,8 +10,11 @@ import msgspec
 from engine.errors import InvalidValue
 from engine.group_tables import GROUP
 from engine.messages import OrderReport, SubmitOrder
+from engine.order import has_questions
+from engine.watched import Watched
 
 from .broker import BrokerActor
+from .intake import is_adopted
 from .journal import Journal
 from .recovery import Recovered, doubts
 
@@ -90,6 +93,21 @@ def _give_state(recovered: Recovered, brokers: Mapping[tuple[str, str], BrokerAc
     for key, watched in recovered.books.watched.items():
         if key in brokers:
             brokers[key].watched.take_over(watched)
+            brokers[key].link.executions_ts = _read_from(recovered, brokers[key], watched)
+
+
+def _read_from(recovered: Recovered, broker: BrokerActor, watched: Watched) -> int:
+    """Up to when executions need not be read again: where all were read, and not behind the start
+    of an order that misses some. Of one that was adopted nobody knows when it began.
+    """
+    if not broker.capabilities.executions_complete:
+        return 0
+    until, at = watched.executions_ts, (broker.name, broker.account)
+    for order, _ in recovered.open_orders:
+        terms = order.terms
+        if has_questions(order) and (terms.venue, terms.account) == at:
+            until = min(until, 0 if is_adopted(terms) else terms.ts)
+    return until
 
 
 def first_number(journal: Journal, ts: int) -> int:

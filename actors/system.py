@@ -287,7 +287,7 @@ class ExecutionSystem(Triggering):
             positions = [slot.position for b in brokers for slot in b.positions.values()]
             groups = [held.group for b in brokers for held in b.groups.groups.values()]
             shut = [b.flattening.control for b in brokers if b.flattening.is_anything_shut]
-            seen = [b.watched.now for b in brokers if b.watched.is_anything_watched]
+            seen = [b.watched.now for b in brokers if b.watched.now.is_anything]
             trails = [trail for b in brokers for trail in b.following.trails()]
             stones += self.journal.closed_orders()
             money = self.accounts.money

@@ -1,11 +1,12 @@
-"""The drifts and monitors of one account, as their facts say; live, and taken back with a turn."""
+"""What is watched at one account, as its facts say; live, and taken back with a turn."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+from engine.messages import ExecutionsRead
 from engine.values import PositionSlot
-from engine.watched import Drift, Monitor, Watched, WatchedFact, watched
+from engine.watched import Drift, Monitor, Watched, WatchedFact, entity_of, watched
 
 from .turn import Turn
 
@@ -27,16 +28,17 @@ class WatchedBooks:
         self.drifts: dict[SlotKey, Drift] = {}
         self.monitors: dict[str, Monitor] = {}
 
-    @property
-    def is_anything_watched(self) -> bool:
-        """Whether there is a drift or a monitor."""
-        return bool(self.now.drifts or self.now.monitors)
-
-    def take(self, entity: str, fact: WatchedFact) -> None:
+    def take(self, fact: WatchedFact) -> None:
         """Write a fact down, in a turn."""
         self._turn.undo.append((self, self.now, None))
-        self._turn.record(fact.ts, entity, fact)
+        self._turn.record(fact.ts, entity_of(fact), fact)
         self.take_over(watched(self.now, fact))
+
+    def read_until(self, until_ts: int) -> None:
+        """Write down, in a turn, that executions are booked up to there, where that is new."""
+        if until_ts > self.now.executions_ts:
+            at = self.now.venue, self.now.account
+            self.take(ExecutionsRead(*at, self._turn.time_ns(), until_ts))
 
     def take_over(self, now: Watched) -> None:
         """Become this; at a restart, before any message."""

@@ -338,7 +338,7 @@ def digest(
     """One line that names the whole state.
 
     SHA-256 over every order, position, group that is not done, what is shut and what is watched,
-    what can still change of trips, and rates, in order of ids.
+    what can still change of trips, and rates, in order of ids; but not how far lists were read.
 
     ``stones`` are (client order id, :func:`tombstone` bytes) in any order. An order waiting to
     leave and one that left count as the same: after a restart nothing counts as not sent, so the
@@ -355,7 +355,11 @@ def digest(
         if group.state not in GROUP.terminal:
             total.update(_ENCODER.encode(group) + b"\n")
     for control in sorted(controls, key=lambda one: one.name):
-        total.update(_ENCODER.encode(control) + b"\n")
+        if isinstance(control, Control):
+            total.update(_ENCODER.encode(control) + b"\n")
+        elif control.is_state:
+            told = msgspec.structs.replace(control, executions_ts=0)
+            total.update(_ENCODER.encode(told) + b"\n")
     for trail in sorted(trails, key=lambda one: one.name):
         total.update(_ENCODER.encode(trail) + b"\n")
     if money:

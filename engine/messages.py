@@ -968,6 +968,17 @@ class LinkUp(Report, frozen=True, gc=False, omit_defaults=True):
     detail: str = ""
 
 
+class ExecutionsRead(Report, frozen=True, gc=False, omit_defaults=True):
+    """Executions of an account were read in whole and are booked; the latest is of ``until_ts``
+    (UTC ns). A restart reads on from there, with an overlap.
+    """
+
+    venue: str
+    account: str
+    ts: int
+    until_ts: int
+
+
 class LinkDown(Report, frozen=True, gc=False, omit_defaults=True):
     """The session is gone, or is not to be trusted."""
 
@@ -1391,6 +1402,7 @@ Fact: TypeAlias = (
     | SetMonitor
     | MonitorMoved
     | EndMonitor
+    | ExecutionsRead
     | CancelOrder
     | AmendOrder
     | SettleOrder

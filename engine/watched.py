@@ -1,7 +1,8 @@
-"""What is watched at one account beside its orders: drifted slots and position monitors.
+"""What is watched at one account beside its orders: drifted slots, position monitors, and how far
+its executions are read.
 
-Both are facts, so a restart forgets neither: entries of a drifted slot stay stopped, and a monitor
-that has fired has fired. :class:`Watched` is their fold.
+All are facts, so a restart forgets none: entries of a drifted slot stay stopped, a monitor that has
+fired has fired, and what was read is not read again. :class:`Watched` is their fold.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ import msgspec
 from msgspec.structs import replace
 
 from .errors import JournalCorrupt
-from .messages import DriftRemedy, EndMonitor, MonitorMoved, SetDrift, SetMonitor, SettleDrift
+from .messages import (
+    DriftRemedy,
+    EndMonitor,
+    ExecutionsRead,
+    MonitorMoved,
+    SetDrift,
+    SetMonitor,
+    SettleDrift,
+)
 from .values import ZERO, PositionSlot
 
 __all__ = [
@@ -22,13 +31,20 @@ __all__ = [
     "Monitor",
     "Watched",
     "WatchedFact",
+    "entity_of",
+    "monitor_urn",
     "moved_monitor",
+    "slot_urn",
     "take_watched",
     "watched",
 ]
 
-WatchedFact: TypeAlias = SetDrift | SettleDrift | SetMonitor | MonitorMoved | EndMonitor
-WATCHED_FACTS: Final = (SetDrift, SettleDrift, SetMonitor, MonitorMoved, EndMonitor)
+WatchedFact: TypeAlias = (
+    SetDrift | SettleDrift | SetMonitor | MonitorMoved | EndMonitor | ExecutionsRead
+)
+WATCHED_FACTS: Final = (
+    SetDrift, SettleDrift, SetMonitor, MonitorMoved, EndMonitor, ExecutionsRead,
+)  # fmt: skip
 
 
 class Drift(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -68,17 +84,31 @@ class Monitor(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Watched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Drifts and monitors of one account, in order of slot and id."""
+    """Drifts and monitors of one account, in order of slot and id.
+
+    ``executions_ts``: of the latest execution up to which all are booked (UTC ns); 0: none is.
+    """
 
     venue: str
     account: str
     drifts: tuple[Drift, ...] = ()
     monitors: tuple[Monitor, ...] = ()
+    executions_ts: int = 0
 
     @property
     def name(self) -> str:
         """What it is stored as."""
         return f"watched:{self.venue}:{self.account}"
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether there is something to keep."""
+        return self.is_state or bool(self.executions_ts)
+
+    @property
+    def is_state(self) -> bool:
+        """Whether something is watched; how far a list was read decides nothing."""
+        return bool(self.drifts or self.monitors)
 
 
 def moved_monitor(monitor: Monitor, fact: MonitorMoved) -> Monitor:
@@ -99,6 +129,8 @@ def watched(before: Watched, fact: WatchedFact) -> Watched:
         return _drifted(before, fact)
     if isinstance(fact, SettleDrift):
         return _settled(before, fact)
+    if isinstance(fact, ExecutionsRead):
+        return replace(before, executions_ts=max(before.executions_ts, fact.until_ts))
     known = {one.terms.monitor_id: one for one in before.monitors}
     if isinstance(fact, SetMonitor):
         if fact.monitor_id in known:
@@ -145,5 +177,24 @@ def take_watched(every: dict[tuple[str, str], Watched], fact: WatchedFact) -> No
     key = fact.venue, fact.account
     after = watched(every.get(key) or Watched(*key), fact)
     every.pop(key, None)
-    if after.drifts or after.monitors:
+    if after.is_anything:
         every[key] = after
+
+
+def slot_urn(venue: str, account: str, instrument: str, slot: PositionSlot) -> str:
+    """A slot, as a name."""
+    return f"position:{venue}:{account}:{instrument}:{slot.value}"
+
+
+def monitor_urn(monitor_id: str) -> str:
+    """A monitor, as a name."""
+    return f"monitor:{monitor_id}"
+
+
+def entity_of(fact: WatchedFact) -> str:
+    """What a fact is about: a slot, the account, or a monitor."""
+    if isinstance(fact, SetDrift | SettleDrift):
+        return slot_urn(fact.venue, fact.account, fact.instrument, fact.slot)
+    if isinstance(fact, ExecutionsRead):
+        return Watched(fact.venue, fact.account).name
+    return monitor_urn(fact.monitor_id)
