@@ -5,16 +5,29 @@ from __future__ import annotations
 import contextlib
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
 
 from actors.replay import Interrupted, replay
+from actors.replay_feed import _ReplaySystem
+from actors.runtime import SimulatedDispatcher
 from actors.testing import SPOT
 from actors.testing.running import play, simulated
+from actors.venues.recorded import RecordedVenue
 from engine import limit
 from engine.contingent import bracket
-from engine.messages import TradingMode
+from engine.messages import (
+    AdoptOrder,
+    DefineInstrument,
+    Fact,
+    LinkDown,
+    LinkUp,
+    OrderReport,
+    ReviveOrder,
+    TradingMode,
+)
 from engine.testing import PROFILES
 from engine.testing.drawing import scenario
 from engine.testing.scenario import (
@@ -31,6 +44,7 @@ from engine.testing.scenario import (
     Trades,
     Waits,
 )
+from engine.trip_books import MONEY_FACTS
 from engine.values import Side
 
 from .replay_kit import run
@@ -110,3 +124,24 @@ def test_a_replay_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     assert report is not None
     assert (digest, 0) == (report.digest, report.failed)
     assert report.resumed_at > 0
+
+
+def test_every_fact_has_somewhere_to_go_in_a_replay() -> None:
+    """What may stand in a journal is read over on purpose, goes to the books, to its order, or to a
+    part of the broker that follows it: a fact without a place would fail the account.
+    """
+    clock = SimulatedDispatcher()
+    system = _ReplaySystem([RecordedVenue("v", "a")], dispatcher=clock)
+    system.start()
+    (broker,) = system.brokers.values()
+    known = (AdoptOrder, ReviveOrder, LinkUp, LinkDown, DefineInstrument, *MONEY_FACTS)
+    homeless = [
+        kind.__name__
+        for kind in (*get_args(Fact), *get_args(OrderReport))
+        if isinstance(kind, type)
+        and not issubclass(kind, known)
+        and kind not in broker._routes
+        and "client_order_id" not in kind.__struct_fields__
+    ]
+    assert [] == homeless
+    system.stop()
