@@ -76,7 +76,8 @@ _EXPLAIN: Final = """\
 The chain from intent to end: the terms, what was checked, every fact in order with its time,
 its evidence and the state after it, what it did to the position, and how it ended. Of an order in
 a group also its parent, children and siblings; of a group its legs and every look that changed it;
-of an account (VENUE/ACCOUNT) who has set modes, pulled kill switches and lifted them.
+of an account (VENUE/ACCOUNT) its sessions, who has set modes, pulled kill switches and lifted
+them, what had drifted and how it was settled, statements, and the rules that fired.
 """
 
 _STATUS: Final = """\

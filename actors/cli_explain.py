@@ -20,9 +20,9 @@ from .cli_output import (
     shown,
     time_text,
 )
-from .cli_status import control_object, print_control
+from .cli_status import account_object, print_account
 from .explaining import Explanation, Moment, explain, find_order
-from .explaining_control import explain_control, find_control
+from .explaining_account import explain_account
 from .explaining_groups import Kin, explain_group, find_group, kin_of
 from .journal import open_journal
 
@@ -41,12 +41,11 @@ def run(args: argparse.Namespace) -> int:
             else:
                 print_group(story)
             return HOLDS
-        if (account := find_control(journal, args.order)) is not None:
-            shut = explain_control(journal, *account)
+        if (account := explain_account(journal, args.order)) is not None:
             if args.json:
-                print_json(control_object(shut))
+                print_json(account_object(account))
             else:
-                print_control(shut)
+                print_account(account)
             return HOLDS
         told = explain(journal, find_order(journal, args.order))
         if told.terms.group_id:

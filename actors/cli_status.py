@@ -17,10 +17,11 @@ from .cli_output import (
     shown,
     time_text,
 )
-from .explaining_control import AccountStatus, ControlStory, in_force, status_of
+from .explaining_account import AccountStory
+from .explaining_control import AccountStatus, in_force, status_of
 from .journal import open_journal
 
-__all__ = ["control_object", "print_control", "run"]
+__all__ = ["account_object", "print_account", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -128,24 +129,27 @@ def _shut(control: Control) -> dict[str, Json]:
 # --- for explain ----------------------------------------------------------------------------------
 
 
-def print_control(told: ControlStory) -> None:
-    """Print the chain of what was shut at an account, for a person."""
+def print_account(told: AccountStory) -> None:
+    """Print the chain of an account, for a person."""
     out = console()
-    out.print(f"Account {shown(told.venue)}/{shown(told.account)}: what may leave\n")
+    out.print(f"Account {shown(told.venue)}/{shown(told.account)}\n")
     for moment in told.moments:
-        of = moment.instrument or "everything"
-        what = f" {moment.what}" if moment.what else ""
-        head = f"{moment.seq:>6}  {time_text(moment.ts)}  {moment.fact:12} of {shown(of)}{what}"
+        of = f" of {shown(moment.instrument)}" if moment.instrument else ""
+        if moment.after is not None:
+            of = of or " of everything"
+        what = f" {shown(moment.what, 200)}" if moment.what else ""
+        head = f"{moment.seq:>6}  {time_text(moment.ts)}  {moment.fact:12}{of}{what}"
         out.print(head, soft_wrap=True)
         if moment.statement:
             out.print(f"        {shown(moment.statement, 400)}", soft_wrap=True)
-        out.print(f"        -> {shown('; '.join(moment.after) or 'nothing is shut', 400)}")
+        if moment.after is not None:
+            out.print(f"        -> {shown('; '.join(moment.after) or 'nothing is shut', 400)}")
     out.print()
     out.print(f"End: {shown('; '.join(in_force(told.control)) or 'nothing is shut', 400)}")
 
 
-def control_object(told: ControlStory) -> dict[str, Json]:
-    """The same for machines."""
+def account_object(told: AccountStory) -> dict[str, Json]:
+    """The same for machines; ``in_force`` is null where a fact shut or opened nothing."""
     return {
         "venue": told.venue,
         "account": told.account,
@@ -158,7 +162,7 @@ def control_object(told: ControlStory) -> dict[str, Json]:
                 "instrument": moment.instrument,
                 "what": moment.what or None,
                 "statement": moment.statement or None,
-                "in_force": list(moment.after),
+                "in_force": None if moment.after is None else list(moment.after),
             }
             for moment in told.moments
         ],

@@ -1,4 +1,4 @@
-"""What is shut at an account, and how it came to that: trading modes and kill switches.
+"""How every account stands at the end of a journal: what is held, open, watched and shut.
 
 From a journal alone, so it says what the next start will find in force, not what a venue does.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
 
 import msgspec
 
-from engine.control import Control, controlled
+from engine.control import Control
 from engine.fold import Books
 from engine.group_tables import GROUP
-from engine.journal import decode_record
-from engine.messages import Flatten, LiftFlatten, SetMode
 from engine.order import is_settled
 from engine.order_links import is_held
 from engine.order_tables import TERMINAL
@@ -25,38 +22,7 @@ from engine.watched import Watched
 from .journal import Journal
 from .recovery import fold_journal
 
-__all__ = [
-    "AccountStatus",
-    "ControlMoment",
-    "ControlStory",
-    "explain_control",
-    "find_control",
-    "in_force",
-    "status_of",
-]
-
-_PREFIX: Final = "control:"
-
-
-class ControlMoment(msgspec.Struct, frozen=True):
-    """One fact of what is shut; ``after`` are the lines of what was in force behind it."""
-
-    seq: int
-    ts: int
-    fact: str
-    instrument: str  # "": all of the account
-    what: str
-    statement: str
-    after: tuple[str, ...]
-
-
-class ControlStory(msgspec.Struct, frozen=True):
-    """The chain of one account."""
-
-    venue: str
-    account: str
-    moments: tuple[ControlMoment, ...]
-    control: Control
+__all__ = ["AccountStatus", "in_force", "status_of"]
 
 
 class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,40 +52,6 @@ def in_force(control: Control) -> tuple[str, ...]:
         share = "" if one.slice_share == 1 else f", in slices of {one.slice_share:f}"
         lines.append(f"kill switch of {one.instrument or 'everything'}{share}")
     return tuple(lines)
-
-
-def find_control(journal: Journal, wanted: str) -> tuple[str, str] | None:
-    """The account ``VENUE/ACCOUNT`` of which something was ever shut; None: there is none."""
-    for record in journal.records():
-        if not record.entity.startswith(_PREFIX):
-            continue
-        fact = decode_record(record)
-        if isinstance(fact, SetMode | Flatten | LiftFlatten):
-            if wanted == f"{fact.venue}/{fact.account}":
-                return fact.venue, fact.account
-    return None
-
-
-def explain_control(journal: Journal, venue: str, account: str) -> ControlStory:
-    """Everything that was shut or opened at an account, in order."""
-    control = Control(venue, account)
-    moments: list[ControlMoment] = []
-    for record in journal.records(entity=control.name):
-        fact = decode_record(record)
-        if isinstance(fact, SetMode | Flatten | LiftFlatten):
-            control = controlled(control, fact)
-            what = ""
-            if isinstance(fact, SetMode):
-                what = fact.mode.value
-            elif isinstance(fact, Flatten) and fact.slice_share != 1:
-                what = f"in slices of {fact.slice_share:f}"
-            moments.append(
-                ControlMoment(
-                    record.seq, fact.ts, type(fact).__name__, fact.instrument, what,
-                    fact.statement, in_force(control),
-                )
-            )  # fmt: skip
-    return ControlStory(venue, account, tuple(moments), control)
 
 
 def status_of(journal: Journal) -> tuple[AccountStatus, ...]:
