@@ -60,7 +60,7 @@ sums, positions, a drop copy) becomes named checks, beside the ones that always 
 Formats are detected by content: the KuCoin bot's event log and its fill exports, BitMEX
 executions, Hyperliquid fills, LOBSTER messages, Bitstamp order events, CME market-by-order,
 Shanghai order-by-order, and journals of our own, whose groups and kill switches are followed as
-they were. Plain, gzip or zip.
+they were. Plain, gzip, bzip2, xz, zstd or zip.
 """
 
 _REPLAY_EXAMPLES: Final = """\

@@ -1,15 +1,17 @@
 """Open recordings: files in, :class:`engine.recordings.Recording` out.
 
-The engine's readers take lines; this is the one place that knows about gzip, zip, and Databento's
-binary files. A file is never trusted by its name: compression by its magic bytes, format by its
-first line. Every failure is a :class:`RecordingError` that names the file, and the line where there
-is one.
+The engine's readers take lines; this is the one place that knows about gzip, bzip2, xz, zstd, zip,
+and Databento's binary files. A file is never trusted by its name: compression by its magic bytes,
+format by its first line. Every failure is a :class:`RecordingError` that names the file, and the
+line where there is one.
 """
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,7 @@ from engine.recordings import Lines, Recording, make_recording
 from engine.recordings.base import excerpt, first_lines
 from engine.recordings.detect import FORMATS, describe_formats, detect_format
 
-from .recordings_dbn import DbnLines
+from .recordings_dbn import DBN_MAGIC, DbnLines, open_zstd
 
 __all__ = ["FileLines", "count_rows", "open_recording"]
 
@@ -31,14 +33,16 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
 _ZIP_EMPTY_MAGIC = b"PK\x05\x06"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-_DBN_MAGIC = b"DBN"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zX"
+_7Z_MAGIC = b"7z\xbc\xaf"
 _LINE_LENGTH_MAX = (
     1_000_000  # characters; a longer line is no recording but would be held in memory
 )
 
 
 class FileLines:
-    """The lines of a text file: plain, gzipped, or a member of a zip; read at each iteration.
+    """The lines of a text file: plain, compressed, or a member of a zip; read at each iteration.
 
     Raises, while iterating:
         RecordingError: the file is truncated, damaged, gone, or not UTF-8; names the line that
@@ -67,6 +71,12 @@ class FileLines:
         elif magic.startswith(_GZIP_MAGIC):
             packed = stack.enter_context(gzip.GzipFile(self._path, "rb"))
             raw = io.BufferedReader(packed)
+        elif magic.startswith(_BZIP2_MAGIC):
+            raw = stack.enter_context(bz2.BZ2File(self._path, "rb"))
+        elif magic.startswith(_XZ_MAGIC):
+            raw = stack.enter_context(lzma.LZMAFile(self._path))  # noqa: SIM115  # the stack does
+        elif magic.startswith(_ZSTD_MAGIC):
+            raw = stack.enter_context(open_zstd(self._path))
         else:
             raw = stack.enter_context(self._path.open("rb"))
         return stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=None))
@@ -80,9 +90,11 @@ class FileLines:
                     good += 1
         except _READ_ERRORS:
             pass
+        remedy = "Copy the file again from its source"
+        if isinstance(error, UnicodeDecodeError):
+            remedy = "Save it as UTF-8, or unpack it first if it is packed"
         return RecordingError(
-            f"{self.name}: cannot be read past line {good}: {_why(error)}."
-            " Copy the file again from its source."
+            f"{self.name}: cannot be read past line {good}: {_why(error)}. {remedy}."
         )
 
 
@@ -91,6 +103,7 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     UnicodeDecodeError,
     zlib.error,
+    lzma.LZMAError,
     zipfile.BadZipFile,
     RuntimeError,  # zipfile raises it for encrypted members
     NotImplementedError,  # ... and this for unknown compression
@@ -184,12 +197,23 @@ def _open_one(path: Path, wanted: str | None) -> tuple[str, Lines]:
         raise RecordingError(f"{path.name}: the file is empty")
     if magic.startswith((_ZIP_MAGIC, _ZIP_EMPTY_MAGIC)):
         return _open_member(path, wanted)
-    lines: Lines
-    if magic.startswith((_ZSTD_MAGIC, _DBN_MAGIC)):
+    if magic.startswith(_7Z_MAGIC):
+        raise RecordingError(f"{path.name}: is a 7z archive; unpack it and name the file inside")
+    lines: Lines = FileLines(path)
+    if magic.startswith(DBN_MAGIC) or (magic.startswith(_ZSTD_MAGIC) and _packs_dbn(path)):
         lines = DbnLines(path, compressed=magic.startswith(_ZSTD_MAGIC))
-    else:
-        lines = FileLines(path)
     return _checked(path.name, lines, wanted), lines
+
+
+def _packs_dbn(path: Path) -> bool:
+    """Whether a zstd file holds Databento's binary form, and not text."""
+    try:
+        with open_zstd(path) as file:
+            return file.read(len(DBN_MAGIC)) == DBN_MAGIC
+    except OSError as error:
+        raise RecordingError(
+            f"{path.name}: cannot be read: {_why(error)}. Copy the file again from its source."
+        ) from error
 
 
 def _checked(name: str, lines: Lines, wanted: str | None) -> str:

@@ -119,6 +119,10 @@ class RecordingSource:
             account: (self.recording.venue, account) for account in self.recording.accounts
         }
         self.instruments = self.recording.instruments
+        if not self.accounts:
+            raise RecordingError(
+                f"{self.name}: there is no row below its header: nothing to replay"
+            )
 
     def rows(self) -> Rows:
         """Every message as recorded."""

@@ -11,6 +11,7 @@ of its own.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple, NoReturn, Protocol, TypeAlias
@@ -34,6 +35,7 @@ __all__ = [
     "Steps",
     "TextLines",
     "bad_row",
+    "columns",
     "excerpt",
     "fail_row",
     "first_lines",
@@ -257,6 +259,14 @@ def fail_row(lines: Lines, row: int, error: Exception, wants: str) -> NoReturn:
     if isinstance(error, KeyError):
         detail = f"not a word of this format: {excerpt(error.args[0])}"
     raise bad_row(lines.name, row, text, f"expected {wants} ({detail})") from error
+
+
+def columns(line: str) -> tuple[str, ...]:
+    """The cells of one line of CSV, quoted or not; none where it is no CSV."""
+    try:
+        return tuple(next(csv.reader([line], strict=True), ()))
+    except csv.Error:
+        return ()
 
 
 def first_lines(lines: Lines, count: int) -> list[str]:

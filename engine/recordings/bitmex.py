@@ -2,30 +2,27 @@
 
 The order's own quantity is not in it, so every order is adopted by its first fill. Rows are
 delivered in file order, which differs from the order of ``cumQty`` where executions share a
-millisecond: out-of-order delivery as recorded. Contracts are sized in satoshi per contract and
-price unit (``configured_multiplier_raw``; negative for inverse contracts), paid in XBT.
+millisecond: out-of-order delivery as recorded. Contracts are sized as :mod:`.bitmex_rows` tells.
+Where rows have an ``execType`` (the venue's own trade history), only Trade is a fill; a settlement
+closes what the fills before it hold, and funding payments are counted, not booked.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from decimal import Decimal
 
-from ..messages import Feeds, Filled
-from ..values import CONTEXT, ONE, ZERO, Instrument, InstrumentKind, Side
+from ..errors import RecordingError
+from ..messages import CorrectPosition, Feeds, Filled
+from ..values import CONTEXT, ZERO, CorrectionKind, Instrument, PositionSlot, Side
 from .base import Check, DecimalCache, Lines, Oracle, ReplayView, Step, Steps, fail_row
-from .kucoin_trades import finest_step
+from .bitmex_rows import FUNDING, SETTLEMENT, WANTS, Row, Sizing, read_rows, unit_of
 from .tally import Counter, Expected, Tally, TallyOracle
 from .times import iso_to_ns
 
 __all__ = ["BitmexRecording"]
 
-_NEEDED = ("event_time", "execID", "orderID", "symbol", "side", "lastPx", "lastQty", "cumQty")
-_OPTIONAL = ("configured_multiplier_raw", "configured_tick_size", "execCost")
-_WANTS = "a BitMEX execution as the header says"
 _SIDES = {"Buy": Side.BUY, "Sell": Side.SELL}
-_SATOSHI = Decimal("1E-8")
 
 
 class BitmexRecording:
@@ -44,50 +41,56 @@ class BitmexRecording:
     def instruments(self) -> tuple[Instrument, ...]:
         """The contracts that occur, sized as the rows say (multiplier 1 where they do not)."""
         if self._instruments is None:
-            seen: dict[str, tuple[str, str, dict[str, None]]] = {}
-            for _, cells in self._rows():
-                symbol, px = cells[3], cells[5]
-                if symbol not in seen:
-                    seen[symbol] = (cells[8], cells[9], {})
-                seen[symbol][2][px] = None
-            self._instruments = tuple(_instrument(symbol, *rest) for symbol, rest in seen.items())
+            sizings: dict[str, Sizing] = {}
+            for row in read_rows(self._lines):
+                if row.symbol not in sizings:
+                    sizings[row.symbol] = Sizing(row)
+                sizings[row.symbol].add(row)
+            try:
+                self._instruments = tuple(sizing.instrument() for sizing in sizings.values())
+            except ValueError as error:
+                raise RecordingError(f"{self.name}: {error}") from error
         return self._instruments
-
-    def _rows(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Row number, the needed cells, the optional ones ("" where there is no column)."""
-        row = 1
-        try:
-            reader = csv.reader(self._lines, strict=True)
-            header = next(reader, [])
-            at = [header.index(name) for name in _NEEDED]
-            extra = [header.index(name) if name in header else -1 for name in _OPTIONAL]
-            width = len(header)
-            for row, cells in enumerate(reader, 2):
-                if len(cells) != width:
-                    raise ValueError(f"{len(cells)} columns instead of {width}")
-                yield (
-                    row,
-                    tuple([cells[i] for i in at] + [cells[i] if i >= 0 else "" for i in extra]),
-                )
-        except (csv.Error, ValueError) as error:
-            fail_row(self._lines, row, error, _WANTS)
 
     def steps(self) -> Steps:
         """See :meth:`engine.recordings.base.Recording.steps`."""
         numbers = DecimalCache()
-        row = 1
+        held: dict[str, Decimal] = {}
+        seen: dict[str, None] = {}
+        row = Row(1)
         try:
-            for row, (time, eid, oid, symbol, side, px, qty, cum, *_) in self._rows():
-                last_qty, cum_qty = numbers[qty], numbers[cum]
-                if last_qty <= 0 or cum_qty < last_qty or not eid or not oid:
+            for row in read_rows(self._lines):
+                if row.kind == FUNDING:
+                    continue
+                qty, px, ts = numbers[row.qty], numbers[row.px], iso_to_ns(row.time)
+                before = held.get(row.symbol, ZERO)
+                if row.kind == SETTLEMENT:
+                    yield "main", Step(row.line, _settled(row, ts, before, qty, px))
+                    held[row.symbol] = ZERO
+                    continue
+                cum_qty, side = numbers[row.cum], _SIDES[row.side]
+                if qty <= 0 or cum_qty < qty or not row.exec_id or not row.order_id:
                     raise ValueError("ids, 0 < lastQty and lastQty <= cumQty")
+                if row.exec_id not in seen:
+                    seen[row.exec_id] = None
+                    signed = qty if side is Side.BUY else qty.copy_negate()
+                    held[row.symbol] = CONTEXT.add(before, signed)
+                fee, currency = _fee(row, numbers)
                 fill = Filled(
-                    oid, iso_to_ns(time), eid, last_qty, numbers[px], None, "", None, oid, cum_qty,
-                    None, False, Feeds.BOTH, symbol, _SIDES[side],
+                    row.order_id, ts, row.exec_id, qty, px, fee, currency, None, row.order_id,
+                    cum_qty, None, False, Feeds.BOTH, row.symbol, side,
                 )  # fmt: skip
-                yield "main", Step(row, fill)
+                yield "main", Step(row.line, fill)
         except (ValueError, KeyError) as error:
-            fail_row(self._lines, row, error, _WANTS)
+            fail_row(self._lines, row.line, error, WANTS)
+
+    def _fills(self) -> Iterator[Row]:
+        """The rows that are fills; one that stands twice (pages overlap) counts once."""
+        seen: dict[str, None] = {}
+        for row in read_rows(self._lines):
+            if row.kind not in (FUNDING, SETTLEMENT) and row.exec_id not in seen:
+                seen[row.exec_id] = None
+                yield row
 
     def oracle(self) -> Oracle:
         """See :meth:`engine.recordings.base.Recording.oracle`."""
@@ -96,24 +99,56 @@ class BitmexRecording:
     def tally(self) -> Tally:
         """Fold the rows with a dict."""
         orders: dict[str, tuple[int, Decimal, Decimal]] = {}
-        for _, cells in self._rows():
-            fills, qty, cost = orders.get(cells[2], (0, ZERO, ZERO))
-            last, px = Decimal(cells[6]), Decimal(cells[5])
+        for row in self._fills():
+            fills, qty, cost = orders.get(row.order_id, (0, ZERO, ZERO))
+            last, px = Decimal(row.qty), Decimal(row.px)
             spent = CONTEXT.multiply(last, px)
-            orders[cells[2]] = (fills + 1, CONTEXT.add(qty, last), CONTEXT.add(cost, spent))
+            orders[row.order_id] = (fills + 1, CONTEXT.add(qty, last), CONTEXT.add(cost, spent))
+        skipped: dict[str, int] = {}
+        for row in read_rows(self._lines):
+            if row.kind in (FUNDING, SETTLEMENT):
+                skipped[_NOT_AN_ORDER[row.kind]] = skipped.get(_NOT_AN_ORDER[row.kind], 0) + 1
         return Tally(
             {
                 oid: Expected(None, fills, qty, cost, False)
                 for oid, (fills, qty, cost) in orders.items()
-            }
+            },
+            tuple(sorted(skipped.items())),
         )
 
     def totals(self) -> dict[str, list[tuple[Decimal, Decimal]]]:
         """(cumQty, lastQty) of each order's rows, in file order."""
         found: dict[str, list[tuple[Decimal, Decimal]]] = {}
-        for _, cells in self._rows():
-            found.setdefault(cells[2], []).append((Decimal(cells[7]), Decimal(cells[6])))
+        for row in self._fills():
+            found.setdefault(row.order_id, []).append((Decimal(row.cum), Decimal(row.qty)))
         return found
+
+
+_NOT_AN_ORDER = {
+    FUNDING: "funding payment, not booked",
+    SETTLEMENT: "settlement, closed the position",
+}
+
+
+def _settled(row: Row, ts: int, held: Decimal, qty: Decimal, px: Decimal) -> CorrectPosition:
+    """A dated contract ended: what was held is gone, at the price of the settlement."""
+    if held.copy_abs() != qty:
+        raise ValueError(
+            f"a settlement of {qty} contracts where the rows before hold {held}: replay a file that"
+            " begins while the account is flat"
+        )
+    return CorrectPosition(
+        BitmexRecording.venue, "main", row.symbol, PositionSlot.NET, CorrectionKind.SETTLEMENT, ts,
+        held.copy_negate(), px, statement=f"line {row.line} settles {row.symbol[:40]}",
+    )  # fmt: skip
+
+
+def _fee(row: Row, numbers: DecimalCache) -> tuple[Decimal | None, str]:
+    """The commission (negative: a rebate) and its currency; None where there is no column."""
+    if not row.commission:
+        return None, ""
+    currency, smallest = unit_of(row.settle)
+    return CONTEXT.multiply(numbers[row.commission], smallest), currency
 
 
 class BitmexOracle(TallyOracle):
@@ -131,15 +166,20 @@ class BitmexOracle(TallyOracle):
         for oid, rows in self._recording.totals().items():
             largest = max(cum for cum, _ in rows)
             got = view.order(oid)
+            shuffled += rows != sorted(rows)
+            first, size = min(rows)
+            earlier = before = CONTEXT.subtract(first, size)  # filled before the file begins
+            booked = None if got is None else CONTEXT.add(got.cum_qty, earlier)
             final.test(
-                got is not None and got.cum_qty == largest,
-                "order {}: cumQty recorded {}, engine {}",
+                booked == largest,
+                "order {}: cumQty recorded {}, engine {}, {} of it before the file",
                 oid,
                 largest,
                 got,
+                earlier,
             )
-            shuffled += rows != sorted(rows)
-            before = ZERO
+            if earlier:
+                final.explain("filled in part before the file begins")
             gaps = 0
             for cum, last in sorted(rows):
                 gaps += CONTEXT.add(before, last) != cum
@@ -155,24 +195,3 @@ class BitmexOracle(TallyOracle):
             )
         chain.notes.append(f"{shuffled} orders have rows out of cumQty order")
         return [*super().finish(view), final.check(), chain.check()]
-
-
-def _instrument(symbol: str, multiplier: str, tick: str, prices: dict[str, None]) -> Instrument:
-    """A contract paid in XBT where the rows size it in satoshi, else of multiplier 1.
-
-    The venue writes the size of an inverse contract (a number of dollars) as a negative one.
-    """
-    size = CONTEXT.multiply(Decimal(multiplier), _SATOSHI) if multiplier else ONE
-    inverse = size < ZERO
-    finest = finest_step(prices)
-    return Instrument(
-        symbol=symbol,
-        venue="BITMEX",
-        kind=InstrumentKind.INVERSE if inverse else InstrumentKind.LINEAR,
-        base="",
-        quote="XBT" if multiplier and not inverse else "USD",
-        settle="XBT" if multiplier else "",
-        tick_size=min(Decimal(tick), finest) if tick else finest,
-        lot_size=ONE,
-        multiplier=abs(size),
-    )

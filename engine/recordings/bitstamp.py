@@ -1,4 +1,4 @@
-"""Bitstamp BTC/USD order events as received over a websocket: ``orders.csv``, or the raw log.
+"""Bitstamp order events of one pair as received over a websocket: ``orders.csv``, or the raw log.
 
 ``created`` is an accepted order. ``changed`` with a lower volume is a fill of the difference at the
 row's price; with the same volume and another price the venue re-prices a marketable order.
@@ -8,10 +8,14 @@ Rows stand in the order they were received, which is not always the order in whi
 an order's creation may follow its deletion, and a change may follow its end. Late rows are passed
 on as late reports; what they reveal (the order's size, a fill before the first row) is passed on
 too, and the end result is that of the natural order.
+
+A created row with price 0 is a market order. The pair is known only from the file's name
+(``bitstamp_ethusd_...``); without one it is BTC/USD.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -30,7 +34,7 @@ from ..messages import (
     SubmitOrder,
     VenueStatus,
 )
-from ..values import Instrument, InstrumentKind, OrderType, Source, TimeInForce, TriggerSource
+from ..values import Instrument, InstrumentKind, OrderType, Side, Source, TimeInForce, TriggerSource
 from .base import DecimalCache, Lines, Oracle, Step, Steps, fail_row
 from .bitstamp_rows import Row, RowReader, csv_rows, log_rows, tally
 from .tally import TallyOracle
@@ -39,7 +43,7 @@ from .times import MS
 __all__ = ["BitstampRecording"]
 
 _ENDED_MAX = 10_000  # ended orders remembered for rows that come late; they come within seconds
-_SYMBOL = "BTC/USD"
+_NAME = re.compile(r"bitstamp[_-]([a-z]{2,6})(usd[tc]?|eur|gbp|btc|eth)(?![a-z])", re.IGNORECASE)
 
 
 class _Seen(msgspec.Struct):
@@ -49,6 +53,7 @@ class _Seen(msgspec.Struct):
     left: int
     filled: int
     price: str
+    side: Side
     ended: bool = False
 
 
@@ -63,14 +68,17 @@ class BitstampRecording:
         self._rows: RowReader = log_rows if raw_log else csv_rows
         self.format = "bitstamp-log" if raw_log else "bitstamp-orders"
         self.name = lines.name
+        found = _NAME.search(lines.name)
+        base, quote = (found[1].upper(), found[2].upper()) if found else ("BTC", "USD")
+        self._symbol = f"{base}/{quote}"
         self.instruments = (
             Instrument(
-                symbol=_SYMBOL,
+                symbol=self._symbol,
                 venue=self.venue,
                 kind=InstrumentKind.CASH,
-                base="BTC",
-                quote="USD",
-                tick_size=Decimal("0.01"),
+                base=base,
+                quote=quote,
+                tick_size=Decimal("0.01" if self._symbol == "BTC/USD" else "1E-8"),
                 lot_size=Decimal("1E-8"),
             ),
         )
@@ -80,14 +88,16 @@ class BitstampRecording:
         orders: dict[str, _Seen] = {}
         ended: dict[str, None] = {}  # oldest first
         make = {"created": _Maker.created, "changed": _Maker.changed, "deleted": _Maker.deleted}
-        maker = _Maker(self.venue)
+        maker = _Maker(self.venue, self._symbol)
         line = 1
         try:
             for row in self._rows(self._lines):
                 line = row.line
                 seen = orders.get(row.order_id)
                 if seen is None:
-                    orders[row.order_id] = seen = _Seen(None, -1, 0, row.price)
+                    orders[row.order_id] = seen = _Seen(None, -1, 0, row.price, row.side)
+                if row.side is not seen.side:
+                    raise ValueError("the direction is not that of the order's first row")
                 for message in make[row.action](maker, row, seen):
                     yield "market", Step(line, message)
                 if seen.ended and row.order_id not in ended:
@@ -96,7 +106,7 @@ class BitstampRecording:
                         oldest = next(iter(ended))
                         del ended[oldest], orders[oldest]
         except ValueError as error:
-            fail_row(self._lines, line, error, "a price that is a number")
+            fail_row(self._lines, line, error, "an event that its order can have")
 
     def oracle(self) -> Oracle:
         """See :meth:`engine.recordings.base.Recording.oracle`."""
@@ -106,8 +116,8 @@ class BitstampRecording:
 class _Maker:
     """Turns a row, and what is known of its order, into messages; keeps what is known."""
 
-    def __init__(self, venue: str) -> None:
-        self._venue = venue
+    def __init__(self, venue: str, symbol: str) -> None:
+        self._venue, self._symbol = venue, symbol
         self._prices = DecimalCache()
 
     def created(self, row: Row, seen: _Seen) -> Iterator[Command | Report]:
@@ -116,9 +126,11 @@ class _Maker:
             seen.total = seen.left = row.left
             if not row.left:
                 raise ValueError("an order is created with a volume above 0")
+            price = self._prices[row.price] or None
+            kind = OrderType.LIMIT if price else OrderType.MARKET
             yield SubmitOrder(
-                oid, self._venue, "market", _SYMBOL, row.side, OrderType.LIMIT, _btc(row.left), ts,
-                oid, self._prices[row.price], None, None, TriggerSource.LAST, TimeInForce.GTC,
+                oid, self._venue, "market", self._symbol, row.side, kind, _btc(row.left), ts, oid,
+                price, None, None, TriggerSource.LAST, TimeInForce.GTC,
             )  # fmt: skip
             yield Accepted(oid, ts, oid)
             return
@@ -168,18 +180,20 @@ class _Maker:
 
     def _filled(self, row: Row, volume: int, left: int) -> Filled:
         """A fill; its id is order and volume left, so a repeated row is the same execution."""
+        price = self._prices[row.price]
+        if not price:
+            raise ValueError("a fill has a price above 0")
         return Filled(
-            row.order_id, row.ms * MS, f"{row.order_id}-{left}", _btc(volume),
-            self._prices[row.price], None, "", None, None, None, None, False, Feeds.BOTH, _SYMBOL,
-            row.side,
+            row.order_id, row.ms * MS, f"{row.order_id}-{left}", _btc(volume), price, None, "",
+            None, None, None, None, False, Feeds.BOTH, self._symbol, row.side,
         )  # fmt: skip
 
     def _shown(self, row: Row, status: VenueStatus, *, late: bool = False) -> OrderSnapshot:
         """The order is seen in this state; a late row is as old as the exchange says."""
         return OrderSnapshot(
-            row.order_id, row.ms * MS, status, row.order_id, _SYMBOL, row.side, OrderType.LIMIT,
-            None, None, self._prices[row.price], None, row.exchange_ms * MS if late else None,
-            Source.STREAM,
+            row.order_id, row.ms * MS, status, row.order_id, self._symbol, row.side,
+            OrderType.LIMIT, None, None, self._prices[row.price] or None, None,
+            row.exchange_ms * MS if late else None, Source.STREAM,
         )  # fmt: skip
 
 

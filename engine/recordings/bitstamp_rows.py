@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -12,8 +14,9 @@ import msgspec
 from ..values import OrderState, Side
 from .base import Lines, fail_row
 from .tally import Expected, Tally
+from .times import MS, ms_to_ns
 
-__all__ = ["Row", "RowReader", "csv_rows", "log_rows", "tally"]
+__all__ = ["COLUMNS", "Row", "RowReader", "csv_rows", "log_rows", "tally"]
 
 
 class Row(NamedTuple):
@@ -31,6 +34,10 @@ class Row(NamedTuple):
 
 RowReader: TypeAlias = Callable[[Lines], Iterator[Row]]
 
+COLUMNS = (
+    "id", "timestamp", "exchange.timestamp", "price", "volume", "action", "direction",
+)  # fmt: skip
+_SCIENTIFIC = re.compile(r"\d(\.\d{1,16})?[eE]-\d{1,2}")
 _ACTIONS = {"created": "created", "changed": "changed", "deleted": "deleted"}
 _SIDES = {"bid": Side.BUY, "ask": Side.SELL}
 _ORDER_TYPES = {0: Side.BUY, 1: Side.SELL}
@@ -46,28 +53,57 @@ def csv_rows(lines: Lines) -> Iterator[Row]:
     row = 1
     try:
         reader = csv.reader(lines, strict=True)
-        next(reader, None)
-        for row, (oid, ms, exchange_ms, price, left, action, side) in enumerate(reader, 2):
+        header = next(reader, None)
+        if header is None:
+            return
+        pick = itemgetter(*(header.index(name) for name in COLUMNS))
+        for row, cells in enumerate(reader, 2):
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} columns instead of {len(header)}")
+            oid, ms, exchange_ms, price, left, action, side = pick(cells)
             volume = int(left)
             if volume < 0 or not oid:
                 raise ValueError(f"an order id and a volume of 0 or more, was {volume}")
             yield Row(
-                row, oid, int(ms), int(exchange_ms), price, volume, _ACTIONS[action], _SIDES[side]
-            )
+                row, oid, ms_to_ns(ms) // MS, _sensible(int(exchange_ms)), _plain(price), volume,
+                _ACTIONS[action], _SIDES[side],
+            )  # fmt: skip
     except (csv.Error, ValueError, KeyError) as error:
-        fail_row(lines, row, error, "id,timestamp,exchange.timestamp,price,volume,action,direction")
+        fail_row(lines, row, error, ",".join(COLUMNS))
+
+
+def _sensible(ms: int) -> int:
+    if not 0 <= ms < 10**13:
+        raise ValueError(f"not a time in Unix milliseconds: {ms}")
+    return ms
+
+
+def _plain(number: str) -> str:
+    """A number of plain digits, as prices are compared and counted by their text."""
+    if len(number) > 40 or not number.replace(".", "", 1).isdecimal():
+        raise ValueError(f"not a number of plain digits, finite and not negative: {number[:40]!a}")
+    return number
+
+
+def _text(raw: msgspec.Raw) -> str:
+    """A number that the venue writes as text or, in later years, as a number."""
+    text = bytes(raw).decode().strip('"')
+    if _SCIENTIFIC.fullmatch(text):
+        text = format(Decimal(text), "f")  # a number below 0.0001 is written like 5e-05
+    return _plain(text)
 
 
 class _Event(msgspec.Struct, frozen=True):
-    price: str
-    amount: str
+    price: msgspec.Raw
+    amount: msgspec.Raw
     datetime: str
     id: int
     order_type: int
 
 
 def log_rows(lines: Lines) -> Iterator[Row]:
-    """The order events of the raw log; public trades and book snapshots are passed over.
+    """The order events of the raw log; public trades, book snapshots and what the connection says
+    of itself are passed over.
 
     Raises:
         RecordingError: naming the line that is not such a row.
@@ -77,22 +113,27 @@ def log_rows(lines: Lines) -> Iterator[Row]:
     try:
         for row, line in enumerate(lines, 1):
             ms, kind, body = line.split(" ", 2)
-            if kind in _NOT_AN_ORDER:
+            if kind in _NOT_AN_ORDER or _is_of_the_connection(kind):
                 continue
             if not kind.startswith("order_"):
                 raise ValueError(f"unknown event {kind!r}")
             event = decode(body)
             yield Row(
-                row, str(event.id), int(ms), int(event.datetime) * 1000, event.price,
-                _satoshi(event.amount), _ACTIONS[kind[6:]], _ORDER_TYPES[event.order_type],
+                row, str(event.id), ms_to_ns(ms) // MS, _sensible(int(event.datetime) * 1000),
+                _text(event.price), _satoshi(_text(event.amount)),
+                _ACTIONS[kind[6:]], _ORDER_TYPES[event.order_type],
             )  # fmt: skip
     except (msgspec.MsgspecError, ValueError, KeyError) as error:
         fail_row(lines, row, error, "milliseconds, event and JSON")
 
 
+def _is_of_the_connection(kind: str) -> bool:
+    return "connection" in kind or "subscription" in kind or kind.startswith("bts:")
+
+
 def _satoshi(amount: str) -> int:
     whole, _, fraction = amount.partition(".")
-    if len(fraction) > 8 or amount.startswith("-"):
+    if len(fraction) > 8:
         raise ValueError(f"an amount with at most 8 decimals, was {amount!r}")
     return int(whole + fraction.ljust(8, "0"))
 
@@ -101,7 +142,10 @@ def skipped(lines: Lines) -> tuple[tuple[str, int], ...]:
     """How many rows of the raw log belong to no order, by kind; nothing in the CSV."""
     counts: dict[str, int] = {}
     for line in lines:
-        kind = _NOT_AN_ORDER.get(line[14 : line.find(" ", 14)])
+        word = line[14 : line.find(" ", 14)]
+        kind = _NOT_AN_ORDER.get(word)
+        if kind is None and line[13:14] == " " and _is_of_the_connection(word):
+            kind = "of the connection"
         if kind:
             counts[kind] = counts.get(kind, 0) + 1
     return tuple(sorted(counts.items()))

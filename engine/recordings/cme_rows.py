@@ -1,21 +1,35 @@
-"""Rows of CME market-by-order files, and what they say each order came to."""
+"""Rows of CME market-by-order files, and what they say each order came to.
+
+Two shapes, their columns in any order: one of whole numbers (:data:`HEADER`, and ``symbol`` where
+there may be several instruments), and Databento's own CSV, whose times are nanoseconds or ISO, and
+whose prices are units of 1e-9 or decimals.
+"""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple
 
+from ..given import check_text_of
 from ..values import OrderState, Side
-from .base import Lines, fail_row
+from .base import Lines, columns, fail_row
 from .tally import Expected, Tally
+from .times import iso_to_ns
 
-__all__ = ["HEADER", "Row", "read_rows", "tally"]
+__all__ = ["HEADER", "UNDEFINED", "WANTS", "Row", "is_header", "read_rows", "tally"]
 
 HEADER = "ts_event_ns,ts_recv_ns,sequence,action,side,order_id,price_e9,size,flags"
 _SIDES: dict[str, Side | None] = {"B": Side.BUY, "A": Side.SELL, "N": None}
-_ACTIONS = {"A": "A", "M": "M", "C": "C", "F": "F", "T": "T", "R": "R"}
+_ACTIONS = {"A": "A", "M": "M", "C": "C", "F": "F", "T": "T", "R": "R", "N": "N"}
+#: The price of a row that has none.
+UNDEFINED = str(2**63 - 1)
+_TIMES_END = 2**63  # beyond it a time is undefined
+WANTS = "a market-by-order row as the header says"
+_OURS = ("ts_recv_ns", "action", "side", "order_id", "price_e9", "size", "flags")
+_DATABENTO = ("ts_recv", "action", "side", "order_id", "price", "size", "flags")
 
 
 class Row(NamedTuple):
@@ -29,6 +43,13 @@ class Row(NamedTuple):
     price: str
     size: int
     flags: int
+    symbol: str  # "" where the file does not say: it is of one instrument
+
+
+def is_header(line: str) -> bool:
+    """Whether this line is the header of a market-by-order file."""
+    cells = set(columns(line))
+    return line == HEADER or cells.issuperset(_OURS) or cells.issuperset(_DATABENTO)
 
 
 def read_rows(lines: Lines) -> Iterator[Row]:
@@ -40,13 +61,50 @@ def read_rows(lines: Lines) -> Iterator[Row]:
     row = 1
     try:
         reader = csv.reader(lines, strict=True)
-        next(reader, None)
-        for row, (_, ts, _, action, side, oid, price, size, flags) in enumerate(reader, 2):
+        header = next(reader, [])
+        at = _columns(header)
+        pick = itemgetter(*at[:7])
+        symbols = {"": None}
+        for row, cells in enumerate(reader, 2):
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} columns instead of {len(header)}")
+            time, action, side, oid, price, size, flags = pick(cells)
+            ts = int(time) if time.isdecimal() else iso_to_ns(time)
+            if not oid:
+                raise ValueError("an order id (0 where a row is of no order)")
+            symbol = cells[at[7]] if at[7] >= 0 else ""
+            if symbol not in symbols:
+                check_text_of("symbol", symbol)
+                symbols[symbol] = None
+            if ts >= _TIMES_END:
+                raise ValueError("a time of receipt, this one is undefined")
             yield Row(
-                row, int(ts), _ACTIONS[action], _SIDES[side], oid, price, int(size), int(flags)
-            )
+                row, ts, _ACTIONS[action], _SIDES[side], oid,
+                price if "." not in price and price else _e9(price), int(size), int(flags),
+                symbol,
+            )  # fmt: skip
     except (csv.Error, ValueError, KeyError) as error:
-        fail_row(lines, row, error, HEADER)
+        fail_row(lines, row, error, WANTS)
+
+
+def _columns(header: Sequence[str]) -> list[int]:
+    """Where the needed columns are, and that of the instrument (-1: none)."""
+    names = _OURS if "price_e9" in header else _DATABENTO
+    instrument = next((name for name in ("symbol", "instrument_id") if name in header), "")
+    return [header.index(name) for name in names] + [header.index(instrument) if instrument else -1]
+
+
+def _e9(price: str) -> str:
+    """A decimal price in units of 1e-9; an empty one is undefined."""
+    if not price:
+        return UNDEFINED
+    whole, _, fraction = price.partition(".")
+    if len(fraction) > 9:
+        raise ValueError(f"a price has at most 9 decimals, was {price[:40]!a}")
+    return whole + fraction.ljust(9, "0")
+
+
+_OF_NO_ORDER = {"T": "aggressor's trade", "R": "clear", "N": "no action"}
 
 
 class _Sum:
@@ -64,11 +122,14 @@ class _Sum:
 def tally(lines: Lines) -> Tally:
     """Fold the rows with a dict: F..C = filled, C = cancelled, whatever sizes were shown."""
     orders: dict[str, _Sum] = {}
-    skipped = {"aggressor's trade": 0, "fill of an order never shown, side not told": 0, "clear": 0}
+    skipped = {
+        "aggressor's trade": 0, "fill of an order never shown, side not told": 0, "clear": 0,
+        "no action": 0,
+    }  # fmt: skip
     for row in read_rows(lines):
         action, order = row.action, orders.get(row.order_id)
-        if action in {"T", "R"}:
-            skipped["clear" if action == "R" else "aggressor's trade"] += 1
+        if action in _OF_NO_ORDER:
+            skipped[_OF_NO_ORDER[action]] += 1
             continue
         if order is None:
             if action == "F" and row.side is None:

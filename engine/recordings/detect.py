@@ -6,15 +6,17 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .base import excerpt
-from .cme import HEADER as CME_HEADER
-from .kucoin_trades import HEADER as KUCOIN_TRADES_HEADER
+from .base import columns, excerpt
+from .bitstamp_rows import COLUMNS as BITSTAMP_COLUMNS
+from .cme import is_header as is_cme_header
+from .kucoin_trades import is_header as is_kucoin_header
+from .shanghai_rows import COLUMNS as SHANGHAI_COLUMNS
 
 __all__ = ["FORMATS", "describe_formats", "detect_format"]
 
-_LOBSTER: Final = re.compile(r"\d{1,5}(\.\d+)?,[1-7],-?\d+,\d+,-?\d+,-?[01]\Z")
+_LOBSTER: Final = re.compile(r"\d{1,5}(\.\d+)?,[1-7],-?\d+,\d+,-?\d+,-?[01](,[^,]*)?\Z")
 _BITSTAMP_LOG: Final = re.compile(
-    r"\d{13} (order_created|order_changed|order_deleted|trade|order_book) \{"
+    r"\d{13} (order_(created|changed|deleted|book)|trade|\S*(connection|subscription|bts:)\S*) "
 )
 _BITMEX: Final = frozenset({"execID", "orderID", "symbol", "side", "lastPx", "lastQty", "cumQty"})
 _HYPERLIQUID: Final = frozenset(
@@ -22,25 +24,19 @@ _HYPERLIQUID: Final = frozenset(
 )
 
 
-def _columns(line: str) -> frozenset[str]:
-    return frozenset(line.split(","))
-
-
 #: Format name -> does this first line belong to it. Exactly one holds for a good file.
 _TESTS: Final[dict[str, Callable[[str], bool]]] = {
     "kucoin-events": lambda line: (
         line.startswith("{") and '"event_name"' in line and '"order_id"' in line
     ),
-    "kucoin-trades": lambda line: line == KUCOIN_TRADES_HEADER,
-    "bitmex-executions": lambda line: _columns(line) >= _BITMEX,
-    "hyperliquid-fills": lambda line: _columns(line) >= _HYPERLIQUID,
+    "kucoin-trades": is_kucoin_header,
+    "bitmex-executions": lambda line: frozenset(columns(line)) >= _BITMEX,
+    "hyperliquid-fills": lambda line: frozenset(columns(line)) >= _HYPERLIQUID,
     "lobster": lambda line: _LOBSTER.match(line) is not None,
-    "bitstamp-orders": lambda line: (
-        line == "id,timestamp,exchange.timestamp,price,volume,action,direction"
-    ),
+    "bitstamp-orders": lambda line: frozenset(columns(line)) >= frozenset(BITSTAMP_COLUMNS),
     "bitstamp-log": lambda line: _BITSTAMP_LOG.match(line) is not None,
-    "cme-mbo": lambda line: line == CME_HEADER,
-    "shanghai-events": lambda line: line.startswith("biz_index,transact_time,event,"),
+    "cme-mbo": is_cme_header,
+    "shanghai-events": lambda line: frozenset(columns(line)) >= frozenset(SHANGHAI_COLUMNS),
     "shanghai-log": lambda line: line.startswith("//SecurityIDSource=") and " MsgType=" in line,
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from ..errors import RecordingError
 from ..messages import CorrectPosition, Feeds, Filled, SetBaseline
 from ..values import (
     CONTEXT,
@@ -20,7 +21,7 @@ from ..values import (
     Liquidity,
     PositionSlot,
 )
-from .base import Lines, Oracle, Step, Steps
+from .base import Lines, Oracle, Step, Steps, excerpt
 from .hyperliquid_oracle import HyperliquidOracle
 from .hyperliquid_rows import Continuity, Row, is_spot, read_rows
 from .kucoin_trades import finest_step
@@ -73,7 +74,14 @@ class HyperliquidRecording:
         continuity = Continuity()
         currencies = {known.symbol: known.base for known in self.instruments}
         net, venue = PositionSlot.NET, self.venue
+        owners: dict[str, tuple[str, str]] = {}
         for row in read_rows(self._lines):
+            owner = row.account, row.coin
+            if owners.setdefault(row.order_id, owner) != owner:
+                raise RecordingError(
+                    f"{self.name}, line {row.line}: order {row.order_id} is one of"
+                    f" {excerpt(owners[row.order_id])} too; is a row repeated in another account?"
+                )
             gap = continuity.next(row)
             if gap.first:
                 held = SetBaseline(venue, row.account, row.coin, net, row.start, None, row.ts)
@@ -95,15 +103,19 @@ class HyperliquidRecording:
     def tally(self) -> Tally:
         """Fold the rows with a dict."""
         orders: dict[str, tuple[int, Decimal, Decimal]] = {}
+        count = 0
         for row in read_rows(self._lines):
+            count += 1
             fills, qty, cost = orders.get(row.order_id, (0, ZERO, ZERO))
             spent = CONTEXT.multiply(row.size, row.px)
             orders[row.order_id] = (fills + 1, CONTEXT.add(qty, row.size), CONTEXT.add(cost, spent))
+        repeated = max(0, sum(1 for _ in self._lines) - 1 - count)
         return Tally(
             {
                 oid: Expected(None, fills, qty, cost, False)
                 for oid, (fills, qty, cost) in orders.items()
-            }
+            },
+            notes=(f"{repeated} rows stand on two pages, read once",) if repeated else (),
         )
 
 

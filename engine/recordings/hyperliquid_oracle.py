@@ -99,6 +99,8 @@ class HyperliquidOracle(TallyOracle):
                 f"line {row.line}, {excerpt(row.coin)}: {gap.missing} is not in the file, corrected"
             )
             slot.entry.forget()
+        if gap.first and row.start:
+            slot.entry.forget()  # it was bought before the file begins
         self._compare_fee(slot, event, row)
         ours = event.realized_pnl - slot.realized
         verdict = slot.entry.judge(row, slot.qty, ours)

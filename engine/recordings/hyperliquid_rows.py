@@ -7,7 +7,8 @@ keys). How far a shown number may be from the true one follows from its text; :f
 The venue's API hands out at most 2,000 fills a call. Where the export lost fills, it lost them
 between two calls: the position jumps at the first row of a coin after a multiple of 2,000 rows of
 its account. :class:`Continuity` finds these jumps; a jump anywhere else is no such gap, and is left
-for the oracle to fail on.
+for the oracle to fail on. Where pages overlap instead, the same rows stand twice: a row that is
+equal in every column, hash and start position included, to one of the last pages is read once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from ..given import check_text_of
 from ..values import CONTEXT, ZERO, Side
-from .base import DecimalCache, Lines, fail_row
+from .base import DecimalCache, Lines, excerpt, fail_row
 from .times import SECOND, midnight_ns
 
 __all__ = ["COLUMNS", "Continuity", "Row", "is_spot", "read_rows", "slack"]
@@ -28,7 +30,7 @@ COLUMNS = (
     "Direction", "Closed PnL", "Order ID", "Crossed", "Fee",
 )  # fmt: skip
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-_CROSSED = {"TRUE": True, "FALSE": False}
+_CROSSED = {"TRUE": True, "FALSE": False, "True": True, "False": False}
 _INDIA = 19_800 * SECOND  # UTC+5:30
 _PAGE = 2_000  # fills the venue's userFills call returns at most
 _SHOWN_MAX = 11  # characters of a number in a spreadsheet's general format
@@ -53,6 +55,7 @@ class Row(NamedTuple):
     start_text: str
     pnl_text: str
     fee_text: str
+    page: int  # which call of the venue's API it came with, by its place in the file
 
     @property
     def signed(self) -> Decimal:
@@ -78,6 +81,7 @@ def read_rows(lines: Lines) -> Iterator[Row]:
     """
     numbers = DecimalCache()
     times: dict[str, int] = {}
+    pages = _Pages()
     row = 1
     try:
         reader = csv.reader(lines, strict=True)
@@ -91,15 +95,55 @@ def read_rows(lines: Lines) -> Iterator[Row]:
             )
             if numbers[size] <= 0 or not (account and coin and oid):
                 raise ValueError("account, coin, order id, and a size above 0")
+            check_text_of("Coin", coin, empty=False)
+            if not oid.isdecimal():
+                raise ValueError(
+                    f"an order id in digits, was {excerpt(oid)}: a spreadsheet has rounded it;"
+                    " export again and keep the column as text"
+                )
             ts = times.get(time)
             if ts is None:
                 ts = times[time] = _utc(time)
-            yield Row(
+            page = pages.turn(account, coin, ts, tuple(cells))
+            if page is None:
+                continue
+            found = Row(
                 row, account, coin, numbers[px], numbers[size], _SIDES[side], ts, numbers[start],
-                direction, numbers[pnl], oid, _CROSSED[crossed], numbers[fee], start, pnl, fee,
+                direction, numbers[pnl], oid if oid.strip("0") else f"none-{row}",
+                _CROSSED[crossed], numbers[fee], start, pnl, fee, page,
             )  # fmt: skip
+            if found.fee_in_coin and found.fee >= found.size:
+                raise ValueError("a fee below the size it is taken from")
+            yield found
     except (csv.Error, ValueError, KeyError) as error:
         fail_row(lines, row, error, "a Hyperliquid fill as the header says")
+
+
+class _Pages:
+    """Places of rows in the pages of their account, and rows that stand on two of them."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._times: dict[tuple[str, str], int] = {}
+        self._recent: dict[tuple[str, ...], None] = {}  # oldest first
+
+    def turn(self, account: str, coin: str, ts: int, cells: tuple[str, ...]) -> int | None:
+        """The row's page; None for a row that is there already.
+
+        Raises:
+            ValueError: the file is not in order of time.
+        """
+        count = self._counts.get(account, 0)
+        self._counts[account] = count + 1
+        if cells in self._recent:
+            return None
+        self._recent[cells] = None
+        if len(self._recent) > 2 * _PAGE:
+            del self._recent[next(iter(self._recent))]
+        if ts < self._times.get((account, coin), ts):
+            raise ValueError("the time goes back; sort the rows by time, oldest first")
+        self._times[account, coin] = ts
+        return count // _PAGE
 
 
 def _utc(text: str) -> int:
@@ -107,6 +151,8 @@ def _utc(text: str) -> int:
     date, _, clock = text.partition(" ")
     day, month, year = date.split("-")
     hours, _, minutes = clock.partition(":")
+    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
+        raise ValueError(f"not a time (dd-mm-yyyy HH:MM): {excerpt(text)}")
     seconds = int(hours) * 3600 + int(minutes) * 60
     return midnight_ns(int(year), int(month), int(day)) + seconds * SECOND - _INDIA
 
@@ -147,12 +193,10 @@ class Continuity:
 
     def __init__(self) -> None:
         self._slots: dict[tuple[str, str], _Slot] = {}
-        self._rows: dict[str, int] = {}
 
     def next(self, row: Row) -> Gap:
         """Judge the row's start and move on to its end."""
-        page, _ = divmod(self._rows.get(row.account, 0), _PAGE)
-        self._rows[row.account] = self._rows.get(row.account, 0) + 1
+        page = row.page
         shown = slack(row.start_text)
         slot = self._slots.get((row.account, row.coin))
         missing = ZERO

@@ -1,7 +1,7 @@
 """The venue's side of realised P&L: its average entry, as exactly as the rows tell it.
 
 Average cost is kept as an interval: one number where every fill since flat is known, and what the
-closes allow after rows went missing.
+closes allow after rows went missing, or where the file begins with something held.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _EDGE = (
 )
 _SUMS = "micro-dollar rounding of the venue's sums"
 _DUST = "dust conversion: the venue books no P&L"
-_UNKNOWN = "entry unknown after missing rows: told by this row"
-_NARROWED = "entry unknown after missing rows: agrees with what earlier closes allow"
+_UNKNOWN = "entry unknown after missing rows, or from before the file: told by this row"
+_NARROWED = "entry unknown after missing rows, or from before the file: agrees with earlier closes"
 AGREES = ""
 
 
@@ -38,7 +38,7 @@ class Entry:
         self._fills = 0  # since flat: each may have rounded the venue's sum by half a micro-dollar
 
     def forget(self) -> None:
-        """Rows are missing here: what the slot cost is not known until it is flat."""
+        """Rows are missing before this one: what the slot cost is not known until it is flat."""
         self._low, self._known = None, False
 
     def shown(self) -> str:

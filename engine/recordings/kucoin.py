@@ -3,8 +3,8 @@
 ``...OrderCreatedEvent`` is the venue's ack of a new order, ``OrderFilledEvent`` one execution,
 ``OrderCancelledEvent`` and ``...OrderCompletedEvent`` are ends, ``MarketOrderFailureEvent`` is an
 order that was never placed (it has no terms in the log). Times are ``log_time``, when the bot
-logged it. Fees are a fraction of the notional, in the quote currency (Hummingbot calls it added to
-cost when buying, taken from returns when selling).
+logged it. Fees are told as :mod:`.kucoin_fees` says. A row that stands twice, because two logs
+overlap, is one event.
 
 With fill exports beside it (:mod:`.kucoin_trades`) they serve as a drop copy: an independent
 account of the same fills.
@@ -23,6 +23,7 @@ from ..messages import (
     Accepted,
     Cancelled,
     Command,
+    Expired,
     Feeds,
     Filled,
     OrderSnapshot,
@@ -32,7 +33,6 @@ from ..messages import (
     VenueStatus,
 )
 from ..values import (
-    CONTEXT,
     ONE,
     Instrument,
     InstrumentKind,
@@ -44,6 +44,7 @@ from ..values import (
     TriggerSource,
 )
 from .base import DecimalCache, Lines, Oracle, Step, Steps, excerpt, fail_row
+from .kucoin_fees import Fee, fee_of
 from .kucoin_oracle import KucoinOracle
 from .kucoin_trades import finest_step, read_export
 from .times import iso_to_ns
@@ -52,12 +53,8 @@ __all__ = ["KucoinRecording"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 _WANTS = "one JSON event of the KuCoin bot log"
-
-
-class _Fee(msgspec.Struct, frozen=True):
-    percent: str
-    percent_token: str | None = None
-    flat_fees: tuple[msgspec.Raw, ...] = ()
+_PAIR_LENGTH_MAX = 256
+_ENDED_MAX = 100_000  # ended orders remembered, for events that stand twice
 
 
 class LogRow(msgspec.Struct, frozen=True):
@@ -75,9 +72,10 @@ class LogRow(msgspec.Struct, frozen=True):
     amount: str = ""
     price: str = ""
     exchange_trade_id: str = ""
-    trade_fee: _Fee | None = None
+    trade_fee: Fee | None = None
     base_asset_amount: str = ""
     quote_asset_amount: str = ""
+    event_source: str = ""
 
 
 _ORDER_TYPES = {
@@ -148,7 +146,7 @@ class KucoinRecording:
     def steps(self) -> Steps:
         """See :meth:`engine.recordings.base.Recording.steps`."""
         pairs = self.instruments
-        maker = _Maker(self.venue, pairs[0].symbol if len(pairs) == 1 else "")
+        maker = _Maker(self.venue, pairs)
         handlers = maker.handlers()
         decode = msgspec.json.Decoder(LogRow).decode
         row, minute, minute_ns = 0, "", 0
@@ -158,7 +156,9 @@ class KucoinRecording:
                 time = got.log_time
                 if time[:17] != minute:
                     minute, minute_ns = time[:17], iso_to_ns(time[:17] + "00Z")
-                ts = minute_ns + int((time[17:19] + time[20:-1]).ljust(11, "0"))
+                ts = minute_ns + _second_ns(time[17:])
+                if "perpetual" in got.event_source:
+                    raise ValueError("an event of perpetual contracts; only spot pairs are read")
                 for message in handlers[got.event_name](got, ts):
                     yield "bot", Step(row, message)
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
@@ -170,18 +170,31 @@ class KucoinRecording:
         return KucoinOracle(self._lines, log_rows, drop_copy, tuple(e.name for e in self._exports))
 
 
+def _second_ns(text: str) -> int:
+    """Nanoseconds of ``SS[.fraction]Z``; what is finer is cut."""
+    digits = text[:2] + text[3:-1]
+    if text[-1:] != "Z" or not digits.isdecimal() or text[2] not in ".Z" or text[:2] > "60":
+        raise ValueError(f"not a UTC time (YYYY-MM-DDTHH:MM:SS.sssZ), it ends with {text[:40]!a}")
+    return int(digits.ljust(11, "0")[:11])
+
+
 _Messages: TypeAlias = tuple[Command | Report, ...]
 
 
 class _Maker:
     """Turns one row into messages; knows which orders it has met and not yet seen end."""
 
-    def __init__(self, venue: str, only_pair: str) -> None:
+    def __init__(self, venue: str, pairs: Sequence[Instrument]) -> None:
         self._venue = venue
-        self._only_pair = only_pair  # some rows do not name their pair
+        self._only_pair = pairs[0].symbol if len(pairs) == 1 else ""
+        self._codes: dict[str, list[str]] = {}  # as client ids write them -> pairs
+        for pair in pairs:
+            code = "".join(name[0] + name[-1] for name in (pair.base, pair.quote))
+            self._codes.setdefault(code, []).append(pair.symbol)
         self._numbers = DecimalCache()
-        self._fees = _Fees(self._numbers)
+        self._pairs: dict[str, tuple[str, str]] = {}  # pair -> base and quote
         self._known: dict[str, str] = {}  # order id -> pair
+        self._ended: dict[str, None] = {}  # oldest first: overlapping logs repeat them
 
     def handlers(self) -> dict[str, Callable[[LogRow, int], _Messages]]:
         """What to do with each kind of event."""
@@ -193,11 +206,14 @@ class _Maker:
             "BuyOrderCompletedEvent": lambda got, ts: self._completed(got, ts, Side.BUY),
             "SellOrderCompletedEvent": lambda got, ts: self._completed(got, ts, Side.SELL),
             "MarketOrderFailureEvent": self._failed,
+            "OrderExpiredEvent": self._expired,
         }
 
     def _created(self, got: LogRow, ts: int, side: Side) -> _Messages:
         oid, pair, qty = got.order_id, got.trading_pair, positive(self._numbers[got.amount])
-        if oid in self._known:  # a fill overtook the ack: it tells the size of an order already met
+        if (
+            oid in self._known or oid in self._ended
+        ):  # a fill overtook the ack, which tells the size
             return (Accepted(oid, ts, got.exchange_order_id, qty),)
         kind, maker = _ORDER_TYPES[got.type]
         price = None if kind is OrderType.MARKET else self._numbers[got.price]
@@ -210,7 +226,7 @@ class _Maker:
 
     def _filled(self, got: LogRow, ts: int) -> _Messages:
         qty, px = positive(self._numbers[got.amount]), self._numbers[got.price]
-        fee, currency = self._fees.of(got, qty, px)
+        fee, currency = self._fee(got, qty, px)
         self._known.setdefault(got.order_id, got.trading_pair)
         is_maker = got.order_type == "OrderType.LIMIT_MAKER"
         fill = Filled(
@@ -222,13 +238,28 @@ class _Maker:
 
     def _cancelled(self, got: LogRow, ts: int) -> _Messages:
         end = Cancelled(got.order_id, ts, None, "", None, got.exchange_order_id)
-        if self._known.pop(got.order_id, None) is None:
-            return self._sight(got, ts, VenueStatus.WORKING), end
-        return (end,)
+        if self._is_met(got.order_id):
+            return (end,)
+        return self._sight(got, ts, VenueStatus.WORKING), end
+
+    def _is_met(self, oid: str) -> bool:
+        """Whether an order that ends here was met before."""
+        met = self._known.pop(oid, None) is not None or oid in self._ended
+        self._ended[oid] = None
+        if len(self._ended) > _ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
+        return met
+
+    def _expired(self, got: LogRow, ts: int) -> _Messages:
+        end = Expired(got.order_id, ts)
+        if self._is_met(got.order_id):
+            return (end,)
+        return self._sight(got, ts, VenueStatus.WORKING), end
 
     def _completed(self, got: LogRow, ts: int, side: Side) -> _Messages:
         """The venue's total, which is the order's size; the state follows from executions."""
-        pair = self._known.pop(got.order_id, "") or self._only_pair
+        pair = self._known.get(got.order_id) or self._pair_of(got.order_id)
+        self._is_met(got.order_id)
         qty = positive(self._numbers[got.base_asset_amount])
         shown = OrderSnapshot(
             got.order_id, ts, VenueStatus.FILLED, got.exchange_order_id, pair, side, None, qty, qty,
@@ -237,40 +268,38 @@ class _Maker:
         return (shown,)
 
     def _failed(self, got: LogRow, ts: int) -> _Messages:
-        if self._known.pop(got.order_id, None) is not None:
+        if self._is_met(got.order_id):
             return (Rejected(got.order_id, ts, "failed to place"),)
         return (self._sight(got, ts, VenueStatus.REJECTED),)
+
+    def _fee(self, got: LogRow, qty: Decimal, px: Decimal) -> tuple[Decimal | None, str]:
+        """Fee and its currency; ``None`` where the row does not tell its amount."""
+        if got.trade_fee is None:
+            return None, ""
+        known = self._pairs.get(got.trading_pair)
+        if known is None:
+            base, _, quote = got.trading_pair.partition("-")
+            known = self._pairs[got.trading_pair] = base, quote
+        return fee_of(got.trade_fee, *known, qty, px, self._numbers)
+
+    def _pair_of(self, oid: str) -> str:
+        """The pair of an order whose rows do not name it: the log's only one, or the one that its
+        id is made of (side, then first and last letter of base and quote).
+        """
+        if self._only_pair:
+            return self._only_pair
+        pairs = self._codes.get(oid[1:5], ())
+        if len(pairs) != 1:
+            raise ValueError("no row names this order's pair; replay the rows of each pair alone")
+        return pairs[0]
 
     def _sight(self, got: LogRow, ts: int, status: VenueStatus) -> OrderSnapshot:
         """An order without a Created event: its quantity is not known."""
         kind = _ORDER_TYPES.get(got.order_type)
         return OrderSnapshot(
-            got.order_id, ts, status, got.exchange_order_id, self._only_pair,
+            got.order_id, ts, status, got.exchange_order_id, self._pair_of(got.order_id),
             _ID_SIDES.get(got.order_id[:1]), kind[0] if kind else None, source=Source.STREAM,
         )  # fmt: skip
-
-
-class _Fees:
-    """Turns a fee fraction into an amount of the quote currency."""
-
-    def __init__(self, numbers: DecimalCache) -> None:
-        self._numbers = numbers
-        self._quotes: dict[str, str] = {}
-
-    def of(self, got: LogRow, qty: Decimal, px: Decimal) -> tuple[Decimal | None, str]:
-        """Fee and its currency; ``None`` where the row names no fee."""
-        fee = got.trade_fee
-        if fee is None:
-            return None, ""
-        if fee.percent_token or fee.flat_fees:
-            raise ValueError(
-                "a fee in a third token or a flat fee, which this reader does not know"
-            )
-        rate = self._numbers[fee.percent]
-        quote = self._quotes.get(got.trading_pair)
-        if quote is None:
-            quote = self._quotes[got.trading_pair] = got.trading_pair.partition("-")[2]
-        return CONTEXT.multiply(CONTEXT.multiply(qty, px), rate), quote
 
 
 def positive(number: Decimal) -> Decimal:
@@ -292,7 +321,7 @@ def make_instrument(
 ) -> Instrument:
     """A spot pair ``BASE-QUOTE`` with the finest steps of the texts seen."""
     base, dash, quote = pair.partition("-")
-    if not (base and dash and quote):
+    if not (base and dash and quote) or len(pair) > _PAIR_LENGTH_MAX:
         raise RecordingError(f"{name}: expected pairs like BASE-QUOTE, was {excerpt(pair)}")
     try:
         tick, lot = finest_step(prices), finest_step(amounts)

@@ -7,26 +7,44 @@ beside the event log.
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple
 
+from ..given import check_text_of
 from ..messages import Feeds, Filled
 from ..values import CONTEXT, Instrument, InstrumentKind, Liquidity, Side
-from .base import DecimalCache, Lines, Oracle, Step, Steps, excerpt, fail_row
+from .base import DecimalCache, Lines, Oracle, Step, Steps, columns, fail_row
+from .kucoin_fees import Fee, fee_from_text, fee_of
 from .tally import Expected, Tally, TallyOracle
-from .times import MS
+from .times import ms_to_ns
 
-__all__ = ["KucoinTradesRecording", "Trade", "finest_step", "read_export"]
+__all__ = [
+    "HEADER",
+    "KucoinTradesRecording",
+    "Trade",
+    "fees_untold",
+    "finest_step",
+    "is_header",
+    "read_export",
+]
 
 HEADER = (
     "exchange_trade_id,config_file_path,strategy,market,symbol,base_asset,quote_asset,timestamp,order_id,"
     "trade_type,order_type,price,amount,leverage,trade_fee,position,age"
 )
-_WANTS = "a row of 17 columns as the header says"
+_NEEDED = (
+    "exchange_trade_id", "symbol", "base_asset", "quote_asset", "timestamp", "order_id",
+    "trade_type", "order_type", "price", "amount", "trade_fee", "market",
+)  # fmt: skip
+_WANTS = "a row as the header says"
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-_FEE_RATE = re.compile(r"'percent': '([0-9.E+-]+)', 'percent_token': None, 'flat_fees': \[\]")
+
+
+def is_header(line: str) -> bool:
+    """Whether this line is the header of a fill export, of any version of the bot."""
+    return line == HEADER or set(columns(line)).issuperset(_NEEDED)
 
 
 class Trade(NamedTuple):
@@ -42,7 +60,8 @@ class Trade(NamedTuple):
     side: Side
     price: Decimal
     qty: Decimal
-    fee_rate: Decimal
+    fee: Decimal | None  # None: not told, see kucoin_fees
+    fee_currency: str
     maker: bool
 
 
@@ -53,38 +72,33 @@ def read_export(lines: Lines) -> Iterator[Trade]:
         RecordingError: on a row that cannot be read.
     """
     numbers = DecimalCache()
+    fees: dict[str, Fee] = {}
     row = 1
     try:
-        for row, cells in enumerate(csv.reader(lines, strict=True), 1):
-            if row == 1:
-                continue
-            (
-                trade_id,
-                _,
-                _,
-                _,
-                symbol,
-                base,
-                quote,
-                ms,
-                order_id,
-                side,
-                kind,
-                price,
-                qty,
-                _,
-                fee,
-                _,
-                _,
-            ) = cells
-            rate = _FEE_RATE.search(fee)
-            if rate is None:
-                raise ValueError(f"a fee this reader does not know: {excerpt(fee)}")
-            if not trade_id or numbers[qty] <= 0:
+        reader = csv.reader(lines, strict=True)
+        header = next(reader, None)
+        if header is None:
+            return
+        pick = itemgetter(*(header.index(name) for name in _NEEDED))
+        for row, cells in enumerate(reader, 2):
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} columns instead of {len(header)}")
+            trade_id, symbol, base, quote, ms, order_id, side, kind, price, amount, fee, market = (
+                pick(cells)
+            )
+            if "perpetual" in market:
+                raise ValueError("a fill of perpetual contracts; only spot pairs are read")
+            for name in (symbol, base, quote, order_id):
+                check_text_of("a name of this row", name, empty=False)
+            qty, px = numbers[amount], numbers[price]
+            if not trade_id or qty <= 0:
                 raise ValueError("a trade needs an id and an amount above 0")
+            told = fees.get(fee)
+            if told is None:
+                told = fees[fee] = fee_from_text(fee)
             yield Trade(
-                row, trade_id, order_id, symbol, base, quote, int(ms) * MS, _SIDES[side],
-                numbers[price], numbers[qty], numbers[rate[1]], kind == "LIMIT_MAKER",
+                row, trade_id, order_id, symbol, base, quote, ms_to_ns(ms), _SIDES[side], px,
+                qty, *fee_of(told, base, quote, qty, px, numbers), kind == "LIMIT_MAKER",
             )  # fmt: skip
     except (csv.Error, ValueError, KeyError) as error:
         fail_row(lines, row, error, _WANTS)
@@ -128,11 +142,10 @@ class KucoinTradesRecording:
     def steps(self) -> Steps:
         """See :meth:`engine.recordings.base.Recording.steps`."""
         for trade in self._trades():
-            fee = CONTEXT.multiply(CONTEXT.multiply(trade.qty, trade.price), trade.fee_rate)
             fill = Filled(
-                trade.order_id, trade.ts, trade.trade_id, trade.qty, trade.price, fee, trade.quote,
-                Liquidity.MAKER if trade.maker else None, None, None, None, False, Feeds.BOTH,
-                trade.symbol, trade.side,
+                trade.order_id, trade.ts, trade.trade_id, trade.qty, trade.price, trade.fee,
+                trade.fee_currency, Liquidity.MAKER if trade.maker else None, None, None, None,
+                False, Feeds.BOTH, trade.symbol, trade.side,
             )  # fmt: skip
             yield "bot", Step(trade.row, fill)
 
@@ -147,12 +160,14 @@ class KucoinTradesRecording:
     def tally(self) -> Tally:
         """Fold the rows with a dict; a trade id that occurs twice counts once."""
         orders: dict[str, tuple[int, Decimal, Decimal]] = {}
-        seen: dict[tuple[str, Side], None] = {}
+        seen: dict[tuple[str, str, Side], None] = {}
+        untold = 0
         for trade in self._trades():
-            key = (trade.trade_id, trade.side)
+            key = (trade.trade_id, trade.symbol, trade.side)
             if key in seen:
                 continue
             seen[key] = None
+            untold += trade.fee is None
             fills, qty, cost = orders.get(trade.order_id, (0, Decimal(0), Decimal(0)))
             orders[trade.order_id] = (
                 fills + 1,
@@ -163,8 +178,14 @@ class KucoinTradesRecording:
             {
                 oid: Expected(None, fills, qty, cost, False)
                 for oid, (fills, qty, cost) in orders.items()
-            }
+            },
+            notes=fees_untold(untold),
         )
+
+
+def fees_untold(count: int) -> tuple[str, ...]:
+    """What the report says of fees that no row tells."""
+    return (f"{count} fills pay a fee in a third token, whose amount is not told",) if count else ()
 
 
 def finest_step(texts: Iterable[str]) -> Decimal:

@@ -4,7 +4,8 @@ Columns: time (seconds after midnight, New York), type, order id, size (shares),
 10000), direction of the resting order. Type 1 is a submission, 2 reduces it, 3 deletes the rest, 4
 executes against it; 5 (hidden), 6 (cross) and 7 (halt) belong to no visible order. There are no
 execution ids: the row's number serves. Executions carry the resting order's own price. The date and
-the ticker are known only from the file's name.
+the ticker are known only from the file's name, so a file is one day. A seventh column is passed
+over.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ from ..values import (
     TimeInForce,
     TriggerSource,
 )
-from .base import DecimalCache, Lines, Oracle, Step, Steps, fail_row
+from .base import DecimalCache, Lines, Oracle, Step, Steps, excerpt, fail_row
 from .tally import Expected, Tally, TallyOracle
-from .times import SECOND, new_york_midnight_ns
+from .times import DAY_NS, SECOND, new_york_midnight_ns
 
 __all__ = ["LobsterRecording"]
 
@@ -62,10 +63,22 @@ def _parse_name(name: str) -> tuple[str, int]:
         return ticker, 0
 
 
+def _since_midnight(time: str) -> int:
+    """Nanoseconds of ``seconds[.fraction]``; what is finer than a nanosecond is cut."""
+    seconds, _, fraction = time.partition(".")
+    if not seconds.isdecimal() or not (fraction.isdecimal() or not fraction):
+        raise ValueError(f"not seconds after midnight: {excerpt(time)}")
+    ns = int(seconds[:6]) * SECOND + int(fraction[:9].ljust(9, "0"))
+    if ns > DAY_NS:
+        raise ValueError(f"more seconds than a day has: {excerpt(time)}")
+    return ns
+
+
 class _Live(msgspec.Struct):
     """An order in the market, in shares; ``total`` None when its submission was not seen."""
 
     total: int | None
+    side: Side
     filled: int = 0
 
 
@@ -102,15 +115,16 @@ class LobsterRecording:
             "4": maker.executed,
         }
         midnight = self._midnight
-        row = 0
+        row = now = 0
         try:
             for row, line in enumerate(self._lines, 1):
-                time, kind, oid, size, price, direction = line.split(",")
+                time, kind, oid, size, price, direction, *_ = line.split(",", 6)
+                before, now = now, _since_midnight(time)
+                if now < before:
+                    raise ValueError("the time goes back; a file is one day, in order of time")
                 if kind in _NOT_AN_ORDER:
                     continue
-                seconds, _, fraction = time.partition(".")
-                ts = midnight + int(seconds) * SECOND + int(fraction[:9].ljust(9, "0"))
-                side = _SIDES[direction]
+                ts, side = midnight + now, _SIDES[direction]
                 for message in handlers[kind](row, ts, oid, size, price, side):
                     yield "market", Step(row, message)
         except (ValueError, KeyError) as error:
@@ -125,7 +139,7 @@ class LobsterRecording:
         orders: dict[str, list[int]] = {}
         skipped: dict[str, int] = {}
         for line in self._lines:
-            _, kind, oid, size, price, _ = line.split(",")
+            _, kind, oid, size, price, *_ = line.split(",", 6)
             if kind in _NOT_AN_ORDER:
                 skipped[_NOT_AN_ORDER[kind]] = skipped.get(_NOT_AN_ORDER[kind], 0) + 1
                 continue
@@ -162,10 +176,10 @@ class _Maker:
         """Type 1."""
         if oid in self._live:
             raise ValueError(f"order {oid} was submitted before, in a line above {row}")
-        self._live[oid] = _Live(_shares(size))
+        self._live[oid] = _Live(_shares(size), side)
         submit = SubmitOrder(
             oid, self._venue, "market", self._symbol, side, OrderType.LIMIT, self._sizes[size], ts,
-            oid, self._prices[price], None, None, TriggerSource.LAST, TimeInForce.GTC,
+            oid, self._price(price), None, None, TriggerSource.LAST, TimeInForce.GTC,
         )  # fmt: skip
         return submit, Accepted(oid, ts, oid)
 
@@ -173,42 +187,60 @@ class _Maker:
         """Type 4. The execution carries instrument and side, so an order not known is adopted."""
         live = self._live.get(oid)
         if live is None:
-            live = self._live[oid] = _Live(None)
+            live = self._live[oid] = _Live(None, side)
+        self._check_fits(live, _shares(size), side)
         live.filled += _shares(size)
         if live.total is not None and live.filled >= live.total:
             del self._live[oid]
         fill = Filled(
-            oid, ts, f"L{row}", self._sizes[size], self._prices[price], None, "", None, None, None,
+            oid, ts, f"L{row}", self._sizes[size], self._price(price), None, "", None, None, None,
             None, False, Feeds.BOTH, self._symbol, side,
         )  # fmt: skip
         return (fill,)
 
     def reduced(self, row: int, ts: int, oid: str, size: str, price: str, side: Side) -> _Messages:
         """Type 2. The last open shares may go this way too, which ends the order."""
-        live = self._live.get(oid)
+        live, shares = self._live.get(oid), _shares(size)
         if live is None:
-            self._live[oid] = _Live(None)
+            self._live[oid] = _Live(None, side)
             return (self._first_sight(ts, oid, price, side),)
-        shares = _shares(size)
+        self._check_fits(live, shares, side)
         if live.total is None:
             return ()  # its total is not known, so a smaller one is not either
         live.total -= shares
         if live.total <= live.filled:
-            return self.deleted(row, ts, oid, size, price, side)
+            del self._live[oid]
+            return (Cancelled(oid, ts),)
         return (Restated(oid, ts, Decimal(live.total), "reduced"),)
 
     def deleted(self, row: int, ts: int, oid: str, size: str, price: str, side: Side) -> _Messages:
         """Type 3."""
-        del row, size
-        if self._live.pop(oid, None) is None:
+        del row
+        live, shares = self._live.pop(oid, None), _shares(size)
+        if live is None:
             return self._first_sight(ts, oid, price, side), Cancelled(oid, ts)
+        self._check_fits(live, shares, side)
         return (Cancelled(oid, ts),)
+
+    def _check_fits(self, live: _Live, shares: int, side: Side) -> None:
+        """A row that its order cannot have had would be a wrong number, not news."""
+        if side is not live.side:
+            raise ValueError("the direction is not that of the order's first row")
+        if live.total is not None and live.filled + shares > live.total:
+            left = live.total - live.filled
+            raise ValueError(f"{shares} shares of an order that has {left} left: a repeated row?")
+
+    def _price(self, text: str) -> Decimal:
+        price = self._prices[text]
+        if price <= 0:
+            raise ValueError(f"price must be above 0, was {text}")
+        return price
 
     def _first_sight(self, ts: int, oid: str, price: str, side: Side) -> OrderSnapshot:
         """An order met mid-life: it works, and its quantity is not known."""
         return OrderSnapshot(
             oid, ts, VenueStatus.WORKING, oid, self._symbol, side, OrderType.LIMIT,
-            None, None, self._prices[price], source=Source.STREAM,
+            None, None, self._price(price), source=Source.STREAM,
         )  # fmt: skip
 
 

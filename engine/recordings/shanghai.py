@@ -5,7 +5,8 @@ aggressive order come before its ADD, and an order that matches whole is never a
 execution of a bid order and an offer order (side = aggressor, N = auction); its BizIndex is the
 execution id of both. DELETE cancels the rest.
 
-Times are local (UTC+8) without a date; they are placed on 1970-01-01.
+Times are local (UTC+8) without a date; they are placed on 1970-01-01. A file holds one security, in
+the order of BizIndex; an ADD without a price is a market order.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from ..values import (
     TimeInForce,
     TriggerSource,
 )
-from .base import DecimalCache, Lines, Oracle, Step, Steps, fail_row
-from .shanghai_rows import Row, RowReader, csv_rows, log_rows, tally
+from .base import DecimalCache, Lines, Oracle, Step, Steps, fail_row, first_lines
+from .shanghai_rows import Row, RowReader, csv_rows, log_rows, security_of, tally
 from .tally import TallyOracle
 
 __all__ = ["ShanghaiRecording"]
@@ -53,27 +54,40 @@ class ShanghaiRecording:
         self._rows: RowReader = log_rows if raw_log else csv_rows
         self.format = "shanghai-log" if raw_log else "shanghai-events"
         self.name = lines.name
-        found = _NAME.search(lines.name)
-        self.symbol = found[1] if found else "UNKNOWN"
-        self.instruments = (
-            Instrument(
-                symbol=self.symbol,
+        self._instruments: tuple[Instrument, ...] | None = None
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The security: the log says which, of the CSV only the file's name."""
+        if self._instruments is None:
+            found = _NAME.search(self.name)
+            symbol = found[1] if found else "UNKNOWN"
+            if self.format == "shanghai-log":
+                symbol = security_of("".join(first_lines(self._lines, 1))) or symbol
+            known = Instrument(
+                symbol=symbol,
                 venue=self.venue,
                 kind=InstrumentKind.CASH,
-                base=self.symbol,
+                base=symbol,
                 quote="CNY",
                 tick_size=Decimal("0.001"),
                 lot_size=Decimal("0.001"),
-            ),
-        )
+            )
+            self._instruments = (known,)
+        return self._instruments
 
     def steps(self) -> Steps:
         """See :meth:`engine.recordings.base.Recording.steps`."""
-        maker = _Maker(self.venue, self.symbol)
-        line = 1
+        maker = _Maker(self.venue, self.instruments[0].symbol)
+        line, last = 1, -1
         try:
             for row in self._rows(self._lines):
                 line = row.line
+                before, last = last, int(row.biz_index)
+                if last <= before:
+                    raise ValueError(
+                        f"BizIndex {last} after {before}: sort the rows by it, and keep each once"
+                    )
                 for message in maker.messages(row):
                     yield "market", Step(line, message)
         except ValueError as error:
@@ -103,41 +117,57 @@ class _Maker:
         if side is None:
             raise ValueError("side must be B or S here")
         known = self._open.get(oid)
+        left, price = int(row.qty), self._price(row)
         if row.event == "ADD":
-            left = int(row.qty)
             if known is None:
                 self._open[oid] = [left, 0]
                 return (
                     SubmitOrder(
-                        oid, self._venue, "market", self._symbol, side, OrderType.LIMIT,
-                        self._numbers[row.qty], ts, oid, self._numbers[row.price], None, None,
+                        oid, self._venue, "market", self._symbol, side,
+                        OrderType.MARKET if price is None else OrderType.LIMIT,
+                        self._numbers[row.qty], ts, oid, price, None, None,
                         TriggerSource.LAST, TimeInForce.DAY,
                     ),
                     Accepted(oid, ts, oid),
                 )  # fmt: skip
+            if known[0] >= 0:
+                raise ValueError("this order is in the book already")
             known[0] = left
             return (Accepted(oid, ts, oid, Decimal(f"{known[1] + left}E-3")),)
         self._open.pop(oid, None)
+        if known is not None and 0 <= known[0] < left:
+            raise ValueError(f"a deletion of more than the {known[0]} left")
         if known is None:
             shown = OrderSnapshot(
                 oid, ts, VenueStatus.WORKING, oid, self._symbol, side, OrderType.LIMIT,
-                None, None, self._numbers[row.price], source=Source.STREAM,
+                None, None, price, source=Source.STREAM,
             )  # fmt: skip
             return (shown, Cancelled(oid, ts))
         return (Cancelled(oid, ts),)
 
+    def _price(self, row: Row) -> Decimal | None:
+        """None where the row has none, which is written 0."""
+        price = self._numbers[row.price]
+        if price < 0:
+            raise ValueError(f"a price is not negative, was {row.price}")
+        return price or None
+
     def _filled(self, row: Row, oid: str, side: Side) -> Filled:
-        qty = int(row.qty)
+        qty, price = int(row.qty), self._price(row)
+        if price is None:
+            raise ValueError("a trade has a price above 0")
         known = self._open.get(oid)
         if known is None:
             self._open[oid] = [-1, qty]
         else:
             known[1] += qty
+            if 0 <= known[0] < qty:
+                raise ValueError(f"a trade of more than the {known[0]} left of order {oid}")
             if known[0] > 0:
                 known[0] -= qty
                 if not known[0]:
                     del self._open[oid]
         return Filled(
-            oid, row.ts, row.biz_index, self._numbers[row.qty], self._numbers[row.price], None, "",
+            oid, row.ts, row.biz_index, self._numbers[row.qty], price, None, "",
             None, None, None, None, False, Feeds.BOTH, self._symbol, side,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from heapq import merge
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from ..values import OrderState, Side
@@ -13,7 +14,12 @@ from .base import Lines, fail_row
 from .tally import Expected, Tally
 from .times import DAY_NS, SECOND
 
-__all__ = ["Row", "RowReader", "csv_rows", "log_rows", "tally"]
+__all__ = ["COLUMNS", "Row", "RowReader", "csv_rows", "log_rows", "security_of", "tally"]
+
+COLUMNS = (
+    "biz_index", "transact_time", "event", "order_no_or_bid_no", "offer_no", "side", "price_x1000",
+    "qty_x1000",
+)  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -63,18 +69,25 @@ def csv_rows(lines: Lines) -> Iterator[Row]:
     row = 1
     try:
         reader = csv.reader(lines, strict=True)
-        next(reader, None)
-        for row, (index, time, event, oid, offer, side, price, qty) in enumerate(reader, 2):
+        header = next(reader, None)
+        if header is None:
+            return
+        pick = itemgetter(*(header.index(name) for name in COLUMNS))
+        for row, cells in enumerate(reader, 2):
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} columns instead of {len(header)}")
+            index, time, event, oid, offer, side, price, qty = pick(cells)
             if int(qty) <= 0 or not oid or (event == "TRADE" and not offer):
                 raise ValueError("order ids, and a quantity above 0")
             yield Row(
                 row, index, _nanoseconds(time), _EVENTS[event], oid, offer, _SIDES[side], price, qty
             )
     except (csv.Error, ValueError, KeyError) as error:
-        fail_row(lines, row, error, "a row of 8 columns as the header says")
+        fail_row(lines, row, error, "a row as the header says")
 
 
 _ORDER_EVENTS = {"65": "ADD", "68": "DELETE"}
+_STATUS = "83"  # the OrdType of a message about the trading phase
 _CODES: dict[str, Side | None] = {"66": Side.BUY, "83": Side.SELL, "78": None}
 _KINDS = ("MsgType=111", "MsgType=191", "MsgType=192")  # snapshot, trade, order
 
@@ -96,11 +109,14 @@ def _index(row: Row) -> int:
 
 
 def _log_orders(lines: Lines) -> Iterator[Row]:
-    row = 0
+    row, security = 0, ""
     try:
         for row, line in enumerate(lines, 1):
+            security = _same_security(line, security)
             if " MsgType=192 " in line:
                 cells = _cells(line)
+                if cells["OrdType"] == _STATUS:
+                    continue
                 yield Row(
                     row, cells["BizIndex"], _nanoseconds(cells["TransactTime"]),
                     _ORDER_EVENTS[cells["OrdType"]], cells["OrderNo"], "", _CODES[cells["Side"]],
@@ -113,9 +129,10 @@ def _log_orders(lines: Lines) -> Iterator[Row]:
 
 
 def _log_trades(lines: Lines) -> Iterator[Row]:
-    row = 0
+    row, security = 0, ""
     try:
         for row, line in enumerate(lines, 1):
+            security = _same_security(line, security)
             if " MsgType=191 " in line:
                 cells = _cells(line)
                 yield Row(
@@ -125,6 +142,24 @@ def _log_trades(lines: Lines) -> Iterator[Row]:
                 )  # fmt: skip
     except (ValueError, KeyError) as error:
         fail_row(lines, row, error, _LOG_WANTS)
+
+
+def security_of(line: str) -> str:
+    """The security a line of the log is about, "" where it does not say."""
+    _, _, rest = line.partition(" SecurityID=")
+    return rest[:20].partition(" ")[0]
+
+
+def _same_security(line: str, before: str) -> str:
+    """The line's security, which is that of the lines before."""
+    found = security_of(line)
+    if not line.startswith("//SecurityIDSource=101 "):
+        raise ValueError("SecurityIDSource 101, which is Shanghai; others are not read")
+    if before and found != before:
+        raise ValueError(
+            f"security {found[:20]!a} in a log of {before[:20]!a}; replay the lines of each alone"
+        )
+    return found
 
 
 def _cells(line: str) -> dict[str, str]:
@@ -159,8 +194,13 @@ def tally(lines: Lines, rows: RowReader) -> Tally:
 
 
 def _snapshots(lines: Lines) -> tuple[tuple[str, int], ...]:
-    count = sum(1 for line in lines if " MsgType=111 " in line)
-    return (("ten-level snapshot", count),) if count else ()
+    counts = {"ten-level snapshot": 0, "trading phase": 0}
+    for line in lines:
+        if " MsgType=111 " in line:
+            counts["ten-level snapshot"] += 1
+        elif f" OrdType={_STATUS} " in line:
+            counts["trading phase"] += 1
+    return tuple(item for item in counts.items() if item[1])
 
 
 def _expected(order: list[int]) -> Expected:

@@ -40,10 +40,13 @@ class Expected(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """All orders of a recording by recorded id, and how many rows were no order's (by kind)."""
+    """All orders of a recording by recorded id, how many rows were no order's (by kind), and what
+    else a reader of the report has to know.
+    """
 
     orders: dict[str, Expected]
     skipped: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Counter:
@@ -112,6 +115,7 @@ class TallyOracle:
         )
         booked.notes.append(f"{expected} fills")
         booked.notes.extend(f"{count} rows are no order's: {kind}" for kind, count in tally.skipped)
+        booked.notes.extend(tally.notes)
         return [*checks, booked.check()]
 
 

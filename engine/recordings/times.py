@@ -9,7 +9,16 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["DAY_NS", "MS", "SECOND", "iso_day", "iso_to_ns", "midnight_ns", "new_york_midnight_ns"]
+__all__ = [
+    "DAY_NS",
+    "MS",
+    "SECOND",
+    "iso_day",
+    "iso_to_ns",
+    "midnight_ns",
+    "ms_to_ns",
+    "new_york_midnight_ns",
+]
 
 SECOND: Final = 1_000_000_000
 MS: Final = 1_000_000
@@ -61,10 +70,24 @@ def iso_to_ns(text: str) -> int:
         or text[-1] != "Z"
     ):
         raise ValueError(f"not a UTC time (YYYY-MM-DDTHH:MM:SS.sssZ): {text[:40]!a}")
-    seconds = int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    hours, minutes, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
+    if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= second <= 60):
+        raise ValueError(f"not a time of day: {text[:40]!a}")
+    seconds = hours * 3600 + minutes * 60 + second
     fraction = text[20:-1]
     nanos = int(fraction.ljust(9, "0")[:9]) if fraction else 0
     return midnight_ns(int(text[:4]), int(text[5:7]), int(text[8:10])) + seconds * SECOND + nanos
+
+
+def ms_to_ns(text: str) -> int:
+    """UTC nanoseconds of Unix milliseconds, of 2001 or later.
+
+    Raises:
+        ValueError: another unit, or no number.
+    """
+    if len(text) != 13 or not text.isdecimal():
+        raise ValueError(f"not a time in Unix milliseconds: {text[:40]!a}")
+    return int(text) * MS
 
 
 def iso_day(ts: int) -> str:

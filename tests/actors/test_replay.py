@@ -134,7 +134,8 @@ def many_orders(count: int) -> list[str]:
     for n in range(count):
         rows.append(f"{34200 + n}.1,1,{n},10,{5853300 + n},{1 if n % 2 else -1}")
         if n >= 5:
-            rows.append(f"{34200 + n}.2,4,{n - 5},{10 if n % 3 else 4},{5853300 + n - 5},1")
+            qty, side = 10 if n % 3 else 4, -1 if n % 2 else 1
+            rows.append(f"{34200 + n}.2,4,{n - 5},{qty},{5853300 + n - 5},{side}")
     return rows
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import sys
 import zipfile
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from actors.replay import replay
 from actors.replay_io import open_recording
 from engine.errors import RecordingError
 from tests.conftest import shared_path
@@ -182,3 +188,97 @@ def test_the_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_binary_file_of_nonsense_is_named(tmp_path: Path) -> None:
     """A file that only begins like Databento's is refused with its name."""
     assert "bad.dbn" in refusal(written(tmp_path, "bad.dbn", b"DBN\x01" + b"\x07" * 400))
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_other_packings_are_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Files come as bzip2 and xz too; a torn one is named."""
+    made = open_recording([written(tmp_path, "a.csv", pack(ROWS.encode()))])
+
+    assert (made.format, len(list(made.steps()))) == ("lobster", 3)
+    whole = pack("".join(f"34200.{i:06d},1,{i},10,5853300,1\n" for i in range(20_000)).encode())
+    assert "torn" in refusal(written(tmp_path, "torn", whole[: len(whole) // 2]))
+
+
+def test_text_packed_with_zstd_is_read(tmp_path: Path) -> None:
+    """Text in one or several zstd frames is text; half a frame and a damaged one are named."""
+    zstandard = pytest.importorskip("zstandard")
+    rows = "".join(f"34200.{i:06d},1,{i},10,5853300,1\n" for i in range(40_000)).encode()
+    whole, half = zstandard.compress(rows), len(rows) // 2
+    frames = zstandard.compress(rows[:half]) + zstandard.compress(rows[half:])
+
+    for packed in (whole, frames):
+        made = open_recording([written(tmp_path, "a.csv.zst", packed)])
+        assert sum(1 for _ in made.steps()) == 80_000
+    assert "truncated" in refusal(written(tmp_path, "half", whole[: len(whole) // 2]))
+    assert "damaged" in refusal(written(tmp_path, "damaged", whole[:5000] + b"\0" + whole[5000:]))
+
+
+def test_text_packed_with_zstd_needs_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the optional package the error says what to install, or to unpack the file."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+
+    assert "orderwright[dbn]" in refusal(written(tmp_path, "x.csv.zst", b"\x28\xb5\x2f\xfd"))
+
+
+def test_an_archive_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    """A 7z archive is to be unpacked, text of another encoding to be saved as UTF-8."""
+    assert "unpack it" in refusal(written(tmp_path, "a.7z", b"7z\xbc\xaf\x27\x1c" + b"\0" * 99))
+    assert "Save it as UTF-8" in refusal(written(tmp_path, "a.csv", ROWS.encode("utf-16")))
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_binary_files_name_their_instruments(tmp_path: Path, version: int) -> None:
+    """Each version of the form is read; the file's own mapping names what its name does not, other
+    instruments keep their number, and records of no order are passed over.
+    """
+    dbn = pytest.importorskip("databento_dbn")
+    days = date(2023, 12, 25), date(2023, 12, 26)
+    day = SimpleNamespace(start_date=days[0], end_date=days[1], symbol="17077")
+    head = dbn.Metadata(
+        "GLBX.MDP3", 0, dbn.SType.RAW_SYMBOL, dbn.SType.INSTRUMENT_ID, dbn.Schema.MBO,
+        mappings=[SimpleNamespace(raw_symbol="ESH4", intervals=[day])], version=version,
+    )  # fmt: skip
+    orders = [
+        dbn.MBOMsg(1, number, 5, oid, 10**12, 3, dbn.Action.ADD, dbn.Side.BID, 6, flags=130)
+        for number, oid in ((17077, 1), (99, 2))
+    ]
+    records = [orders[0], dbn.StatusMsg(1, 17077, 5, 6), orders[1]]
+    content = head.encode() + b"".join(bytes(record) for record in records)
+    made = open_recording([written(tmp_path, "glbx-mdp3.mbo.dbn", content)])
+
+    assert [known.symbol for known in made.instruments] == ["ESH4", "99"]
+    assert [type(step.message).__name__ for _, step in made.steps()] == [
+        "SubmitOrder",
+        "Accepted",
+        "SubmitOrder",
+        "Accepted",
+    ]
+
+
+HYPERLIQUID = (
+    "Account,Coin,Execution Price,Size Tokens,Size USD,Side,Timestamp IST,Start Position,"
+    "Direction,Closed PnL,Transaction Hash,Order ID,Crossed,Fee,Trade ID,Timestamp\n"
+)
+
+
+def test_a_file_of_a_header_alone_is_refused_where_its_rows_name_the_accounts(
+    tmp_path: Path,
+) -> None:
+    """Without an account there is nothing to replay, and the error says so."""
+    with pytest.raises(RecordingError, match="no row below its header"):
+        replay([written(tmp_path, "fills.csv", HYPERLIQUID.encode())])
+
+
+@pytest.mark.parametrize(("last", "failed"), [("10", 0), ("12", 1)])
+def test_a_file_may_begin_with_something_held(tmp_path: Path, last: str, failed: int) -> None:
+    """What it cost is told by the first close, with which the others have to agree."""
+    rows = "".join(
+        f"0xabc,BTC,110,1,0,SELL,02-12-2024 22:50,{held},Close Long,{pnl},0x{held},1,TRUE,0,1,1\n"
+        for held, pnl in ((3, "10"), (2, "10"), (1, last))
+    )
+    report = replay([written(tmp_path, "fills.csv", (HYPERLIQUID + rows).encode())])
+
+    assert {check.name: check.failed for check in report.checks}["realized_pnl"] == failed

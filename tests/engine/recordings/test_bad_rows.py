@@ -42,7 +42,7 @@ BAD: tuple[tuple[str, str, str], ...] = (
     (created("B1", 1), created("B2", 2).replace('"10"', '"NaN"'), "finite"),
     (created("B1", 1), created("B2", 2).replace('"10"', '"-1"'), "above 0"),
     (created("B1", 1), created("B2", 2).replace("2022-11-07T", "yesterday "), "not a UTC time"),
-    (EXPORT_HEADER, "1,2,3", "17 columns"),
+    (EXPORT_HEADER, "1,2,3", "instead of 17"),
     (BITMEX_HEADER, "2021-02-02T07:30:06.999Z,e,o,XBT,Buy,1,2,1", "lastQty <= cumQty"),
     (BITMEX_HEADER, "2021-02-02T07:30:06.999Z,e,o,XBT,Hold,1,2,2", "Hold"),
     (BITMEX_HEADER, "2021-02-02T07:30:06.999Z,e,o,XBT,Buy,one,2,2", "one"),
