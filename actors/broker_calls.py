@@ -268,6 +268,7 @@ class BrokerCalls:
         inquiry = self._inquiry(cid)
         broker.turn.undo.append((inquiry, inquiry.noted(), None))
         inquiry.waiting = False
+        complete = answer.complete and broker.session.state is not SessionState.SUSPECT
         for snapshot in broker.link.admitted(answer.items):
             held = broker.orders.get(cid)
             broker.report(may_lag(snapshot, held.order if held else None, broker.capabilities))
@@ -275,11 +276,11 @@ class BrokerCalls:
                 self._unsaid.pop(cid, None)
                 inquiry.misses = 0
                 self._settle_requests(cid, snapshot, answer.sent_ts)
-            else:  # the venue has another order under that id: nothing is said of ours
+            else:  # the venue has another order under that id: no proof of anything, but a doubt
                 inquiry.missed(complete=False)
-        if not answer.items:
-            # a session that may be deaf proves no absence
-            complete = answer.complete and broker.session.state is not SessionState.SUSPECT
+                if complete:
+                    self._not_found(cid, inquiry, answer.sent_ts)
+        if not answer.items:  # and a session that may be deaf proves no absence
             inquiry.missed(complete=complete)
             if complete:
                 self._unsaid.pop(cid, None)

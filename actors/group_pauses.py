@@ -90,13 +90,13 @@ class Pauses:
         """Legs and orders that rest now."""
         return [name for name, (_, due_ns) in self._rests.items() if due_ns > now_ns]
 
-    def stubborn(self) -> list[str]:
-        """Orders whose amends are refused again and again."""
-        return [
-            cid
+    def stubborn(self) -> dict[str, Resize]:
+        """Orders whose amends are refused again and again, and the last of these."""
+        return {
+            cid: what
             for cid, (what, count) in self._asked.items()
             if what is not None and count >= _AMENDS_MAX
-        ]
+        }
 
     def ends(self, now_ns: int) -> int | None:
         """When the first of them ends; None: nothing rests."""

@@ -16,6 +16,8 @@ not moved any more.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from .group import Group, Slice
 from .group_actions import Action, Add, Remove, Resize, VenueRules
 from .group_live import REFUSALS_MAX, failures, open_qty
@@ -55,6 +57,13 @@ class LegLook:
         return one.is_local or (
             self.rules.amends and one.client_order_id not in self.facts.stubborn
         )
+
+    def _amends_down(self, one: Slice, total: Decimal) -> bool:
+        """Whether an order can be made smaller: one that its venue would not have larger, too."""
+        if self._amends(one):
+            return True
+        refused = self.facts.stubborn.get(one.client_order_id)
+        return refused is not None and refused.order_qty is not None and total < refused.order_qty
 
     def _may_resize(self, leg: Leg, one: Slice) -> bool:
         """One request at a time, and none while it is not known how the order stands."""

@@ -240,22 +240,24 @@ class _Planner(LegLook):
             self.actions.append(Add(leg.name, by))
 
     def _shrink(self, leg: Leg, live: list[Slice], by: Decimal) -> None:
-        """Take from the newest order first; one request of an order at a time."""
+        """Take from the newest order first, after what is on its way out already; one request of
+        an order at a time.
+        """
+        by -= sum((open_qty(one) for one in live if one.is_cancelling), ZERO)
         for one in reversed(live):
             opened = open_qty(one)
+            if by <= ZERO:
+                return
             if one.is_cancelling or not opened:
                 continue
             if opened <= by:
                 self._remove(one, "shrink")
-            elif self._amends(one):
+            elif self._amends_down(one, total := one.claim_qty + opened - by):
                 if self._may_resize(leg, one):
-                    total = one.claim_qty + opened - by
                     self.actions.append(Resize(one.client_order_id, total))
             elif not self._may_rest_beside(leg):
                 self._remove(one, "shrink")  # what is still wanted is placed when it is gone
             by -= min(opened, by)
-            if by <= ZERO:
-                return
 
     # --- protection -------------------------------------------------------------------------------
 

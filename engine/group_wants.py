@@ -21,6 +21,7 @@ from decimal import Decimal
 import msgspec
 
 from .group import Group, Node, Slice, is_exit, legs_of
+from .group_actions import Resize
 from .group_live import is_locked, live_targets, open_qty, rationed
 from .group_native import are_tied, may_tie
 from .group_shares import closable, largest, parts_of
@@ -39,17 +40,17 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     (``None``: nobody else trades there); by the name of an exit, how much there is to close.
     ``pausing``: legs of which an order was refused just now, and orders of which a request was:
     another one has to wait a moment. ``stubborn``: orders whose amends the venue refuses again and
-    again. ``locks``: the venue locks what a resting sell of a cash instrument offers. ``native``:
-    what it keeps by itself. ``shared``: exits that no entry of the group opened, of what nothing
-    else bounds, and entries of which others closed some and buy it back: what is not ``available``
-    is waited for.
+    again, with the last of these. ``locks``: the venue locks what a resting sell of a cash
+    instrument offers. ``native``: what it keeps by itself. ``shared``: exits that no entry of the
+    group opened, of what nothing else bounds, and entries of which others closed some and buy it
+    back: what is not ``available`` is waited for.
     """
 
     slices: Mapping[str, tuple[Slice, ...]]
     instruments: Mapping[str, Instrument]
     available: Mapping[str, Decimal] | None = None
     pausing: Container[str] = ()
-    stubborn: Container[str] = ()
+    stubborn: Mapping[str, Resize] = msgspec.field(default_factory=dict)
     locks: bool = False
     native: tuple[NativeShape, ...] = ()
     shared: Container[str] = ()

@@ -200,8 +200,8 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
     if ratio is None or ratio == 1:
         if order.order_qty == m.order_qty:
             return Step(order)
-        overtaken = _may_be_overtaken(order, m.ts)
-        if overtaken and m.ts < order.ts and _lowers(order, m.order_qty):
+        overtaken = m.ts < order.ts or _may_be_overtaken(order, m.ts)
+        if overtaken and _lowers(order, m.order_qty):
             # Perhaps repeated behind a newer amend: less than what may work is not to be trusted.
             if order.unverified:
                 return Step(order)

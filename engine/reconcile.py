@@ -33,7 +33,7 @@ from .order import (
 )
 from .order_steps import step
 from .statechart import Verdict
-from .values import Source
+from .values import OrderType, Source
 
 __all__ = [
     "ASK_AGAIN_NS",
@@ -160,7 +160,8 @@ def requests_settled(
 
     Only a look sent after the request window and the visibility lag have passed since that outcome
     became unknown counts: by then a cancel that had its effect would show, and an amend shows as
-    the new terms or as others. Facts that came meanwhile (fills) do not start the wait over.
+    the new terms or as others. Facts that came meanwhile (fills) do not start the wait over. The
+    stop price of a trailing stop follows the market: where none is shown, none was put in force.
     """
     if seen.status not in _AT_VENUE:
         return []
@@ -174,8 +175,8 @@ def requests_settled(
         if out.is_cancel:
             found.append(CancelRefused(cid, ts, out.req_id, why, source=source))
             continue
-        pairs = _asked_and_shown(out, seen)
-        if any(shown is not None and shown != asked for asked, shown in pairs):
+        pairs = _asked_and_shown(order, out, seen)
+        if not pairs or any(shown is not None and shown != asked for asked, shown in pairs):
             found.append(ReplaceRefused(cid, ts, out.req_id, why, source=source))
         elif all(shown is not None for _, shown in pairs):
             terms = (out.order_qty, out.price, out.stop_px)
@@ -183,12 +184,15 @@ def requests_settled(
     return found
 
 
-def _asked_and_shown(out: Outstanding, seen: OrderSnapshot) -> list[tuple[Decimal, Decimal | None]]:
-    """Each term that was asked for, beside what the venue shows of it."""
+def _asked_and_shown(
+    order: Order, out: Outstanding, seen: OrderSnapshot
+) -> list[tuple[Decimal, Decimal | None]]:
+    """Each term that was asked for and can be shown, beside what the venue shows of it."""
+    has_no_stop = order.terms.order_type is OrderType.TRAILING_STOP and seen.stop_px is None
     pairs = (
         (out.order_qty, seen.order_qty),
         (out.price, seen.price),
-        (out.stop_px, seen.stop_px),
+        (None if has_no_stop else out.stop_px, seen.stop_px),
     )
     return [(asked, shown) for asked, shown in pairs if asked is not None]
 

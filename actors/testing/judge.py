@@ -126,6 +126,7 @@ class Judge:
     def _fold(self, entity: str, fact: Fact, *, is_known: bool = False) -> None:
         before = self.books.orders.get(entity)
         self.books.apply(entity, fact)
+        self.promises.folded(fact, self.books)
         if isinstance(fact, Filled) and before is not None and before.requests:
             self.note(kept_requests(before, self.books.orders[entity]))
         self.twin.take(entity, fact)

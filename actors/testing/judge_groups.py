@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine.fold import Books
@@ -13,10 +12,9 @@ from engine.order import is_settled
 from engine.order_links import never_left
 from engine.order_tables import TERMINAL
 from engine.simulator import Exchange
-from engine.values import ZERO, PositionSlot
 
 from .truth import Truth, Violation
-from .truth_groups import closed_by_nobody, compare_groups
+from .truth_groups import compare_groups
 
 if TYPE_CHECKING:
     from ..broker import BrokerActor
@@ -30,9 +28,14 @@ _PASSING: Final = (GroupState.EXITING, GroupState.FLATTENING, GroupState.STANDIN
 
 
 def committed_groups(
-    rows: Sequence[FactRow], books: Books, broker: BrokerActor
+    rows: Sequence[FactRow],
+    books: Books,
+    broker: BrokerActor,
+    ends: Mapping[str, list[Violation]],
 ) -> Iterator[Violation]:
-    """Groups of a commit: each is what its facts fold to; one that is DONE has no live order."""
+    """Groups of a commit: each is what its facts fold to; one that is DONE has no live order, and
+    held nothing when it ended (``ends``: what was wrong with those that did).
+    """
     for group_id, spoke_last in touched_groups(rows, books).items():
         folded = books.groups.get(group_id)
         if folded is None or not spoke_last:
@@ -40,12 +43,7 @@ def committed_groups(
         yield from _is_the_fold(folded, broker)
         if folded.state is not GroupState.DONE or broker.groups.will_look(group_id):
             continue
-
-        def held_in(symbol: str, slot: PositionSlot) -> Decimal:
-            actor = broker.positions.get((symbol, slot))  # as the group knows it
-            return ZERO if actor is None else actor.position.qty
-
-        yield from closed_by_nobody(folded, books, held_in)
+        yield from ends.get(group_id, ())
         for _, cids in folded.slices:
             for cid in cids:
                 order = books.orders.get(cid)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine.fold import Books
-from engine.messages import Alarm
+from engine.group_tables import GroupState
+from engine.messages import Alarm, Fact, GroupMoved
 from engine.order import Order
 from engine.order_tables import TERMINAL
 
@@ -17,6 +18,7 @@ from .judge_control import ControlJudge
 from .judge_groups import committed_groups, groups_at_rest, looked_at, touched_groups
 from .judge_protection import ProtectionJudge
 from .truth import Truth, Violation
+from .truth_groups import closed_by_nobody
 
 if TYPE_CHECKING:
     from ..broker import BrokerActor
@@ -59,17 +61,28 @@ class Promises:
         self.account = account
         self.control = ControlJudge(exchange, venue, account)
         self.protection = ProtectionJudge(alarms)
+        #: By group: what was open when it ended, in the commit that is folded now.
+        self._ends: dict[str, list[Violation]] = {}
 
     def begins(self, books: Books, system: WatchedSystem) -> None:
         """A life begins, with what was written before it."""
+        self._ends = {}
         self.control.begins(books, system)
         self.protection.begins()
+
+    def folded(self, fact: Fact, books: Books) -> None:
+        """A fact was folded: a group is judged by what there was at its end, for a later order of
+        the same commit may open its slot again.
+        """
+        if isinstance(fact, GroupMoved) and fact.state is GroupState.DONE:
+            self._ends[fact.group_id] = closed_by_nobody(books.groups[fact.group_id], books)
 
     def committed(
         self, rows: Sequence[FactRow], books: Books, broker: BrokerActor
     ) -> Iterator[Violation]:
         """Facts were written and folded, and nothing has left yet."""
-        yield from committed_groups(rows, books, broker)
+        yield from committed_groups(rows, books, broker, self._ends)
+        self._ends = {}
         yield from self.control.committed(rows, books)
         names = touched_groups(rows, books)
         groups = [group for name in names if (group := books.groups.get(name)) is not None]

@@ -65,8 +65,12 @@ class ProtectionJudge:
     # --- at every commit --------------------------------------------------------------------------
 
     def committed(self, groups: Sequence[Group], books: Books, broker: BrokerActor) -> None:
-        """These groups have looked, or will; of others what is held may have been closed."""
+        """These groups have looked, or will; of others what is held may have been closed. While the
+        venue cannot be reached the clocks begin anew: it may be so between two looks only.
+        """
         now_ns = broker.dispatcher.monotonic_ns()
+        if broker.session.state is not SessionState.READY:
+            self._naked = dict.fromkeys(self._naked, (now_ns, len(self.alarms)))
         naked = (books.groups[name] for name, _ in self._naked)
         slots = _Slots(books)
         for group in {one.group_id: one for one in (*groups, *naked)}.values():

@@ -38,12 +38,18 @@ class TimedMarket(PaperMarket):
         self._wakes_ns: int | None = None
 
     def wakes_on(self, dispatcher: SimulatedDispatcher | None) -> None:
-        """Keep the time on this clock from now on, or not at all: the host lets it pass."""
+        """Keep the time on this clock from now on, or not at all: the host lets it pass. What is on
+        its way to the exchange arrives when it should, whether or not anybody asks.
+        """
         self._dispatcher, self._wakes_ns = dispatcher, None
+        self._come_back()
 
     def flush(self, now_ns: int) -> None:
         """Push what is visible, and come back for what is due next."""
         super().flush(now_ns)
+        self._come_back()
+
+    def _come_back(self) -> None:
         due_ns = self.exchange.next_event_ns()
         if self._dispatcher is None or due_ns is None:
             return

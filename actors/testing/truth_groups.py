@@ -6,7 +6,7 @@ filled and what of them works is the venue's word, and so is what is held.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -163,11 +163,9 @@ def _by_slot(
     return found
 
 
-def closed_by_nobody(
-    group: Group, books: Books, held_in: Callable[[str, PositionSlot], Decimal]
-) -> list[Violation]:
+def closed_by_nobody(group: Group, books: Books) -> list[Violation]:
     """A group that has just ended, by its facts: nothing of what it opened is left, or its slot
-    (``held_in``, signed) has nothing that others do not hold.
+    has nothing that others do not hold.
     """
     found: list[Violation] = []
     if group.aside:
@@ -183,7 +181,9 @@ def closed_by_nobody(
         key = one.key
         if one.left < one.dust or key is None or not one.has_stop:
             continue
-        qty = held_in(key[0], key[1])
+        at = group.terms.venue, group.terms.account, key[0], key[1]
+        position = books.positions.get(at)
+        qty = ZERO if position is None else position.qty
         held = qty if key[2] is Side.BUY else -qty
         theirs = (it.left for it in (*others, *mine) if it.key == key and it is not one)
         held -= sum(theirs, ZERO)

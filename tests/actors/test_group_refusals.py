@@ -13,7 +13,7 @@ from engine.simulator.config import SelfTradeRule
 from engine.testing import Fault, FaultKind, When
 from engine.values import OrderState, OrderType
 
-from .bracket_kit import BTC, SECOND, D, S, begun, held, market, state
+from .bracket_kit import BTC, SECOND, D, S, begun, held, market, resting, state
 
 
 def target_is_lost(system: SimulatedSystem, ticket: GroupTicket, refusals: int) -> None:
@@ -70,6 +70,51 @@ def test_a_degraded_group_is_left_by_its_stop() -> None:
     market(system, "178", "179")
     system.run(SECOND)
     assert (S.DONE, D(0)) == (state(system), held(system))
+
+
+def two_stops(beside: str) -> tuple[SimulatedSystem, str]:
+    """A bracket that has bought 0.4 and then 0.3, at a venue that would not have its stop larger;
+    ``beside``: what is held besides. The first of its two stops.
+    """
+    system = begun()
+    system.submit(limit(BTC, "BUY", beside, 202))
+    ticket = system.system.submit_group(
+        bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=220), intent_id="b"
+    )
+    system.run(SECOND)
+    system.trade(BTC, D("199.5"), D("0.4"))
+    system.run(SECOND)
+    first = ticket.legs["stop"].client_order_id
+    system.inject(Fault(FaultKind.REFUSED, When("amend", nth=1, client_order_id=first), count=3))
+    system.trade(BTC, D("199.5"), D("0.3"))
+    system.run(10 * SECOND)
+    both = {"LIMIT 200": D("0.3"), "STOP 180": D("0.7"), "LIMIT 220": D("0.7")}
+    assert (both, D("0.4")) == (resting(system), size(system, first))
+    return system, first
+
+
+def size(system: SimulatedSystem, order: str) -> Decimal | None:
+    """How large an order is, while it works."""
+    view = system.system.order(order).get(timeout=1)
+    return view.order_qty if view.is_open else None
+
+
+def test_a_stop_that_may_not_grow_still_shrinks() -> None:
+    """Else the exits of two groups together would close more than there is."""
+    system, first = two_stops("5")
+    system.trade(BTC, D("220.5"), D("0.5"))
+    system.run(10 * SECOND)
+    rest = {"LIMIT 200": D("0.3"), "STOP 180": D("0.2"), "LIMIT 220": D("0.2")}
+    assert (rest, D("0.2")) == (resting(system), size(system, first))
+
+
+def test_one_of_two_stops_stays_when_less_is_held() -> None:
+    """The younger goes; the older is not taken for what the younger will have left."""
+    system, first = two_stops("0.01")
+    system.trade(BTC, D("220.5"), D("0.5"))
+    system.run(10 * SECOND)
+    rest = {"LIMIT 200": D("0.3"), "STOP 180": D("0.2"), "LIMIT 220": D("0.2")}
+    assert (rest, D("0.2")) == (resting(system), size(system, first))
 
 
 def test_a_close_waits_for_the_end_of_the_entry_that_it_would_meet() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from actors.venues.port import Answer, Done, Duplicate, Refused, Unknown
 from engine.messages import Accepted, Rejected, VenueStatus
-from engine.values import OrderState, Side
+from engine.protection import ProtectionState
+from engine.values import OrderState, OrderType, PositionSlot, Side
 
 from .venues import HANG, SECOND, WEAK, ScriptedVenue, btc, order, simulated
 
@@ -257,6 +259,38 @@ def test_a_refused_cancel_proves_nothing() -> None:
     system.cancel(ticket)
     system.sim.run_for(5 * SECOND)
     assert OrderState.EXPIRED is ticket.wait(1).state
+    system.stop()
+
+
+def test_an_order_whose_venue_id_is_anothers_now_is_in_doubt() -> None:
+    """A venue that was restarted numbers from 1 again: asked for the order by the number it had, it
+    shows another one, and nothing says that ours still works.
+    """
+    stops = (*WEAK.order_types, OrderType.STOP)
+    able = replace(WEAK, order_types=stops, lists_trigger_orders=True, executions_complete=True)
+    venue = ScriptedVenue(capabilities=able)
+    system = simulated(venue)
+    bought = system.submit(order())
+    stop = system.submit(
+        replace(order(Side.SELL, price=None), order_type=OrderType.STOP, stop_px=D(90))
+    )
+    system.sim.run_for(SECOND)
+    venue.push(venue.fill(bought.client_order_id, "x1", "1"))
+    system.sim.run_for(SECOND)
+    protections = system.brokers["v", "main"].protections
+    key = "BTC/USDT", PositionSlot.NET
+    assert ProtectionState.PROTECTED is protections.slots[key].state
+
+    other = system.submit(order(price="50"))
+    system.sim.run_for(SECOND)
+    number = venue.orders.pop(stop.client_order_id).venue_order_id
+    venue.orders[other.client_order_id].venue_order_id = number
+    venue.drop("restarts")
+    system.sim.run_for(5 * SECOND)
+    view = system.order(stop).get(timeout=1)
+    assert (OrderState.IN_DOUBT, D(1)) == (view.state, view.exposure_qty)
+    assert ProtectionState.PROTECTING is protections.slots[key].state
+    assert OrderState.ACCEPTED is system.order(other).get(timeout=1).state
     system.stop()
 
 

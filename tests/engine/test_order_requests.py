@@ -384,6 +384,24 @@ def test_an_old_shrink_repeated_behind_a_newer_amend_takes_nothing_back() -> Non
     assert (D(7), False) == (held.order.order_qty, held.order.unverified)
 
 
+def test_an_old_shrink_is_not_believed_though_the_order_is_as_large_as_it_was_placed() -> None:
+    """It was shrunk, and amended to what it had been; of one that was just placed it is."""
+    shrink = Restated(CID, 20, D(7), "reduce_only")
+    held = at_venue(None, shrink, amend("a1", "10", ts=21), replaced("a1", "10", ts=25), shrink)
+    assert (D(10), True) == (held.order.order_qty, held.order.unverified)
+    held.take(*(seen(S.WORKING, asked, qty="10", cum="0") for asked in (30, 40)))
+    assert (D(10), False) == (held.order.order_qty, held.order.unverified)
+    held = at_venue(None, Restated(CID, 2, D(7), "reduce_only"))
+    assert (D(7), False) == (held.order.order_qty, held.order.unverified)
+
+
+def test_a_shrink_of_the_moment_of_an_amend_is_not_believed() -> None:
+    """Which of the two came first cannot be told, and more may work than it says."""
+    held = at_venue(None, amend("a1", "12", ts=20), replaced("a1", "12", ts=25))
+    held.take(Restated(CID, 25, D(7), "reduce_only"))
+    assert (D(12), True) == (held.order.order_qty, held.order.unverified)
+
+
 def test_a_total_at_an_end_proves_the_amend_that_was_not_answered() -> None:
     """It filled 8 of the 12 that it was amended to, and was cancelled: 5 are not all of it. The
     same when the fills come first.

@@ -29,8 +29,8 @@ from engine.reconcile import (
     requests_settled,
     should_be_listed,
 )
-from engine.values import Source
-from tests.order_kit import CID, D, Held, at_venue, fill, seen
+from engine.values import OrderType, Source
+from tests.order_kit import CID, D, Held, at_venue, fill, seen, terms
 
 S = VenueStatus
 CAN = Capabilities(lookup_by_client_id=True, request_window_ns=100, visibility_lag_ns=10)
@@ -156,6 +156,21 @@ def test_a_look_that_does_not_show_a_term_proves_nothing_about_it() -> None:
     assert ["c1"] == [r.req_id for r in requests_settled(unanswered(), CAN, half, PAST, PAST)]
     other = seen(S.WORKING, PAST, qty="11")
     assert 2 == len(requests_settled(unanswered(), CAN, other, PAST, PAST))
+
+
+def test_a_trailing_stop_without_a_stop_price_has_none_of_an_amend() -> None:
+    """Until the market gives it one there is nothing to show; its quantity has to be shown."""
+
+    def found(amend: AmendOrder, qty: str | None) -> list[type]:
+        trailing = terms(kind=OrderType.TRAILING_STOP, price=None, trail="2")
+        held = at_venue(trailing, amend, OutcomeUnknown(CID, DOUBT_TS, "a1"))
+        look = seen(S.WORKING, PAST, qty=qty)
+        return [type(one) for one in requests_settled(held.order, CAN, look, PAST, PAST)]
+
+    stop = AmendOrder(CID, "a1", 900, stop_px=D(90))
+    assert [ReplaceRefused] == found(stop, None)
+    both = AmendOrder(CID, "a1", 900, D(12), stop_px=D(90))
+    assert [[ReplaceRefused], [Replaced], []] == [found(both, qty) for qty in ("10", "12", None)]
 
 
 @pytest.mark.parametrize("status", [S.UNKNOWN, S.PENDING, S.CANCELLED, S.REJECTED, S.EXPIRED])

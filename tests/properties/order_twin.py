@@ -181,7 +181,8 @@ class Twin:
             self.qty = m.order_qty
 
     def Restated(self, m: Restated) -> None:  # noqa: N802
-        repeated = m.ts < self.ts and self.qty != self.first  # perhaps: then only more is believed
+        # perhaps: then only more is believed
+        repeated = m.ts < self.ts or (m.ts == self.ts and self.qty != self.first)
         if self.end is None and not (repeated and m.order_qty < self.qty):
             self.qty = m.order_qty
 

@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from actors.testing import SPOT, SimulatedSystem
+from actors.testing.judge_promises import Promises
 from actors.testing.running import run, take
 from actors.testing.truth import Truth, truth_of
 from actors.testing.truth_groups import compare_groups
-from engine import limit
+from engine import limit, market
 from engine.capabilities import ReduceOnlyRule
 from engine.contingent import bracket
 from engine.errors import InvalidValue
+from engine.fold import Books
 from engine.group import legs_of
+from engine.journal import decode
 from engine.messages import Contingency, GroupState, GroupTerms, VenueStatus
 from engine.simulator.config import FULL_CAPABILITIES
+from engine.testing import Fault, FaultKind, When
 from engine.testing.drawing import scenario
 from engine.testing.scenario import (
     Amends,
@@ -164,3 +168,57 @@ def test_an_order_that_outlives_its_group_is_told() -> None:
     books = system.judge.books
     books.groups["g1"] = replace(books.groups["g1"], state=GroupState.DONE)
     assert ["done_is_done", "done_is_done"] == broken(system, truth)
+
+
+def test_a_group_is_judged_by_what_its_slot_held_when_it_ended() -> None:
+    """Others closed a part of what it opened. That another order opens the slot again in the commit
+    of its end is no fault of it; that something is left there at its end is.
+    """
+    system = SimulatedSystem(seed=1)
+    entry = limit(SPOT.symbol, "BUY", "1", 200)
+    take(system, OPEN)
+    take(system, SubmitsGroup("g1", bracket(entry, stop_px=180)))
+    system.run(SECOND)
+    sold = system.submit(market(SPOT.symbol, "SELL", "0.6"))
+    system.run(SECOND)
+    system.quote(SPOT.symbol, D(178), D(50), D(179), D(50))
+    system.trade(SPOT.symbol, D(178), D(1))
+    system.run(SECOND)
+    system.submit(market(SPOT.symbol, "BUY", "1"))
+    system.run(SECOND)
+    assert GroupState.DONE is system.judge.books.groups["g1"].state
+    assert [] == system.check()
+
+    def as_one_commit(without: str = "") -> list[str]:
+        """What is wrong if all that was written, but for one order, is one commit."""
+        books, promises = Books(), Promises(system.exchange, "SIM", "main", [])
+        rows = [
+            (one.seq, one.entity, one.kind, one.body)
+            for one in system.journal.records()
+            if one.entity != without
+        ]
+        for _, entity, _, body in rows:
+            fact = decode(body)
+            books.apply(entity, fact)
+            promises.folded(fact, books)
+        broker = system.system.brokers["SIM", "main"]
+        return [one.invariant for one in promises.committed(rows, books, broker)]
+
+    assert "done_is_closed" not in as_one_commit()
+    assert "done_is_closed" in as_one_commit(without=sold.client_order_id)
+
+
+def test_what_is_naked_while_the_venue_cannot_be_reached_is_no_gap_without_an_alarm() -> None:
+    """The link is lost and comes back between two looks: in time from then on a person is told."""
+    system, _ = linked()
+    system.inject(Fault(FaultKind.REFUSED, When("place", nth=1), count=50))
+    lost = system.id_of("g1/stop")
+    assert system.happen(Fault(FaultKind.CANCELLED_UNASKED, When(client_order_id=lost)))
+    system.run(4 * SECOND)
+    assert system.happen(Fault(FaultKind.DISCONNECT, delay_ns=6 * SECOND))
+    system.run(10 * SECOND)
+    told = [one.kind for one in system.judge.alarms]
+    assert ("unprotected" in told, []) == (False, system.check())
+    system.run(10 * SECOND)
+    told = [one.kind for one in system.judge.alarms]
+    assert ("unprotected" in told, []) == (True, system.check())

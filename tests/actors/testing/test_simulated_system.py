@@ -13,8 +13,9 @@ from actors.testing import SPOT, SimulatedSystem
 from actors.testing.kept_journal import KeptJournal
 from actors.testing.running import run_seed
 from engine.errors import InvalidValue, SystemStopped
-from engine.messages import Filled, SubmitOrder
+from engine.messages import Filled, SubmitOrder, VenueStatus
 from engine.order import Order
+from engine.simulator import ExchangeConfig
 from engine.testing import Fault, FaultKind, FaultPlan, When
 from engine.testing.scenario import Moment
 from engine.values import OrderState, OrderType, PositionSlot, Side
@@ -109,6 +110,18 @@ def test_a_crash_at_any_moment_is_survived(moment: Moment, nth: int) -> None:
         system.run(SECOND)
         assert [] == names(system)
         assert len(system.exchange.placed("main")) == (moment is not Moment.AFTER_WRITE or nth > 1)
+
+
+def test_what_was_on_its_way_at_a_crash_arrives_when_it_should() -> None:
+    """The next life reaches its venue later than the order of the last one does."""
+    with started(config=ExchangeConfig(latency_out_ns=SECOND)) as system:
+        system.submit(order("a", price="99"))
+        system.run(SECOND // 2)
+        assert system.happen(Fault(K.DISCONNECT, delay_ns=60 * SECOND))
+        system.crash()
+        system.restart()
+        system.run(2 * SECOND)
+        assert [VenueStatus.WORKING] == [seen.status for _, seen in system.exchange.placed("main")]
 
 
 @pytest.mark.parametrize("cancels", [False, True])
