@@ -16,12 +16,12 @@ from engine.messages import Cancel, NativeShape, Place, PlaceGroup, SubmitOrder,
 from engine.session import SessionLimits, VenueSession
 from engine.session_batches import BatchingSession
 
-from .lane import CallEnded, Lane, raised
+from .lane import CallEnded, Lane, not_made, raised
 from .venues.port import Done, GroupVenue, Outcome, Refused, Throttled, Unknown
 
 if TYPE_CHECKING:
     from .roles import BrokerRole
-    from .runtime import Dispatcher
+    from .runtime import Dispatcher, Task
     from .venues.port import Venue
 
 __all__ = ["BatchLane", "lane_of"]
@@ -116,9 +116,15 @@ class BatchLane(Lane):
         for call in calls:
             if type(call.request) is Place:
                 self.broker.sent(call.request)
-        self.dispatcher.spawn(self._wait_for_all(calls, ask, sent_ts))
+        if type(calls[0].request).__name__ in self._full:
+            self._all_ended(calls, [not_made(call.request) for call in calls], sent_ts)
+            return
+        mine: list[Task[None]] = []
+        mine.append(self.dispatcher.spawn(self._wait_for_all(calls, ask, sent_ts, mine)))
 
-    async def _wait_for_all(self, calls: list[Call], ask: _AskAll, sent_ts: int) -> None:
+    async def _wait_for_all(
+        self, calls: list[Call], ask: _AskAll, sent_ts: int, mine: Sequence[Task[None]]
+    ) -> None:
         """As :meth:`Lane._wait_for`, for all of them."""
         open_calls = list(calls)
 
@@ -128,6 +134,7 @@ class BatchLane(Lane):
         def give_up(_: None, __: None) -> None:
             if open_calls:
                 open_calls.clear()
+                self._let_go(calls[0], mine[0])
                 detail = f"no answer within {self.call_timeout_ns / 1e9:g} s"
                 self._all_ended(calls, [Unknown(detail)] * len(calls), sent_ts)
 

@@ -44,13 +44,14 @@ from .batches import lane_of
 from .broker_books import BrokerBooks
 from .broker_calls import BrokerCalls
 from .broker_commands import BrokerCommands
-from .broker_link import BrokerLink, GapAnswered
+from .broker_link import BrokerLink
 from .broker_trouble import BrokerTrouble
 from .broker_watch import BrokerWatch
 from .broker_words import (
     Ask,
     Counters,
     ExecutionElsewhere,
+    GapAnswered,
     TookOver,
     UnknownInstrument,
     WaitFor,

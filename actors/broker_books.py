@@ -15,6 +15,7 @@ from engine.values import PositionSlot
 from .broker_calls import BrokerCalls
 from .broker_watch import BrokerWatch
 from .broker_words import NewSlot, UnknownInstrument
+from .claims import Claims
 from .drifting import Drifting
 from .flattening import Flattening
 from .following import Following
@@ -26,6 +27,7 @@ from .position import PositionActor
 from .protection import Protections
 from .roles import BrokerRole, OrderRole
 from .signal_book import SignalBook
+from .surplus import Surplus
 from .triggers import Triggers
 from .watched_books import WatchedBooks
 
@@ -50,7 +52,8 @@ class BrokerBooks(BrokerRole):
     signal_book: SignalBook | None = None
 
     def begin_to_watch(self) -> dict[type, Callable[[Any], object]]:
-        """Make what watches over slots beside their orders; the routes of that."""
+        """Make what watches over slots and orders beside them; the routes of that."""
+        self.claims, self.surplus = Claims(self), Surplus(self)
         self.watched = WatchedBooks(self.turn, self.name, self.account)
         self.drifting = Drifting(self)
         self.monitors = Monitors(self)

@@ -13,19 +13,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from engine.calls import QUERIES, Query, VenueRequest
+from engine.claims import is_claiming
 from engine.messages import (
     Accepted,
     Amend,
     Cancel,
-    CancelRefused,
     NeverArrived,
     OrderNotFound,
     OrderSnapshot,
     OutcomeUnknown,
     Place,
     QueryOrder,
-    Rejected,
-    ReplaceRefused,
     Report,
     SubmitOrder,
 )
@@ -40,7 +38,7 @@ from .venues.port import Answer, Done, Duplicate, Refused, Throttled, Unknown
 if TYPE_CHECKING:
     from .lane import CallEnded
 
-from .broker_words import TookOver
+from .broker_words import TookOver, refused
 from .roles import BrokerRole, OrderRole
 
 __all__ = ["BrokerCalls"]
@@ -92,7 +90,7 @@ class BrokerCalls:
         req_id = None if isinstance(request, Place) else request.req_id
         made: Report | None = None
         if isinstance(outcome, Refused):
-            made = _refused(request, outcome, ts)
+            made = refused(request, outcome, ts)
         elif isinstance(outcome, Duplicate):
             made = OutcomeUnknown(cid, ts, None, f"duplicate id: {outcome.detail}")
         elif isinstance(outcome, Unknown):
@@ -208,6 +206,7 @@ class BrokerCalls:
 
     def _end_inquiry(self, cid: str) -> None:
         inquiry = self._inquiries.pop(cid, None)
+        self.broker.claims.forget(cid)
         self._unstick(cid)
         if inquiry is not None and inquiry.asked:
             self._past[cid] = (self.broker.dispatcher.monotonic_ns(), inquiry.asked)
@@ -238,7 +237,8 @@ class BrokerCalls:
                 f" entries of {order.terms.instrument} stop until it is settled",
                 cid,
             )
-        if order.claim_qty > order.cum_qty:
+        self.broker.claims.asked(order)
+        if is_claiming(order):
             self.broker.link.fetch_executions()
         elif not order.venue_order_ids and not self.broker.capabilities.lookup_by_client_id:
             self.broker.link.fetch_lists()  # no question by id can find it
@@ -275,6 +275,7 @@ class BrokerCalls:
             if snapshot.client_order_id in ("", cid):
                 self._unsaid.pop(cid, None)
                 inquiry.misses = 0
+                broker.claims.looked(cid, snapshot)
                 self._settle_requests(cid, snapshot, answer.sent_ts)
             else:  # the venue has another order under that id: no proof of anything, but a doubt
                 inquiry.missed(complete=False)
@@ -319,6 +320,7 @@ class BrokerCalls:
         if self._inquiries:
             self._inquiries.pop(cid, None)
             self._unstick(cid)
+        self.broker.claims.gone(cid)
         if self._past:
             self._past.pop(cid, None)
         if self._unsaid:
@@ -386,15 +388,3 @@ class BrokerCalls:
         ):
             told = Accepted(order.client_order_id, order.ts, None, order.order_qty, Source.LIST)
             self.broker.deliver(actor, told)
-
-
-def _refused(
-    request: Place | Cancel | Amend, outcome: Refused, ts: int
-) -> Rejected | CancelRefused | ReplaceRefused:
-    """What a definite no is to the order."""
-    cid, reason = request.client_order_id, outcome.reason or outcome.detail
-    if isinstance(request, Place):
-        return Rejected(cid, ts, reason, outcome.code)
-    if isinstance(request, Cancel):
-        return CancelRefused(cid, ts, request.req_id, reason, outcome.code)
-    return ReplaceRefused(cid, ts, request.req_id, reason, outcome.code)

@@ -8,10 +8,8 @@ that a discarded turn leaves nothing half done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from engine.errors import InvalidValue
 from engine.messages import (
     Filled,
     LinkBarred,
@@ -27,16 +25,14 @@ from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState, SessionTrigger
 from engine.statechart import Verdict
 
-from .door import admit, check_instruments, checked_answer
+from .broker_words import GapAnswered, Read
+from .door import checked_answer
 from .lane import LISTS_NS, note_raised
+from .link_calls import LinkCalls
+from .roles import BrokerRole
 from .venues.port import Answer
 
-if TYPE_CHECKING:
-    from .runtime import Task, Timer
-
-from .roles import BrokerRole
-
-__all__ = ["BrokerLink", "GapAnswered"]
+__all__ = ["BrokerLink"]
 
 _SECOND = 1_000_000_000
 #: How far back executions are read again, beyond the last one known: venues publish some late and
@@ -49,35 +45,25 @@ RETRY_NS = (_SECOND // 4, _SECOND, 5 * _SECOND, 15 * _SECOND)
 _PATIENCE = 3
 #: A connect that has not come to a link by then is given up and tried again.
 CONNECT_NS = 30 * _SECOND
+#: A gap is open: entries wait for what a question about all of it brings.
+_OPEN = (SessionState.RECONCILING, SessionState.SUSPECT)
 
 
-class GapAnswered(NamedTuple):
-    """What a venue said about open orders and executions after a gap."""
-
-    open_orders: Answer[OrderSnapshot]
-    executions: Answer[Filled]
-    whole: bool  # asked after a (re)connect, not for single orders
-    question: int
-    failure: str  # why it could not be asked; "" when it was
-
-
-class BrokerLink:
+class BrokerLink(LinkCalls):
     """The half of a broker that owns its session. Lives and dies with it, on the same thread."""
 
     def __init__(self, broker: BrokerRole) -> None:
-        self.broker = broker
+        super().__init__(broker)
         self.closing = False
         self.executions_ts = 0  # of the latest seen; reading again starts OVERLAP_NS before it
-        self._exact = broker.capabilities.inline
         self._connects = 0
         self._links = 0
         self._failures = 0  # connects in a row that came to nothing
         self._unread = 0  # ... and lists
         self._question = 0  # the latest; an answer to an older one is booked, and concludes nothing
+        self._concluded = 0  # the latest that came to an end
         self._asking = False
         self._unasked = False  # a gap is open, and its question leaves with this turn
-        self._has_instruments = False
-        self._timers: dict[str, Timer] = {}  # by what they guard: "connect", "lists"
 
     # --- connecting -------------------------------------------------------------------------------
 
@@ -99,22 +85,14 @@ class BrokerLink:
         if self.closing or broker.session.on(SessionTrigger.CONNECT).verdict is not Verdict.MOVE:
             return  # it stands already, or somebody is at it
         self._connects += 1
-        task, attempt = broker.dispatcher.spawn(self._connect()), self._connects
-        self._guard("connect", CONNECT_NS, lambda: self._give_up(task, attempt))
+        attempt = self._connects
+        self._begin("connect", self._connect)
+        self._guard("connect", CONNECT_NS, lambda: self._give_up(attempt))
 
-    def _guard(self, what: str, wait_ns: int, give_up: Callable[[], object]) -> None:
-        self._unguard(what)
-        self._timers[what] = self.broker.dispatcher.call_later(wait_ns, give_up)
-
-    def _unguard(self, what: str) -> None:
-        timer = self._timers.pop(what, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _give_up(self, task: Task[None], attempt: int) -> None:
+    def _give_up(self, attempt: int) -> None:
         if attempt == self._connects and self.broker.session.state is SessionState.CONNECTING:
             self._timers.pop("connect", None)  # it rang: cancelled, a discarded turn would lose it
-            task.cancel()
+            self._end_later("connect")
             self.link_down(LinkDown(self.broker.dispatcher.time_ns(), "connect: no link in time"))
 
     async def _connect(self) -> None:
@@ -124,51 +102,6 @@ class BrokerLink:
         except Exception as error:  # an adapter may fail in any way; its session is down, no more
             detail = f"connect failed: {note_raised(error)}"
             broker.dispatcher.post(broker, LinkDown(broker.dispatcher.time_ns(), detail))
-
-    async def ask_instruments(self) -> None:
-        """Have the venue name its instruments; what it does not tell now is asked again when its
-        link stands.
-        """
-        broker = self.broker
-        try:
-            answer = checked_answer(await broker.venue.instruments())
-            check_instruments(answer.items, broker.name)
-        except Exception as error:  # until it is up, those of the journal and given ones serve
-            why = error if isinstance(error, InvalidValue) else note_raised(error)
-            detail = f"{broker.name} names no instruments: {why}"
-            broker.dispatcher.call_soon(lambda: broker.alarm("instruments", detail))
-            return
-        self._has_instruments = answer.complete
-        broker.dispatcher.call_soon(lambda: broker.on_instruments(answer.items))
-
-    def sink(self, report: Any) -> None:
-        """Take what the venue pushes; from any thread."""
-        broker = self.broker
-        if not self._exact:
-            try:
-                report = admit(report)
-            except InvalidValue as error:
-                detail = f"{broker.name}: {error}"
-                broker.dispatcher.call_soon(lambda: broker.alarm("malformed_report", detail))
-                return
-        broker.dispatcher.post(broker, report)
-
-    def admitted(self, reports: Any) -> list[Any]:
-        """Reports out of an answer, fit to be journalled; inside a turn."""
-        if self._exact:
-            return reports  # type: ignore[no-any-return]
-        fit: list[Any] = []
-        if not isinstance(reports, tuple | list):
-            self.broker.alarm(
-                "malformed_report", f"{self.broker.name}: {type(reports).__name__} is no tuple"
-            )
-            return fit
-        for report in reports:
-            try:
-                fit.append(admit(report))
-            except InvalidValue as error:
-                self.broker.alarm("malformed_report", f"{self.broker.name}: {error}")
-        return fit
 
     def link_up(self, up: LinkUp) -> None:
         """A session stands: what happened in the gap is asked for before entries leave."""
@@ -225,6 +158,24 @@ class BrokerLink:
         self.reconcile(whole=True)
         self._look_again_later()
 
+    def ask_all(self, silent: LinkSilent) -> None:
+        """What came was not all taken: it is asked for as in a gap, at once or with the next link.
+        Inside a turn.
+        """
+        broker = self.broker
+        if broker.session.state is not SessionState.SUSPECT:
+            self.link_silent(silent)
+            return
+        broker.turn.record(silent.ts, f"session:{broker.name}:{broker.account}", silent)
+        self.reconcile(whole=True)
+        self._look_again_later()
+
+    def open_gap(self, _: None, __: None) -> None:
+        """After a commit: all is asked for, and entries wait."""
+        self.broker.session.on(SessionTrigger.GAP)
+        if self.broker.session.state in _OPEN:  # else the next link asks
+            self._ask_now(True, True)
+
     def restore(self, before: SessionState, extra: int) -> None:
         """Take back a lost link whose turn was discarded; it is handled again."""
         self.broker.session.go_back(before)
@@ -259,20 +210,22 @@ class BrokerLink:
         self.broker.turn.effects.append((self._ask_now, whole, whole))
 
     def _ask_now(self, whole: bool, orders: bool) -> None:
-        broker = self.broker
         self._unasked = self._unasked and not whole
         if self.closing or (self._asking and not whole):
             return  # what is under way reads executions too, and may be what entries wait for
+        if self.broker.session.state in _OPEN:
+            whole = orders = True  # entries wait, and nothing is under way that would let them go
         self._asking = True
         self._question += 1
         question = self._question
-        task = broker.dispatcher.spawn(self._ask_venue(whole, orders, question))
-        self._guard("lists", LISTS_NS, lambda: self._no_answer(task, whole, question))
+        self._begin("lists", lambda: self._ask_venue(whole, orders, question))
+        self._guard("lists", LISTS_NS, lambda: self._no_answer(whole, question))
 
-    def _no_answer(self, task: Task[None], whole: bool, question: int) -> None:
-        if not task.done():
+    def _no_answer(self, whole: bool, question: int) -> None:
+        """Timer: the question has come to nothing, in whatever way."""
+        if self._concluded != question == self._question:
             self._timers.pop("lists", None)  # it rang, as above
-            self.broker.turn.effects.append((lambda one, _: one.cancel(), task, None))
+            self._end_later("lists")
             nothing: Answer[Any] = Answer((), False, 0)
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
@@ -284,17 +237,19 @@ class BrokerLink:
         sent = broker.dispatcher.time_ns()
         open_orders = Answer[OrderSnapshot]((), False, sent)
         executions = Answer[Filled]((), False, sent)
-        failure = ""
+        failure, read = "", Read(sent, sent)
         try:
             if whole and not self._has_instruments:
                 await self.ask_instruments()
             if orders:
                 open_orders = checked_answer(await broker.venue.open_orders())
-            since = max(self.executions_ts - OVERLAP_NS, 0)
+            since = broker.claims.since(max(self.executions_ts - OVERLAP_NS, 0))
+            since = broker.surplus.since(since)
+            read = Read(broker.dispatcher.time_ns(), since, broker.surplus.total)
             executions = checked_answer(await broker.venue.executions(since))
         except Exception as error:  # a query that failed says nothing
             failure = note_raised(error)
-        gap = GapAnswered(open_orders, executions, whole, question, failure)
+        gap = GapAnswered(open_orders, executions, whole, question, failure, read)
         broker.dispatcher.post(broker, gap)
 
     def saw_executions(self, latest_ts: int, *, complete: bool) -> None:
@@ -303,22 +258,37 @@ class BrokerLink:
         """
         if complete or not self.broker.capabilities.executions_complete:
             now = self.broker.dispatcher.time_ns()  # some venues' clocks are off
-            self.executions_ts = max(self.executions_ts, min(latest_ts, now))
+            seen_ts = self.broker.surplus.since(min(latest_ts, now))
+            self.executions_ts = max(self.executions_ts, seen_ts)
 
     def gap_answered(self, gap: GapAnswered) -> None:
-        """Book what a gap hid, ask about what it does not explain, and let entries go on."""
+        """Book what a gap hid, ask about what it does not explain, and let entries go on. Where
+        that fails the question comes to nothing, and is asked again.
+        """
+        self._take(gap)
+        self.broker.turn.effects.append((self._conclude, gap.question, None))
+
+    def _conclude(self, question: int, _: None) -> None:
+        self._concluded = max(self._concluded, question)
+        if question == self._question:
+            self._unguard("lists")
+
+    def _take(self, gap: GapAnswered) -> None:
         broker = self.broker
         is_latest = gap.question == self._question
         if is_latest:
             self._asking = False
-            self._unguard("lists")
-        for fill in self.admitted(gap.executions.items):
+        fills = self.admitted(gap.executions.items)
+        for fill in fills:
             broker.report(fill)
             self.saw_executions(fill.ts, complete=gap.executions.complete)
         shown: dict[str, None] = {}
         for snapshot in self.admitted(gap.open_orders.items):
             shown[snapshot.client_order_id] = None
             broker.report(snapshot)
+        if gap.executions.complete and len(fills) == len(gap.executions.items):
+            broker.claims.read(gap.read, fills)
+            broker.turn.effects.append((broker.surplus.read, gap.read.surplus, gap.read.since_ts))
         if not gap.whole or not is_latest:
             return
         failure = gap.failure or self._what_is_missing(gap)

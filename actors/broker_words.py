@@ -6,11 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.errors import EngineError, UserError
-from engine.messages import AmendOrder
+from engine.messages import (
+    Amend,
+    AmendOrder,
+    Cancel,
+    CancelRefused,
+    Filled,
+    OrderSnapshot,
+    Place,
+    Rejected,
+    ReplaceRefused,
+)
 from engine.values import PositionSlot
 
 from .runtime import Future
 from .tickets import Until
+from .venues.port import Answer, Refused
 
 if TYPE_CHECKING:
     from .turn import Turn
@@ -19,12 +30,15 @@ __all__ = [
     "Ask",
     "Counters",
     "ExecutionElsewhere",
+    "GapAnswered",
     "InTurn",
     "NewSlot",
+    "Read",
     "Thaw",
     "TookOver",
     "UnknownInstrument",
     "WaitFor",
+    "refused",
 ]
 
 
@@ -42,6 +56,27 @@ class WaitFor(NamedTuple):
     client_order_id: str
     until: Until
     future: Future[Any]
+
+
+class Read(NamedTuple):
+    """A list of executions, in nanoseconds UTC: asked for when, and shown from when on; and how
+    many reports had found no room by then.
+    """
+
+    sent_ts: int
+    since_ts: int
+    surplus: int = 0
+
+
+class GapAnswered(NamedTuple):
+    """What a venue said about open orders and executions after a gap."""
+
+    open_orders: Answer[OrderSnapshot]
+    executions: Answer[Filled]
+    whole: bool  # asked after a (re)connect, not for single orders
+    question: int
+    failure: str  # why it could not be asked; "" when it was
+    read: Read = Read(0, 0)  # the executions: when they were asked for, and from when on
 
 
 class InTurn:
@@ -77,7 +112,16 @@ class UnknownInstrument(UserError):
 class Counters:
     """What a broker has seen, for reports and for tests."""
 
-    __slots__ = ("adopted", "duplicates", "failures", "late", "parked", "quarantined", "reports")
+    __slots__ = (
+        "adopted",
+        "duplicates",
+        "failures",
+        "hung",
+        "late",
+        "parked",
+        "quarantined",
+        "reports",
+    )
 
     def __init__(self) -> None:
         self.reports = 0
@@ -87,6 +131,7 @@ class Counters:
         self.parked = 0
         self.adopted = 0
         self.failures = 0
+        self.hung = 0
 
 
 class Freezable(Protocol):
@@ -119,3 +164,15 @@ class NewSlot:
         """Take it back: an empty slot that the journal does not know would be state of its own."""
         del extra
         self._slots.pop(before)
+
+
+def refused(
+    request: Place | Cancel | Amend, outcome: Refused, ts: int
+) -> Rejected | CancelRefused | ReplaceRefused:
+    """What a definite no of a venue is to the order."""
+    cid, reason = request.client_order_id, outcome.reason or outcome.detail
+    if isinstance(request, Place):
+        return Rejected(cid, ts, reason, outcome.code)
+    if isinstance(request, Cancel):
+        return CancelRefused(cid, ts, request.req_id, reason, outcome.code)
+    return ReplaceRefused(cid, ts, request.req_id, reason, outcome.code)

@@ -13,12 +13,14 @@ from .door import checked_answer
 from .flat_words import FlatAnswered, read_positions
 from .lane import note_raised
 from .roles import BrokerRole
+from .runtime import Task
 from .venues.port import Answer, VenuePosition
 
 __all__ = ["FlatAsking"]
 
 _PACE_NS: Final = 1_000_000_000  # between two questions; longer where nothing changes
 _PACE_MAX_NS: Final = 30_000_000_000
+_KIND: Final = "positions and open orders"  # of call, where it does not end
 _ANSWER_NS: Final = 15_000_000_000  # how long the venue may take to answer
 
 
@@ -72,8 +74,16 @@ class FlatAsking:
         self._after_ns = self._asked_ns + pause_ns
         question = self._question
         nothing = FlatAnswered(question, 0, None, None)
-        clock.spawn(self._ask(question))
-        clock.call_later(_ANSWER_NS, lambda: clock.post(self.broker, nothing))
+        hung, task = self.broker.lane.hung, None
+        if _KIND not in hung.full:
+            task = clock.spawn(self._ask(question))
+        clock.call_later(_ANSWER_NS, lambda: self._no_answer(nothing, task))
+
+    def _no_answer(self, nothing: FlatAnswered, task: Task[None] | None) -> None:
+        """Timer: by now it was answered, or it is not."""
+        self.broker.dispatcher.post(self.broker, nothing)
+        if task is not None:
+            self.broker.turn.effects.append((self.broker.lane.hung.give_up, _KIND, task))
 
     async def _ask(self, question: int) -> None:
         """Both questions leave after ``sent_ts``."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from engine.fold import revive as read_tombstone
 from engine.messages import (
     AdoptOrder,
@@ -25,8 +27,15 @@ from engine.values import OrderType
 
 from .roles import BrokerRole, OrderRole
 
-__all__ = ["Intake", "is_adopted"]
+__all__ = ["ADOPTED_MAX", "OF_ONE_MAX", "PARKED_MAX", "Intake", "is_adopted"]
 
+#: Reports that wait for their order, in all and of one: beyond, the venue is asked again.
+PARKED_MAX: Final = 10_000
+OF_ONE_MAX: Final = 1_000
+#: Live orders of others that are taken over; beyond, what is told of them waits for room.
+ADOPTED_MAX: Final = 20_000
+_COUNT_EVERY: Final = 1_000
+_AGAIN_NS: Final = 60_000_000_000
 _ADOPTED: Final = "adopted:"  # how the intent ids of adopted orders begin
 
 
@@ -41,6 +50,10 @@ class Intake:
     def __init__(self, broker: BrokerRole) -> None:
         self.broker = broker
         self.parked: dict[str, tuple[OrderReport, ...]] = {}
+        self._count: int | None = None  # of parked reports; None: not counted yet
+        self._room = 0  # for orders to adopt, before they are counted again
+        self._full_until_ns = 0
+        self._trying = False
 
     def find(self, report: OrderReport) -> OrderRole | None:
         """The order a report is about, taken up or over if need be; None: it has to be parked."""
@@ -77,6 +90,8 @@ class Intake:
             or report.instrument not in self.broker.instruments
         ):
             return None
+        if not self._may_adopt():
+            return None
         qty = price = stop_px = None
         kind = OrderType.MARKET
         if isinstance(report, OrderSnapshot):
@@ -95,6 +110,27 @@ class Intake:
         if self.parked:
             self.unpark(actor)
         return actor
+
+    def _may_adopt(self) -> bool:
+        """Whether there is room for one more order of others. They are counted only where there
+        are many orders, and seldom.
+        """
+        orders, clock = self.broker.orders, self.broker.dispatcher
+        if len(orders) < ADOPTED_MAX:
+            return True
+        if self._room <= 0 and clock.monotonic_ns() >= self._full_until_ns:
+            held = sum(is_adopted(actor.order.terms) for actor in list(orders.values()))
+            self._room = min(ADOPTED_MAX - held, _COUNT_EVERY)
+            self._full_until_ns = clock.monotonic_ns() + _AGAIN_NS
+        self._room -= 1
+        if self._room < 0 and not self._trying:  # they are parked, until there is room
+            self._trying = True
+            clock.watch_later(_AGAIN_NS, self._try_later)
+        return self._room >= 0
+
+    def _try_later(self) -> None:
+        self._trying = False
+        self.try_again()
 
     def revive(self, cid: str) -> OrderRole | None:
         """Take up a closed order again from its tombstone, so that a late fact finds it as it
@@ -122,9 +158,16 @@ class Intake:
             or report.client_order_id
             or self.entity_of(getattr(report, "venue_order_id", None))
         )
+        waiting = self.parked.get(entity, ())
+        if _says_nothing_new(report, waiting):
+            self.broker.counters.duplicates += 1  # a list shows it again each time it is read
+            return
         self.broker.counters.parked += 1
         self.broker.counters.quarantined += 1
-        self._put(entity, (*self.parked.get(entity, ()), report))
+        if len(waiting) >= OF_ONE_MAX or self._counted() >= PARKED_MAX:
+            self.broker.surplus.add("reports of orders we do not know", report.ts)
+            return
+        self._put(entity, (*waiting, report))
         self.broker.turn.record(report.ts, entity, report)
         self.broker.alarm(
             "unknown_order", f"{type(report).__name__} for an order we do not know", entity
@@ -171,6 +214,11 @@ class Intake:
             for report in reports:
                 self.broker.deliver(actor, report)
 
+    def _counted(self) -> int:
+        if self._count is None:
+            self._count = sum(len(reports) for reports in self.parked.values())
+        return self._count
+
     def _put(self, entity: str, reports: tuple[OrderReport, ...]) -> None:
         before = self.parked.get(entity, ())
         self.broker.turn.undo.append((self, entity, before))
@@ -178,7 +226,20 @@ class Intake:
 
     def restore(self, before: str, extra: tuple[OrderReport, ...]) -> None:
         """Make ``extra`` what is parked for an entity: also the undo of a discarded turn."""
+        if self._count is not None:
+            self._count += len(extra) - len(self.parked.get(before, ()))
         if extra:
             self.parked[before] = extra
         else:
             self.parked.pop(before, None)
+
+
+def _says_nothing_new(report: OrderReport, waiting: tuple[OrderReport, ...]) -> bool:
+    """Whether what waits for an order says it already: lists show the same each time."""
+    if isinstance(report, Filled):
+        same = (one for one in waiting if type(one) is Filled and one.exec_id == report.exec_id)
+        return any(replace(one, ts=report.ts, source=report.source) == report for one in same)
+    if isinstance(report, OrderSnapshot):
+        last = next((one for one in reversed(waiting) if type(one) is OrderSnapshot), None)
+        return last is not None and report == replace(last, ts=report.ts, sent_ts=report.sent_ts)
+    return False

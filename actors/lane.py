@@ -13,7 +13,7 @@ import logging
 import traceback
 import types
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -21,6 +21,7 @@ import msgspec
 
 from engine.calls import (
     LISTS,
+    QUERIES,
     Call,
     CallKind,
     Ending,
@@ -43,6 +44,7 @@ from engine.messages import (
 )
 
 from .door import checked_answer
+from .hung import HungCalls
 from .venues.port import (
     Answer,
     Done,
@@ -56,13 +58,13 @@ from .venues.port import (
 if TYPE_CHECKING:
     from engine.session import VenueSession
 
-    from .runtime import Dispatcher, Timer
+    from .runtime import Dispatcher, Task, Timer
     from .venues.port import Venue
 
 from .broker_words import TookOver
 from .roles import BrokerRole
 
-__all__ = ["LISTS_NS", "CallEnded", "Lane", "note_raised", "raised"]
+__all__ = ["LISTS_NS", "CallEnded", "Lane", "not_made", "note_raised", "raised"]
 
 #: Where adapters raise, at DEBUG.
 logger = logging.getLogger("actors.adapter")
@@ -138,6 +140,8 @@ class Lane:
             FetchExecutions: lambda request: venue.executions(request.since_ts),
             QueryPositions: lambda _: venue.positions(),
         }
+        self.hung = HungCalls(broker)
+        self._full = self.hung.full
         self._pumping = False
         self._wake: Timer | None = None
         self._wake_at = 0
@@ -184,8 +188,11 @@ class Lane:
         ask = self._verbs[type(request)]
         if type(request) is Place:
             self.broker.sent(request)
+        if self._full and type(request).__name__ in self._full:
+            self._ended(call, not_made(request), sent_ts)
+            return
         if not self._inline:
-            self.dispatcher.spawn(self._wait_for(call, ask, sent_ts))
+            self._spawn(call, ask, sent_ts)
             return
         try:
             coro = ask(request)
@@ -199,11 +206,17 @@ class Lane:
             self._ended(call, raised(error), sent_ts)
         else:
             rest = _resumed(coro, awaited)
-            self.dispatcher.spawn(self._wait_for(call, lambda _: rest, sent_ts))
+            self._spawn(call, lambda _: rest, sent_ts)
 
-    async def _wait_for(self, call: Call, ask: _Ask, sent_ts: int) -> None:
+    def _spawn(self, call: Call, ask: _Ask, sent_ts: int) -> None:
+        mine: list[Task[None]] = []
+        mine.append(self.dispatcher.spawn(self._wait_for(call, ask, sent_ts, mine)))
+
+    async def _wait_for(
+        self, call: Call, ask: _Ask, sent_ts: int, mine: Sequence[Task[None]]
+    ) -> None:
         """Make and await one call; past its timeout it ended unknown, and what it says later comes
-        as a late report.
+        as a late report, for a while. ``mine``: the task this runs in.
         """
         open_calls: list[Call] = [call]
 
@@ -213,6 +226,7 @@ class Lane:
         def give_up(_: None, __: None) -> None:
             if open_calls:
                 open_calls.clear()
+                self._let_go(call, mine[0])
                 self._ended(call, Unknown(f"no answer within {wait_ns / 1e9:g} s"), sent_ts)
 
         wait_ns = LISTS_NS if isinstance(call.request, LISTS) else self.call_timeout_ns
@@ -227,6 +241,14 @@ class Lane:
             self._ended(call, outcome, sent_ts)
         elif isinstance(outcome, Done | Refused):  # late, and still a fact
             self.dispatcher.post(self.broker, CallEnded(call, outcome, sent_ts))
+
+    def _let_go(self, call: Call, task: Task[None]) -> None:
+        """Its time is out: what a question says later is not looked at."""
+        hung, kind = self.hung, type(call.request).__name__
+        if isinstance(call.request, QUERIES):
+            hung.give_up(kind, task)
+        else:
+            hung.is_late(kind, task)
 
     def _ended(self, call: Call, outcome: Outcome | Answer[Any], sent_ts: int) -> None:
         if self.dispatcher.in_flight:  # what a turn may take back, nobody else may touch
@@ -343,6 +365,13 @@ def _is_readable(answer: Answer[Any]) -> bool:
     except InvalidValue:
         return False
     return True
+
+
+def not_made(request: VenueRequest) -> Outcome:
+    """What becomes of a call for which its adapter has no room; see :mod:`actors.hung`."""
+    if isinstance(request, QUERIES):
+        return Unknown("not asked: the adapter's calls do not end")
+    return Refused("adapter_hangs", "", "not sent: the adapter's calls do not end")
 
 
 def raised(error: BaseException) -> Unknown:

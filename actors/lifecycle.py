@@ -265,7 +265,7 @@ class Lifecycle:
         """Learn instruments first, so that what a connect shows can be understood; a venue that
         hangs is not waited for.
         """
-        asking = [self._spawn(broker.link.ask_instruments()) for broker in self.brokers.values()]
+        asking = [broker.link.ask_first() for broker in self.brokers.values()]
         await all_within(self, asking, INSTRUMENTS_NS)
         await self.in_turn(self._connect)
 

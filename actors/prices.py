@@ -25,6 +25,7 @@ from engine.prices import Price, age_ns, check_price, price_of, taken, telling
 from engine.values import TriggerSource
 
 from .door import admit_price
+from .nonsense import Nonsense
 from .roles import BrokerRole
 
 __all__ = ["PriceFeed", "PriceWatcher", "Prices", "PricesWaiting"]
@@ -78,6 +79,7 @@ class Prices:
         self._known: dict[str, Price] = {}
         self._watchers: dict[str, dict[object, PriceWatcher]] = {}
         self._waiting: dict[str, PricesWaiting] = {}
+        self._nonsense = Nonsense(broker)
         self._lock = Lock()  # of what waits: prices come from any thread
         #: What the broker hands over here, by class.
         self.routes: dict[type, Callable[[Any], object]] = {
@@ -93,6 +95,8 @@ class Prices:
         if dispatcher.in_turn():  # it may be discarded, and what it posted with it
             dispatcher.post(self.broker, update)
             return
+        if update.instrument not in self.broker.instruments:
+            return  # of no order and no slot here: names without number would fill the memory
         came_ns = dispatcher.monotonic_ns()
         with self._lock:
             waiting = self._waiting.get(update.instrument)
@@ -108,8 +112,9 @@ class Prices:
         try:
             update = admit_price(update)
         except InvalidValue as error:
-            detail = f"{self.broker.name}: {error}"
-            self.broker.dispatcher.call_soon(lambda: self.broker.alarm("bad_price", detail))
+            name = update.instrument if type(update) is PriceUpdate else None
+            about = name if type(name) is str and name in self.broker.instruments else ""
+            self._nonsense.tell("bad_price", about, str(error))
             return
         self.sink(update)
 
@@ -118,8 +123,10 @@ class Prices:
         with self._lock:
             if self._waiting.get(waiting.instrument) is waiting:
                 del self._waiting[waiting.instrument]
-        for update, came_ns in waiting.updates:
-            self._take(update, came_ns)
+        bad = [told for one, came_ns in waiting.updates if (told := self._take(one, came_ns))]
+        if bad:
+            more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+            self.broker.alarm("bad_price", bad[0] + more, self.broker.actor_urn)
         if waiting.passed_over:
             detail = f"{waiting.passed_over} prices of {waiting.instrument} came too fast: of those"
             detail += " only the lowest, the highest and the newest were looked at"
@@ -127,23 +134,26 @@ class Prices:
 
     def take(self, update: PriceUpdate) -> None:
         """Take prices over, and tell those who watch them."""
-        self._take(update, self.broker.dispatcher.monotonic_ns())
+        bad = self._take(update, self.broker.dispatcher.monotonic_ns())
+        if bad:
+            self.broker.alarm("bad_price", bad, self.broker.actor_urn)
 
-    def _take(self, update: PriceUpdate, came_ns: int) -> None:
+    def _take(self, update: PriceUpdate, came_ns: int) -> str:
+        """Take one over; why it cannot be a price, or ""."""
         instrument = self.broker.instruments.get(update.instrument)
         if instrument is None:
-            return  # of no order and no slot here
+            return ""  # of no order and no slot here
         try:
             check_price(update, instrument)
         except InvalidValue as error:
-            self.broker.alarm("bad_price", str(error), self.broker.actor_urn)
-            return
+            return str(error)
         # No fact, so it stays when the turn is discarded: it is what the market did.
         price = self._known[update.instrument] = taken(
             self._known.get(update.instrument), update, came_ns
         )
         for key, watcher in list(self._watchers.get(update.instrument, {}).items()):
             self._tell(key, watcher, price)
+        return ""
 
     def _tell(self, key: object, watcher: PriceWatcher, price: Price) -> None:
         """A watcher that fails leaves no trace of it, and spares the others."""

@@ -41,6 +41,7 @@ from engine.values import Instrument, PositionSlot, TriggerSource
 from .broker_words import Counters
 from .executions import Executions
 from .group_words import SlotSide
+from .guard_roles import ClaimsRole, HungRole, SurplusRole
 from .journal import Journal
 from .position import PositionActor
 from .runtime import Actor, Dispatcher, Timer
@@ -92,6 +93,9 @@ class OrderRole(Actor):
 class LaneRole(Protocol):
     """Where requests go."""
 
+    @property
+    def hung(self) -> HungRole: ...
+
     def send(self, request: VenueRequest, reduces: bool) -> None: ...
 
     def pump(self) -> None: ...
@@ -127,6 +131,8 @@ class LinkRole(Protocol):
     def sink(self, report: Any) -> None: ...
 
     def link_silent(self, silent: LinkSilent) -> None: ...
+
+    def ask_all(self, silent: LinkSilent) -> None: ...
 
     def reconnect(self) -> bool: ...
 
@@ -293,6 +299,8 @@ class BrokerRole(Actor):
     session: VenueSession
     lane: LaneRole
     calls: CallsRole
+    claims: ClaimsRole
+    surplus: SurplusRole
     link: LinkRole
     watch: WatchRole
     groups: GroupsRole

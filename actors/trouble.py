@@ -14,7 +14,6 @@ from typing import Any
 
 from engine.errors import SystemStopped
 from engine.messages import Alarm, PriceUpdate, Report
-from engine.session_chart import SessionTrigger
 
 from .broker import BrokerActor
 from .broker_words import Ask, InTurn, WaitFor
@@ -47,8 +46,7 @@ def wire(dispatcher: Dispatcher, turn: Turn, brokers: Iterable[BrokerActor]) -> 
 
     def too_long() -> None:
         for broker in brokers:
-            broker.session.on(SessionTrigger.GAP)
-            broker.link.reconcile(whole=True)
+            turn.effects.append((broker.link.open_gap, None, None))
             broker.alarm(
                 "queue_full",
                 f"{dispatcher.queued()} messages wait: reconciling before entries go on",

@@ -1,6 +1,6 @@
 """Silence and what ends it.
 
-Unknown outcomes, answers to questions, proofs of absence, a person's word.
+Unknown outcomes, answers to questions, proofs of absence.
 
 Evidence is ranked and has an age. A snapshot's totals are claims and count however old they are;
 its status and terms contradict facts only when the question was sent after the last of them.
@@ -8,22 +8,16 @@ its status and terms contradict facts only when the question was sent after the 
 
 from __future__ import annotations
 
-from .errors import InvalidValue
 from .messages import (
-    Accepted,
-    Cancelled,
-    Expired,
     NeverArrived,
     OrderNotFound,
     OrderSnapshot,
     OutcomeUnknown,
-    Rejected,
-    SettleOrder,
     VenueStatus,
 )
 from .order import Doubt, Ledger, Order, Outstanding, Step
-from .order_acks import on_accepted, revived
-from .order_ends import end, on_cancelled, on_expired, on_rejected
+from .order_acks import revived
+from .order_ends import end
 from .order_moves import (
     ENDED,
     is_newer,
@@ -41,9 +35,9 @@ from .order_moves import (
 from .order_tables import LIFE, Life, LifeTrigger
 from .order_triggers import returned
 from .statechart import Verdict
-from .values import OrderState, OrderType, PositionSlot, Side, Source
+from .values import OrderType, PositionSlot, Side, Source
 
-__all__ = ["on_never_arrived", "on_not_found", "on_outcome_unknown", "on_settle", "on_snapshot"]
+__all__ = ["on_never_arrived", "on_not_found", "on_outcome_unknown", "on_snapshot"]
 
 _TABLE, _T = LIFE.table, LifeTrigger
 
@@ -159,7 +153,7 @@ def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
     newer = is_newer(order, m.source, m.sent_ts)
     told = _with_totals(order, ledger, m, newer)
     explained = True
-    if not is_over(told) and (m.status in _ENDS or m.status is VenueStatus.FILLED):
+    if m.status in _ENDS or (m.status is VenueStatus.FILLED and not is_over(told)):
         told = _granted(told, m)
     if not is_over(told) and m.status in _PROGRESS:
         if newer:
@@ -231,10 +225,19 @@ def _with_totals(order: Order, ledger: Ledger, m: OrderSnapshot, newer: bool) ->
     if filled and m.cum_qty is None:
         whole = m.order_qty if m.order_qty is not None else qty
         told = learn(told, whole, None)
-    elif newer and m.cum_qty is not None and m.cum_qty < told.claim_qty and ledger.void_ids():
+    elif m.cum_qty is not None and m.cum_qty < told.claim_qty:
         # after a bust the venue's total falls; without one a lower total is only a slow list
-        told = replace(told, claim_qty=m.cum_qty)
+        falls = newer and bool(ledger.void_ids())
+        if falls or _is_disproof(order, m):
+            told = replace(told, claim_qty=m.cum_qty)
     return told
+
+
+def _is_disproof(order: Order, m: OrderSnapshot) -> bool:
+    """Whether it says what complete executions come to (:mod:`engine.claims`), and they still do:
+    it takes a claim back, and never what is booked.
+    """
+    return m.source is Source.INFERENCE and m.cum_qty == order.cum_qty and _is_later(order, m)
 
 
 def _with_terms(order: Order, m: OrderSnapshot) -> tuple[Order, bool]:
@@ -272,12 +275,18 @@ def _kind(order: Order, m: OrderSnapshot) -> OrderType:
 
 def _granted(order: Order, m: OrderSnapshot) -> Order:
     """An end shows the last terms there were: an amend of ours that asked for its quantity had its
-    effect, whether or not we heard of it.
+    effect, whether or not we heard of it. An end that came before has answered all amends, without
+    a word of its terms: then they are told by a total that would be complete and is not.
     """
-    asked = any(out.order_qty == m.order_qty for out in order.requests if not out.is_cancel)
-    if m.order_qty is None or m.order_qty == order.order_qty or not asked:
+    qty = order.order_qty
+    if m.order_qty is None or m.order_qty == qty:
         return order
-    return replace(order, order_qty=m.order_qty)
+    if is_over(order):
+        total = max(order.claim_qty, order.cum_qty)
+        granted = qty is not None and qty <= total < m.order_qty
+    else:
+        granted = any(out.order_qty == m.order_qty for out in order.requests if not out.is_cancel)
+    return replace(order, order_qty=m.order_qty) if granted else order
 
 
 def _is_in_force(out: Outstanding, order: Order) -> bool:
@@ -365,36 +374,3 @@ def _verified(order: Order, m: OrderSnapshot, *, agrees: bool) -> Order:
         rest = tuple(out for out in order.requests if not (out.is_cancel or is_over(order)))
         order = replace(order, requests=rest)
     return order if order.unverified is not agrees else replace(order, unverified=not agrees)
-
-
-# --- a person -------------------------------------------------------------------------------------
-
-
-def on_settle(order: Order, ledger: Ledger, m: SettleOrder) -> Step:
-    """A person states what became of it.
-
-    All there is when no venue answers, and recorded as theirs.
-    """
-    statement = f"operator: {m.statement}"
-    cid = m.client_order_id
-    if m.state is OrderState.ACCEPTED:
-        word = Accepted(cid, m.ts, source=Source.OPERATOR, sent_ts=m.ts)
-        found = on_accepted(order, ledger, word)
-    elif m.state is OrderState.CANCELLED:
-        found = on_cancelled(order, ledger, Cancelled(cid, m.ts, None, statement))
-    elif m.state is OrderState.EXPIRED:
-        found = on_expired(order, ledger, Expired(cid, m.ts, statement))
-    elif m.state is OrderState.REJECTED:
-        found = on_rejected(order, ledger, Rejected(cid, m.ts, statement))
-    else:
-        raise InvalidValue(
-            "an order can be settled as ACCEPTED, CANCELLED, EXPIRED or REJECTED, not as"
-            f" {m.state.name}; state fills as executions"
-        )
-    settled = replace(
-        found.order,
-        requests=(),
-        unverified=False,
-        claim_qty=min(found.order.claim_qty, order.cum_qty),
-    )
-    return Step(settled, found.verdict, True, anomaly=found.anomaly)

@@ -71,13 +71,13 @@ from .order_evidence import (
     on_never_arrived,
     on_not_found,
     on_outcome_unknown,
-    on_settle,
     on_snapshot,
 )
 from .order_fills import on_filled
 from .order_links import on_link, relink
 from .order_moves import moved, replace
 from .order_requests import on_amend, on_cancel, on_replaced, on_request_refused, on_restated
+from .order_settling import on_settle
 from .order_tables import LIFE, Life, LifeTrigger
 from .order_triggers import on_local_released, on_local_trailed, on_local_triggered
 

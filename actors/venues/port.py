@@ -156,7 +156,8 @@ class Venue(Protocol):
         """Open the session; push :class:`LinkUp` through ``sink`` when it stands.
 
         Raising means that it does not stand; it is tried again, as it is after each LinkDown,
-        without a :meth:`close` before. A LinkUp that does not come within 30 seconds cancels it.
+        without a :meth:`close` before. It is cancelled when no LinkUp has come
+        within 30 seconds, and by the next connect.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+import pytest
 
 from actors.venues.port import Answer
 from engine.messages import Filled, LinkDown, LinkUp
@@ -87,4 +88,23 @@ def test_the_answer_about_a_gap_says_nothing_of_the_next_one() -> None:
     venue.hanging[-1][2].set(Answer((), True, venue.now()))
     system.sim.run_for(SECOND)
     assert OrderState.ACCEPTED is system.order(ticket).get(timeout=1).state
+    system.stop()
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_an_answer_that_cannot_be_handled_leaves_no_gap_open(asks: bool) -> None:
+    """An adapter within the process is not checked, and its nonsense fails the broker: it is asked
+    again, also where somebody asked for executions in between.
+    """
+    venue = ScriptedVenue(capabilities=msgspec.structs.replace(PROMPT, inline=True))
+    system = simulated(venue)
+    venue.script("executions", Answer(("nonsense",), True, venue.now()))
+    venue.drop()
+    system.sim.run_for(SECOND)
+    assert system.alarms("broker_failed")
+    assert "RECONCILING" == session_of(system)
+    if asks:
+        system.call_soon(system.brokers["v", "main"].link.fetch_executions)
+    system.sim.run_for(120 * SECOND)
+    assert "READY" == session_of(system)
     system.stop()

@@ -264,3 +264,21 @@ def test_an_entry_that_waited_too_long_for_the_disk_does_not_leave() -> None:
     assert OrderState.EXPIRED is system.order(entry).get(timeout=1).state
     assert OrderState.EXPIRED is not system.order(exit_).get(timeout=1).state
     assert 1 == venue.count("place")
+
+
+def test_a_queue_that_fills_in_a_discarded_turn_leaves_no_gap_open() -> None:
+    """The gap opens with the commit of its turn, or not at all: else nobody would close it."""
+    disk, venue = Memory(), ScriptedVenue()
+    system = started(disk, venue)
+    cid = system.submit(order(qty="50")).client_order_id
+    system.sim.run_for(SECOND)
+    system.sim.capacity = 10
+    disk.fill()
+    for number in range(15):
+        venue.push(venue.fill(cid, f"x{number}", "1"))
+    system.sim.run_for(SECOND)
+    disk.free()
+    system.sim.run_for(90 * SECOND)
+    assert "READY" == system.snapshot().get(timeout=1).sessions["v/main"]
+    assert D(15) == system.qty()
+    system.stop()

@@ -14,6 +14,7 @@ from engine.messages import (
     Accepted,
     AmendOrder,
     Cancelled,
+    Expired,
     OutcomeUnknown,
     Report,
     VenueStatus,
@@ -92,6 +93,19 @@ def test_an_end_shows_that_an_amend_took_effect(fill_first: bool) -> None:
     assert (OrderState.CANCELLED, D(12), D(30)) == (
         held.state(), held.order.cum_qty, held.order.order_qty,
     )  # fmt: skip
+    assert is_settled(held.order)
+
+
+@pytest.mark.parametrize("fill_first", [True, False])
+@pytest.mark.parametrize("end", [Cancelled(CID, 7), Expired(CID, 7)])
+def test_an_end_without_terms_is_completed_by_a_look(end: Report, fill_first: bool) -> None:
+    """Raised from 10 to 30 unanswered and ended without a word of terms: 10 of 30 are not all."""
+    held = at_venue(None, AmendOrder(CID, "a1", 5, D(30)), OutcomeUnknown(CID, 6, "a1"), end)
+    word = held.state()
+    shown = S.CANCELLED if word is OrderState.CANCELLED else S.EXPIRED
+    story = [fill("E1", "10", ts=8), seen(shown, 7, qty="30", cum="10")]
+    held.take(*(story if fill_first else reversed(story)))
+    assert (word, D(10), D(30)) == (held.state(), held.order.cum_qty, held.order.order_qty)
     assert is_settled(held.order)
 
 

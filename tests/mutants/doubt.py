@@ -228,7 +228,7 @@ DOUBT: Final = (
         "gap-forgets-executions",
         "Fills that happened while the link was down are never booked.",
         "actors/broker_link.py",
-        "        for fill in self.admitted(gap.executions.items):",
+        "        for fill in fills:",
         "        for fill in ():",
         ("simulate rough 0:200",),
     ),
