@@ -25,8 +25,8 @@ from engine.order_tables import TERMINAL, Life
 from engine.session_chart import SessionState, SessionTrigger
 from engine.statechart import Verdict
 
+from .asking import asked_list
 from .broker_words import GapAnswered, Read
-from .door import checked_answer
 from .lane import LISTS_NS, note_raised
 from .link_calls import LinkCalls
 from .roles import BrokerRole
@@ -132,8 +132,9 @@ class BrokerLink(LinkCalls):
         self._lost(barred, SessionTrigger.BARRED, f"barred: {barred.detail}")
         until = "for system.reconnect()" if wait_ns is None else f"for {wait_ns / 1e9:g} s"
         broker.alarm("barred", f"{broker.name} lets us in no more, wait {until}: {barred.detail}")
+        self._unguard("barred")  # what it said before counts no more
         if wait_ns is not None and not self.closing:
-            broker.dispatcher.call_later(max(wait_ns, RETRY_NS[-1]), self.reconnect)
+            self._guard("barred", max(wait_ns, RETRY_NS[-1]), self.reconnect)
 
     def _lost(self, down: LinkDown, trigger: SessionTrigger, why: str) -> None:
         broker = self.broker
@@ -230,9 +231,7 @@ class BrokerLink(LinkCalls):
             self.gap_answered(GapAnswered(nothing, nothing, whole, question, "no answer in time"))
 
     async def _ask_venue(self, whole: bool, orders: bool, question: int) -> None:
-        """Open orders first, then executions: an order that fills between shows in one of the
-        two.
-        """
+        """Open orders first, then executions: what fills between shows in one of the two."""
         broker = self.broker
         sent = broker.dispatcher.time_ns()
         open_orders = Answer[OrderSnapshot]((), False, sent)
@@ -242,11 +241,11 @@ class BrokerLink(LinkCalls):
             if whole and not self._has_instruments:
                 await self.ask_instruments()
             if orders:
-                open_orders = checked_answer(await broker.venue.open_orders())
+                open_orders = await asked_list(broker, broker.venue.open_orders)
             since = broker.claims.since(max(self.executions_ts - OVERLAP_NS, 0))
             since = broker.surplus.since(since)
             read = Read(broker.dispatcher.time_ns(), since, broker.surplus.total)
-            executions = checked_answer(await broker.venue.executions(since))
+            executions = await asked_list(broker, lambda: broker.venue.executions(since))
         except Exception as error:  # a query that failed says nothing
             failure = note_raised(error)
         gap = GapAnswered(open_orders, executions, whole, question, failure, read)
@@ -338,6 +337,8 @@ class BrokerLink(LinkCalls):
             self.broker.waiters.reconciled()
             self.broker.lane.pump()
             self.broker.drifting.begin()
+            if self.broker.watched.monitors:  # P&L counts again, and no price need come for that
+                self.broker.dispatcher.call_soon(self.broker.monitors.look_all)
 
     def _pump(self, _: None, __: None) -> None:
         self.broker.lane.pump()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from engine.flatten import Evidence
 from engine.messages import OrderSnapshot
 
-from .door import checked_answer
+from .asking import asked_list
 from .flat_words import FlatAnswered, read_positions
 from .lane import note_raised
 from .roles import BrokerRole
@@ -92,8 +92,8 @@ class FlatAsking:
         positions: Answer[VenuePosition] | None = None
         listed: Answer[OrderSnapshot] | None = None
         try:
-            positions = checked_answer(await broker.venue.positions())
-            listed = checked_answer(await broker.venue.open_orders())
+            positions = await asked_list(broker, broker.venue.positions)
+            listed = await asked_list(broker, broker.venue.open_orders)
         except Exception as error:  # a question that failed says nothing: it is asked again
             note_raised(error)
             positions = listed = None

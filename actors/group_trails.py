@@ -220,30 +220,31 @@ class GroupTrails:
             seen = self._seen.get(leg.name)
             if seen is None or leg.order.instrument != price.instrument:
                 continue
-            source = _source(leg)
-            px, age = price_of(price, source), age_ns(price, source, now_ns)
-            if px is None or age is None or age > _max_age_ns(leg):
-                continue
-            seen.seen_ns = now_ns - age
-            seen.is_blind = False
-            is_news = self._noted(leg, seen, px) or is_news
+            px = _fresh(price, _source(leg), now_ns, _max_age_ns(leg))
+            if px is not None:
+                seen.seen_ns = now_ns - (age_ns(price, _source(leg), now_ns) or 0)
+                seen.is_blind = False
+            even_px = _fresh(price, _even_source(leg), now_ns, _max_age_ns(leg))
+            is_news = self._noted(leg, seen, px, even_px) or is_news
         if self._due is None:
             self._remind(now_ns)
         if is_news:
             self._desk.follow(self._group_id)
 
-    def _noted(self, leg: Leg, seen: _Watched, px: Decimal) -> bool:
-        """Take a price in; whether it may ask for a move."""
+    def _noted(self, leg: Leg, seen: _Watched, px: Decimal | None, even_px: Decimal | None) -> bool:
+        """Take prices in, that of the trail and that of the break-even (None: not known); whether
+        they may ask for a move.
+        """
         side, trail, even = leg.order.side, leg.trail, leg.break_even
         group = self._desk.group_of(self._group_id)
         moved = (None if group is None else moved_of(group, leg.name)) or LegMoved(leg.name)
         is_news = False
         if group is not None and even is not None and even.after is not None and not moved.even:
-            entry_px = None if seen.is_even else self._entry_px(group, leg)
-            if entry_px is not None and not is_better(side, beyond(side, entry_px, even.after), px):
-                seen.is_even = True
+            entry_px = None if seen.is_even or even_px is None else self._entry_px(group, leg)
+            if entry_px is not None and even_px is not None:
+                seen.is_even = not is_better(side, beyond(side, entry_px, even.after), even_px)
             is_news = seen.is_even
-        if trail is None:
+        if trail is None or px is None:
             return is_news
         starts = trail.activate_px
         if starts is not None and not (moved.active or seen.reached):
@@ -299,11 +300,24 @@ def _stands(leg: Leg, moved: LegMoved) -> Decimal:
 
 
 def _source(leg: Leg) -> TriggerSource:
-    """The price that moves a leg: by default the one that elects it."""
-    for terms in (leg.trail, leg.break_even):
-        if terms is not None and terms.source is not None:
-            return terms.source
-    return leg.order.trigger_source
+    """The price that its trail follows, by default the one that elects it; of a leg without one,
+    that of its break-even.
+    """
+    if leg.trail is None:
+        return _even_source(leg)
+    return leg.trail.source or leg.order.trigger_source
+
+
+def _even_source(leg: Leg) -> TriggerSource:
+    """The price by which a leg goes to break-even."""
+    even = leg.break_even
+    return (None if even is None else even.source) or leg.order.trigger_source
+
+
+def _fresh(price: Price, source: TriggerSource, now_ns: int, max_age_ns: int) -> Decimal | None:
+    """What a price says by one source, unless that is too old."""
+    age = age_ns(price, source, now_ns)
+    return None if age is None or age > max_age_ns else price_of(price, source)
 
 
 def _max_age_ns(leg: Leg) -> int:

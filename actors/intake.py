@@ -93,7 +93,7 @@ class Intake:
         if not self._may_adopt():
             return None
         qty = price = stop_px = None
-        kind = OrderType.MARKET
+        kind, ts = OrderType.MARKET, report.ts
         if isinstance(report, OrderSnapshot):
             qty, price, stop_px = report.order_qty, report.price, report.stop_px
             kind = report.order_type or (OrderType.MARKET if price is None else OrderType.LIMIT)
@@ -101,7 +101,9 @@ class Intake:
             f"{_ADOPTED}{cid}", self.broker.name, self.broker.account, report.instrument,
             report.side, kind, qty, report.ts, cid, price, stop_px,
         )  # fmt: skip
-        fact = AdoptOrder(terms, report.ts, f"first seen by {type(report).__name__}")
+        if isinstance(report, OrderSnapshot) and report.sent_ts is not None:
+            ts = min(ts, report.sent_ts)  # else what it says would be older than its own order
+        fact = AdoptOrder(terms, ts, f"first seen by {type(report).__name__}")
         actor = self.broker.introduce(begin(fact))
         self.broker.turn.record(report.ts, cid, fact)
         self.broker.counters.adopted += 1
@@ -184,9 +186,9 @@ class Intake:
             facts = self.broker.turn.batch.facts
             before = len(facts)
             self.broker.deliver(actor, report)
-            del facts[
-                before:
-            ]  # it is in the journal already, before the introduction; the fold does the same
+            # It is in the journal already, before the introduction; the fold does the same. What
+            # follows from it for others (a monitor's position begins) is not, and is written.
+            facts[before:] = [fact for fact in facts[before:] if fact[1] != cid]
 
     def unpark_venue_ids(self, actor: OrderRole, ids: tuple[str, ...]) -> None:
         """Apply what came under an id of the venue before we knew whose it is: a fill before its

@@ -285,6 +285,12 @@ class TriggersRole(Protocol):
     def release(self, cid: str, *, reduces: bool) -> None: ...
 
 
+class MonitorsRole(Protocol):
+    """Who keeps rules about what is held."""
+
+    def look_all(self) -> None: ...
+
+
 class BrokerRole(Actor):
     """A broker, as its parts and its orders see it."""
 
@@ -311,6 +317,7 @@ class BrokerRole(Actor):
     following: FollowingRole
     watched: WatchedBooks
     drifting: DriftingRole
+    monitors: MonitorsRole
     orders: dict[str, OrderRole]
     venue_ids: VenueIds
     positions: dict[tuple[str, PositionSlot], PositionActor]

@@ -71,8 +71,8 @@ def on_filled(order: Order, ledger: Ledger, m: Filled) -> Step:
         anomaly = "overfill"
         unverified = _counts_less(m, target)
     life = cell.target
-    if life is _ACCEPTED and terms.order_type in TRIGGER_TYPES:
-        life = Life.TRIGGERED  # what fills was elected
+    if life is _ACCEPTED and terms.order_type in TRIGGER_TYPES and not terms.local:
+        life = Life.TRIGGERED  # what fills was elected, there; by us it was before it left
     claim = order.claim_qty if m.cum_qty is None else max(order.claim_qty, m.cum_qty)
     ids = order.venue_order_ids
     if m.venue_order_id is not None and m.venue_order_id not in ids:
@@ -174,7 +174,7 @@ def _leg(order: Order, m: Filled, key: str) -> Step:
         cell.verdict is _LATE and life is not _FILLED and life not in ENDED
     )  # never known as sent
     life = cell.target
-    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES:
+    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES and not order.terms.local:
         life = Life.TRIGGERED
     after = replace(
         order,
@@ -291,7 +291,7 @@ def _life_for(order: Order, cum: Decimal, booked: bool) -> tuple[Life, Verdict]:
         life = order.end  # a bust reopens only where no end stands
     elif verdict is _LATE and cum <= order.cum_qty and life in ENDED:
         verdict = Verdict.STAY  # restated, not late: nothing was added after the end
-    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES:
+    if life is _ACCEPTED and order.terms.order_type in TRIGGER_TYPES and not order.terms.local:
         life = Life.TRIGGERED
     return life, verdict
 

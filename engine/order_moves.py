@@ -47,7 +47,8 @@ def moved(order: Order, life: Life, ts: int, ids: tuple[str, ...] | None = None)
     ``ts`` never falls: it is the time of the latest fact, which evidence has to be newer than.
     """
     if life is Life.ACCEPTED and order.cum_qty and order.terms.order_type in TRIGGER_TYPES:
-        life = Life.TRIGGERED  # what has filled was elected
+        if not order.terms.local:
+            life = Life.TRIGGERED  # what has filled was elected
     return Order(
         order.terms,
         life,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from heapq import heappop, heappush
 from typing import Any, Protocol, runtime_checkable
 
-from engine.messages import LinkDown, LinkUp, OrderReport
+from engine.messages import LinkBarred, LinkDown, LinkUp, OrderReport
 from engine.testing.faults import REPORT, Fault, FaultKind, Faults
 
 from ..venues.port import Clock, Sink, StreamReport
@@ -50,6 +50,7 @@ class Wire:
         self.clock: Clock | None = None
         self._sink: Sink | None = None
         self._silent_until_ns = 0
+        self._shut_until_ns: int | None = 0  # the account is barred; None: until it is let in
         self._agenda: list[tuple[int, int, Callable[[], object]]] = []  # a heap
         self._held: dict[int, OrderReport] = {}  # reports under way, by number
         self._count = 0
@@ -85,6 +86,29 @@ class Wire:
             self.is_up = False
             self._tell(LinkDown(now, detail))
         self.later(self.down_until_ns - now, come_back)
+
+    def bar(self, retry_ns: int | None) -> None:
+        """The account is shut out: for so long, as is told, or (None) until :meth:`let_in`."""
+        self._shut_until_ns = None if retry_ns is None else self.now_ns() + retry_ns
+        self.missed += len(self._held)
+        self._held.clear()
+        self.turn_away()
+
+    def let_in(self) -> None:
+        """What the account was barred for is mended; the engine has to connect by itself."""
+        self._shut_until_ns = 0
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether the account is shut out now."""
+        until_ns = self._shut_until_ns
+        return until_ns is None or self.now_ns() < until_ns
+
+    def turn_away(self) -> None:
+        """Say that the account is barred; the link is gone, and does not come back by itself."""
+        self.is_up, now, until_ns = False, self.now_ns(), self._shut_until_ns
+        retry_ns = None if until_ns is None else max(until_ns - now, 0)
+        self._tell(LinkBarred(now, "the key was revoked", retry_ns))
 
     def fall_silent(self, duration_ns: int) -> None:
         """Nothing is told for a while, and nothing says so."""

@@ -55,6 +55,7 @@ from ..venues.port import (
 from .faults_acts import FaultyActs
 from .faults_batches import answers_of_all
 from .faults_calls import AdapterError, FaultyCalls
+from .faults_feed import Feed
 from .faults_lists import FaultyLists
 from .faults_memory import Memory
 from .faults_wire import Wire
@@ -96,7 +97,7 @@ class FaultyVenue:
         latency_ns = self.exchange.config.latency_out_ns
         window_ns = max(self.capabilities.request_window_ns - latency_ns, 0)
         self._calls = FaultyCalls(inner, self.faults, self.wire, window_ns, self.plan.hang_ns)
-        self._life = 0
+        self.feed = Feed(inner, self.wire)
         self._memory = Memory(self.exchange, self.account, is_on=_K.LIST_LAGS in kinds)
         self._lists = FaultyLists(
             inner, self.faults, self.wire, self._calls, self._memory, self.capabilities
@@ -136,7 +137,9 @@ class FaultyVenue:
         """
         self.faults.stop()
         self.exchange.set_clock_skew(0)
+        self.wire.let_in()
         self.wire.be_heard()
+        self.feed.heal()
         self.wire.down_until_ns = 0
         self.wire.flush()
         self._come_back()
@@ -146,10 +149,9 @@ class FaultyVenue:
 
     def abandon(self) -> None:
         """The engine died without a word: nobody hears what is told, until somebody connects."""
-        self._life += 1
         self._calls.forget()
         self.wire.detach()
-        self.inner.forget_feeds()
+        self.feed.forget()
 
     def push(self, now_ns: int) -> None:
         """The market moved: remember how things stand, and let reports through."""
@@ -158,13 +160,7 @@ class FaultyVenue:
 
     def watch_prices(self, instrument: str, tell: Callable[[PriceUpdate], object]) -> None:
         """Prices are public data: the faults here are of the private session."""
-        life = self._life
-
-        def heard(update: PriceUpdate) -> None:
-            if life == self._life:  # a dead engine hears nothing
-                tell(update)
-
-        self.inner.watch_prices(instrument, heard)
+        self.feed.watch(instrument, tell)
 
     # --- sessions ---------------------------------------------------------------------------------
 
@@ -178,12 +174,16 @@ class FaultyVenue:
             self._calls.forget()  # those who waited are gone with the old clock
         self.wire.attach(sink, clock)
         self.wire.pump()
+        if self.wire.is_barred:
+            self.calls.append(("connect", None, "barred"))
         wait_ns = self.wire.down_until_ns - clock.time_ns()
         if wait_ns > 0:
             if self.faults.one_of(2):
                 raise AdapterError("no route to host")
             await clock.sleep_ns(wait_ns)
-        if not self.wire.is_up:
+        if self.wire.is_barred:
+            self.wire.turn_away()
+        elif not self.wire.is_up:
             await self._open(sink, clock)
 
     async def close(self) -> None:
@@ -204,7 +204,8 @@ class FaultyVenue:
         now = self.wire.now_ns()
         if self._opened_on is not self.wire.clock:
             return  # a connect of a new engine has failed: it has to come again
-        if not self.wire.is_up and self.wire.is_attached and now >= self.wire.down_until_ns:
+        is_gone = not self.wire.is_up and not self.wire.is_barred
+        if is_gone and self.wire.is_attached and now >= self.wire.down_until_ns:
             self.inner.push(now)  # what was told until now is missed
             self.wire.heard(LinkUp(now))
             self.wire.pass_on(self.exchange.voided(self.account))
@@ -296,6 +297,8 @@ class FaultyVenue:
     def _is_cut_off(self) -> bool:
         """In an outage calls fail as well, or only the stream is gone."""
         wire = self.wire
+        if wire.is_barred:
+            return True
         return wire.now_ns() < wire.down_until_ns and self.faults.one_of(2) == 1
 
     def _interfere(self, fault: Fault, client_order_id: str) -> bool:

@@ -17,7 +17,7 @@ A violation is noted once for each invariant and entity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -71,7 +71,7 @@ def can_prove(capabilities: Capabilities) -> bool:
 
 
 class Judge:
-    """Watches one account of one system over all its lives.
+    """Watches one account of one system over all its lives; ``calls()``: to its venue.
 
     Attributes:
         books: the fold of the journal. twin: the dumb model of it. found: every violation so far,
@@ -84,17 +84,16 @@ class Judge:
         venue: str,
         account: str,
         instruments: Iterable[Instrument],
+        calls: Callable[[], Sequence[tuple[str, Any, str]]],
     ) -> None:
-        self.exchange = exchange
-        self.venue = venue
-        self.account = account
+        self.exchange, self.venue, self.account = exchange, venue, account
         self.instruments = tuple(instruments)
         self.capabilities = exchange.config.capabilities
         self.books = Books()
         self.twin = Twin(self.instruments)
         self.found: list[Violation] = []
         self.alarms: list[Alarm] = []
-        self.promises = Promises(exchange, venue, account, self.alarms)
+        self.promises = Promises(exchange, venue, account, self.alarms, calls)
         self._ever: dict[tuple[str, str, str], tuple[Decimal, Decimal]] = {}
         self._noted: dict[tuple[str, str], None] = {}
         self._told = 0

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..journal import FactRow
     from .simulated_parts import KitExchange, WatchedSystem
 
-__all__ = ["ControlJudge"]
+__all__ = ["ControlJudge", "double_closes"]
 
 _PREFIX: Final = "control:"
 _TAG: Final = "kill_switch"
@@ -89,7 +89,7 @@ class ControlJudge:
             if order is not None and order.life not in TERMINAL:
                 yield from _enters(order, control, books)
         if self.control.switches:
-            yield from _closes(books)
+            yield from double_closes(books, _TAG)
 
     # --- at every look ----------------------------------------------------------------------------
 
@@ -167,12 +167,12 @@ def _is_against(order: Order, books: Books) -> bool:
     return order.order_qty is not None and order.order_qty <= against
 
 
-def _closes(books: Books) -> Iterator[Violation]:
-    """Closes of switches that work, or may."""
+def double_closes(books: Books, tag: str) -> Iterator[Violation]:
+    """Closes (orders with this tag) that work, or may, beside another one of the same slot."""
     working: dict[tuple[str, PositionSlot], str] = {}
     for cid, order in books.orders.items():
         terms = order.terms
-        if order.life in TERMINAL or not any(key == _TAG for key, _ in terms.tags):
+        if order.life in TERMINAL or not any(key == tag for key, _ in terms.tags):
             continue
         if has_questions(order):
             continue

@@ -5,7 +5,7 @@ Each promise has a name; ``docs/testing.md`` lists them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from engine.fold import Books
@@ -16,6 +16,8 @@ from engine.order_tables import TERMINAL
 
 from .judge_control import ControlJudge
 from .judge_groups import committed_groups, groups_at_rest, looked_at, touched_groups
+from .judge_monitors import LinkJudge, MonitorJudge
+from .judge_moves import MovesJudge
 from .judge_protection import ProtectionJudge
 from .truth import Truth, Violation
 from .truth_groups import closed_by_nobody
@@ -55,7 +57,12 @@ class Promises:
     """Watches one account of one system over all its lives; belongs to its judge."""
 
     def __init__(
-        self, exchange: KitExchange, venue: str, account: str, alarms: list[Alarm]
+        self,
+        exchange: KitExchange,
+        venue: str,
+        account: str,
+        alarms: list[Alarm],
+        calls: Callable[[], Sequence[tuple[str, object, str]]],
     ) -> None:
         self.exchange = exchange
         self.account = account
@@ -63,12 +70,18 @@ class Promises:
         self.protection = ProtectionJudge(alarms)
         #: By group: what was open when it ended, in the commit that is folded now.
         self._ends: dict[str, list[Violation]] = {}
+        self.moves = MovesJudge(exchange, account, alarms)
+        self.monitors = MonitorJudge(venue, account)
+        self.link = LinkJudge(calls)
 
     def begins(self, books: Books, system: WatchedSystem) -> None:
         """A life begins, with what was written before it."""
         self._ends = {}
         self.control.begins(books, system)
         self.protection.begins()
+        self.moves.begins(books)
+        self.monitors.begins(books)
+        self.link.begins(system)
 
     def folded(self, fact: Fact, books: Books) -> None:
         """A fact was folded: a group is judged by what there was at its end, for a later order of
@@ -84,6 +97,9 @@ class Promises:
         yield from committed_groups(rows, books, broker, self._ends)
         self._ends = {}
         yield from self.control.committed(rows, books)
+        yield from self.link.committed(rows, broker)
+        yield from self.moves.committed(rows, books)
+        yield from self.monitors.committed(rows, books)
         names = touched_groups(rows, books)
         groups = [group for name in names if (group := books.groups.get(name)) is not None]
         self.protection.committed(groups, books, broker)
@@ -91,8 +107,10 @@ class Promises:
     def looked(self, books: Books, broker: BrokerActor | None) -> Iterator[Violation]:
         """What has to hold at any time, whether a system runs or not."""
         yield from looked_at(books, broker, self.exchange, self.account)
+        yield from self.moves.looked(books)
         if broker is not None:
             yield from self.control.looked(books, broker)
+            yield from self.link.looked(broker)
             yield from self.protection.looked(books, broker)
 
     def at_rest(self, truth: Truth, books: Books, broker: BrokerActor) -> list[Violation]:
@@ -101,4 +119,6 @@ class Promises:
             *groups_at_rest(truth, books, broker),
             *self.control.at_rest(books, broker),
             *self.protection.at_rest(truth, books, broker),
+            *self.moves.at_rest(books, broker),
+            *self.monitors.at_rest(books, broker),
         ]

@@ -17,6 +17,7 @@ from engine.testing.drawing import scenario as drawn
 from engine.testing.scenario import (
     START_NS,
     Amends,
+    Bars,
     Cancels,
     CancelsGroup,
     Copies,
@@ -26,11 +27,13 @@ from engine.testing.scenario import (
     JournalFails,
     Lapses,
     Marks,
+    MovesLeg,
     Quotes,
     Restarts,
     Scenario,
     Settles,
     Shifts,
+    Silences,
     Step,
     Stops,
     Submits,
@@ -50,7 +53,9 @@ __all__ = ["Result", "failed", "play", "run", "run_seed", "simulated", "take"]
 
 _SECOND: Final = 1_000_000_000
 #: What a host asks for; it may be refused.
-_Asked: TypeAlias = Submits | Cancels | Amends | SubmitsGroup | CancelsGroup | ControlStep
+_Asked: TypeAlias = (
+    Submits | Cancels | Amends | SubmitsGroup | CancelsGroup | MovesLeg | ControlStep
+)
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -92,6 +97,7 @@ def simulated(scenario: Scenario, choose: Callable[[int], int] | None = None) ->
         queue_deliveries=scenario.queue_deliveries,
         commits_aside=scenario.commits_aside,
         turn_messages=scenario.turn_messages,
+        emulate_triggers=scenario.emulate_triggers,
         call_timeout=scenario.call_timeout_ns / _SECOND,
         ack_timeout=scenario.ack_timeout_ns / _SECOND,
         checkpoint_facts=scenario.checkpoint_facts,
@@ -136,6 +142,10 @@ def _command(system: SimulatedSystem, step: _Asked) -> None:
     if isinstance(step, CancelsGroup):
         system.asked.append(system.system.cancel_group(step.intent, close=step.close))
         return
+    if isinstance(step, MovesLeg):
+        to = {"stop_px": step.stop_px, "price": step.price}
+        system.asked.append(system.system.amend_group(step.intent, step.leg, **to))
+        return
     if isinstance(step, ControlStep):
         act(system, step)
         return
@@ -159,6 +169,8 @@ def _happen(system: SimulatedSystem, step: Step) -> None:
         system.inject(step.fault)
     elif isinstance(step, Happens):
         system.happen(step.fault)
+    elif isinstance(step, Bars | Silences):
+        _trouble(system, step)
     elif isinstance(step, Crashes):
         system.crash_at(step.at, step.nth)
     elif isinstance(step, Stops):
@@ -168,6 +180,13 @@ def _happen(system: SimulatedSystem, step: Step) -> None:
         system.restart()
     elif isinstance(step, JournalFails):
         system.fail_journal(step.count)
+
+
+def _trouble(system: SimulatedSystem, step: Bars | Silences) -> None:
+    if isinstance(step, Bars):
+        system.venue.wire.bar(step.retry_ns)
+    else:
+        system.venue.feed.fall_silent(step.ns)
 
 
 def _go_on(system: SimulatedSystem, step: Waits | Turns | Lapses) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from engine.flatten import Scope
 from engine.group import legs_of
 from engine.messages import GroupState, LegRole, SetMode, TradingMode
+from engine.session_chart import SessionState
 from engine.simulator import Exchange, ExchangeConfig
 from engine.values import Instrument, PositionSlot, Side
 
@@ -113,12 +114,18 @@ class WatchedSystem(ExecutionSystem):
     on_commit: Callable[[list[FactRow]], object]
     checkpoint_facts: int
     desk: SignalDesk | None = None  # of a scenario's strategy, once it has signalled
+    reconnects: int = 0  # how often somebody has asked to connect again
     lifted: tuple[str, ...] = ()  # instruments ("": all) of switches that somebody has lifted
 
     def lift(self, scope: Scope, statement: str) -> Future[None]:
         """As :meth:`ExecutionSystem.lift`; its judge knows that somebody has asked for it."""
         self.lifted = (*self.lifted, scope.instrument)
         return super().lift(scope, statement)
+
+    def reconnect(self, *, venue: str = "", account: str = "") -> Future[bool]:
+        """As :meth:`ExecutionSystem.reconnect`; its judge knows that somebody has asked for it."""
+        self.reconnects += 1
+        return super().reconnect(venue=venue, account=account)
 
     def launch(self) -> None:
         """Start, without waiting until the venues are connected: all of it is still to run."""
@@ -142,12 +149,21 @@ class WatchedSystem(ExecutionSystem):
 
 def deepen(broker: BrokerActor, market: TimedMarket, exchange: KitExchange, now_ns: int) -> None:
     """Where a group waits to close something, show plenty to trade with, at a better price than any
-    order of our own. What people let not leave at all may leave to close.
+    order of our own, and to what a monitor closes. What people let not leave at all may leave to
+    close; and who was shut out is let in when they ask again.
     """
     _let_go(broker, now_ns)
+    if broker.session.state is SessionState.BARRED:
+        broker.dispatcher.call_soon(broker.link.reconnect)
+    for symbol in {one.terms.instrument: None for one, _ in broker.triggers.waiting()}:
+        told = exchange.prices(symbol)  # the host says again what it is: a word of it is news
+        if told is not None:
+            broker.prices.sink(told)
     closing: dict[str, Side] = {}
+    fired = any(one.fired for one in broker.watched.now.monitors)
     for (symbol, _), held in broker.positions.items():
-        if held.position.qty and broker.flattening.control.switch_over(symbol) is not None:
+        closes = broker.flattening.control.switch_over(symbol) is not None or fired
+        if held.position.qty and closes:
             closing[symbol] = Side.SELL if held.position.qty > 0 else Side.BUY
     for actor in broker.groups.groups.values():
         for symbol, side in _closes(actor) if actor.group.state in _CLOSES else ():

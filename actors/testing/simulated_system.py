@@ -71,6 +71,8 @@ class SimulatedSystem:
     system: ExecutionSystem
     dispatcher: SimulatedDispatcher
     asked: list[Future[Any]]
+    heard: list[Event]
+    ids: dict[str, str]
     risk: RiskLimits | None = None
 
     def __init__(
@@ -88,6 +90,7 @@ class SimulatedSystem:
         queue_deliveries: bool = False,
         commits_aside: bool = False,
         turn_messages: int = 8,
+        emulate_triggers: bool = False,
         call_timeout: float = 10.0,
         ack_timeout: float = 5.0,
         checkpoint_facts: int = 16,
@@ -108,29 +111,28 @@ class SimulatedSystem:
             queue_deliveries: queue every message between actors, as production does not.
             commits_aside: a commit is a step of its own, as with a slow disk in a host's loop.
             turn_messages: the longest turn.
+            emulate_triggers: as for the system.
             call_timeout: in seconds, as for the system.
             ack_timeout: in seconds, as for the system.
             checkpoint_facts: how many facts lie between two checkpoints.
             listens: have a subscriber for every event.
         """
-        self.plan = plan if plan is not None else FaultPlan()
+        self.plan = plan or FaultPlan()
         self.exchange = KitExchange(config or ExchangeConfig(), instruments)
         self.exchange.open_account(ACCOUNT, balances)
         self.journal: Journal = journal or KeptJournal("SIM", "TEST", START_NS)
-        self.alive, self.crashes = False, 0
-        self.judge = Judge(self.exchange, VENUE, ACCOUNT, instruments)
+        self.alive, self.crashes, self.heard, self.ids = False, 0, [], {}
+        of = self.exchange, VENUE, ACCOUNT
+        self.judge = Judge(*of, instruments, lambda: self.venue.calls)
         self.exchange.before_bust = self.judge.note_executions
-        self._choose = choose if choose is not None else draws(seed, _SCHEDULE)
-        self._choose_fault = choose if choose is not None else draws(seed, _FAULTS)
+        self._choose = choose or draws(seed, _SCHEDULE)
+        self._choose_fault = choose or draws(seed, _FAULTS)
         self._limits, self._listens, self._facts = limits, listens, checkpoint_facts
-        self._schedule = (queue_deliveries, commits_aside, turn_messages)
-        self._timeouts = call_timeout, ack_timeout
-        self.heard: list[Event] = []
-        self.ids: dict[str, str] = {}
-        self._now_ns = START_NS
-        self.market = TimedMarket(self.exchange)
-        inner = PaperVenue(VENUE, ACCOUNT, self.market)
-        self.venue = FaultyVenue(inner, self.plan, self._choose_fault)
+        self._schedule = queue_deliveries, commits_aside, turn_messages
+        self._options = call_timeout, ack_timeout, emulate_triggers
+        self._now_ns, self.market = START_NS, TimedMarket(self.exchange)
+        paper = PaperVenue(VENUE, ACCOUNT, self.market)
+        self.venue = FaultyVenue(paper, self.plan, self._choose_fault)
         self._line = LooseVenue(self.venue, self._choose_fault) if loose else self.venue
         self._begin()
 
@@ -138,20 +140,16 @@ class SimulatedSystem:
 
     def _begin(self) -> None:
         queued, aside, longest = self._schedule
+        call_s, ack_s, emulates = self._options
         self.dispatcher = SimulatedDispatcher(
             choose=self._choose, start_ns=self._now_ns, queue_deliveries=queued,
             turn_messages=longest, commits_aside=aside,
         )  # fmt: skip
         self.market.wakes_on(self.dispatcher)
         system = WatchedSystem(
-            [self._line],
-            journal=self.journal,
-            dispatcher=self.dispatcher,
-            engine_id="SIM",
-            limits=self._limits,
-            call_timeout=self._timeouts[0],
-            ack_timeout=self._timeouts[1],
-        )
+            [self._line], journal=self.journal, dispatcher=self.dispatcher, engine_id="SIM",
+            limits=self._limits, call_timeout=call_s, ack_timeout=ack_s, emulate_triggers=emulates,
+        )  # fmt: skip
         system.on_commit = self.judge.committed
         system.checkpoint_facts = self._facts
         self.system = system

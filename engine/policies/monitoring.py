@@ -300,7 +300,7 @@ def plan_close(view: CloseView) -> ClosePlan:
 def _close(view: CloseView, mine: list[Working]) -> CloseSlot | None:
     """What of a slot can be closed by an order of ours now, if anything can."""
     side = Side.SELL if view.qty > ZERO else Side.BUY
-    closes = [one for one in mine if one.is_close and one.side is side]
+    closes = [one for one in mine if one.is_close]  # the slot may have turned since one left
     if view.is_pausing or any(not one.is_over and not one.is_doubtful for one in closes):
         return None  # one at a time
     left = abs(view.qty) - sum((one.held for one in view.groups), ZERO)

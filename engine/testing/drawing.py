@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from ..simulator import IntegerDraw
 from ..values import InstrumentKind, OrderType, PositionSlot, Side, TimeInForce, exact
 from .drawing_control import ControlDrawer
 from .drawing_groups import GroupDrawer
+from .drawing_rare import RareDrawer
 from .drawing_signals import SignalDrawer
 from .drawing_venue import DESK, DrawnMarket, drawn_config, drawn_limits
 from .faults import PROFILES, FaultKind, FaultPlan
@@ -147,6 +149,10 @@ class _Drawer:
         signalled = signals(_SIGNALLED_ONE_OF) == 0 and not is_calm
         self.signals = SignalDrawer(signals) if signalled else None
         self.shuts = ControlDrawer(shuts) if shuts(_SHUT_ONE_OF) == 0 and not is_calm else None
+        self.rare = RareDrawer(
+            partial(draws, seed), self.groups, is_calm=is_calm, hedged=self.hedged
+        )
+        self.config = self.rare.less_able(self.config)
         self.orders: dict[str, SubmitOrder] = {}
         self.steps: list[Step] = []
         self.now_ns = START_NS
@@ -174,6 +180,7 @@ class _Drawer:
             risk=None if self.signals is None else self.signals.limits(),
             call_timeout_ns=(2_000, 5_000, 10_000)[draw(3)] * _MS,
             ack_timeout_ns=(1_000, 5_000)[draw(2)] * _MS,
+            emulate_triggers=self.rare.emulates,
             queue_deliveries=draw(3) == 0,
             commits_aside=self.seed % _ASIDE_ONE_OF == 3,
             turn_messages=(1, 3, 8, 32)[draw(4)],
@@ -231,7 +238,9 @@ class _Drawer:
         elif self.shuts is not None and self.shuts.is_next():
             self.steps += self.shuts.steps(self.markets)
         else:
-            return False
+            rare = self.rare.steps(self.markets, self.now_ns)
+            self.steps += rare
+            return bool(rare)
         return True
 
     def _trouble(self, roll: int) -> bool:

@@ -14,6 +14,7 @@ from ..group import legs_of
 from ..messages import Contingency, GroupTerms, LegRole, NativeShape, SubmitOrder
 from ..simulator.config import ExchangeConfig
 from ..values import OrderType, PositionSlot, Side
+from .drawing_moves import MoveDrawer
 from .drawing_venue import DrawnMarket
 from .scenario import Amends, Cancels, CancelsGroup, Step, SubmitsGroup
 
@@ -35,6 +36,7 @@ class GroupDrawer:
         self.draw = draw
         self.hedged = hedged
         self.groups: dict[str, SubmitsGroup] = {}
+        self.moves: MoveDrawer | None = None
 
     def less_able(self, config: ExchangeConfig, other: Callable[[int], int]) -> ExchangeConfig:
         """The venue, which at times does not amend, or does not know reduce-only, or (drawn by
@@ -123,13 +125,14 @@ class GroupDrawer:
         first = 2 + draw(5)
         prices = [market.price(at + up * (first + 3 * n)) for n in range(len(shares))]
         whole = shares == (None,)
-        return bracket(
+        drawn = bracket(
             entry,
             stop_px=market.price(stop),
             target=prices[0] if whole else None,
             targets=() if whole else [(px, str(s)) for px, s in zip(prices, shares, strict=True)],
             stop_limit_px=market.price(stop - up) if draw(8) == 0 else None,
         )
+        return drawn if self.moves is None else _with_stop(drawn, market, self.moves)
 
     def _exits(self, market: DrawnMarket, side: Side) -> GroupTerms:
         """A stop and a target for what is held already, or may be."""
@@ -172,6 +175,19 @@ class GroupDrawer:
 
 def _sign(side: Side) -> int:
     return 1 if side is Side.BUY else -1
+
+
+def _with_stop(node: GroupTerms, market: DrawnMarket, moves: MoveDrawer) -> GroupTerms:
+    """The bracket with a stop that moves."""
+    members = tuple(
+        _with_stop(one, market, moves)
+        if isinstance(one, GroupTerms)
+        else moves.moving(one, market)
+        if one.role is LegRole.STOP
+        else one
+        for one in node.members
+    )
+    return GroupTerms(node.contingency, members)
 
 
 def _renamed(node: GroupTerms, prefix: str) -> GroupTerms:

@@ -20,14 +20,15 @@ from ..simulator.config import (
     SelfTradeRule,
     SessionCalendar,
 )
-from ..values import ONE, ZERO, Instrument, InstrumentKind
+from ..values import ONE, ZERO, Instrument, InstrumentKind, OrderType
 from .scenario import VENUE
 
-__all__ = ["DESK", "DrawnMarket", "drawn_config", "drawn_limits"]
+__all__ = ["DESK", "DrawnMarket", "drawn_config", "drawn_limits", "without_triggers"]
 
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000 * _MS
 _D = Decimal
+_PLAIN: Final = (OrderType.MARKET, OrderType.LIMIT)
 
 #: One instrument of each kind, with different grids.
 DESK: Final = (
@@ -110,6 +111,14 @@ def drawn_config(draw: Callable[[int], int], profile: str) -> ExchangeConfig:
         checks_idle_triggers=draw(3) > 0,
         child_on_trigger=draw(3) == 0,
     )
+
+
+def without_triggers(config: ExchangeConfig, draw: Callable[[int], int]) -> ExchangeConfig:
+    """The venue without triggers of its own, or without some of them."""
+    able = config.capabilities
+    kept = (_PLAIN, _PLAIN, (*_PLAIN, OrderType.STOP), (*_PLAIN, OrderType.TAKE_PROFIT_LIMIT))
+    able = msgspec.structs.replace(able, order_types=kept[draw(len(kept))])
+    return msgspec.structs.replace(config, capabilities=able)
 
 
 def _fees(draw: Callable[[int], int]) -> FeePlan:

@@ -17,18 +17,32 @@ import msgspec
 
 from ..budget import SessionLimits
 from ..errors import EngineError, InvalidValue
-from ..messages import GroupTerms, SubmitOrder, TradingMode
+from ..messages import SubmitOrder
 from ..policies.risk import RiskLimits
-from ..signals import EntrySignal, ExitSignal
 from ..simulator.config import ExchangeConfig
-from ..values import ONE, CorrectionKind, Instrument, Side, Word, exact
+from ..values import CorrectionKind, Instrument, Side, Word, exact
 from .faults import BY_THEMSELVES, Fault, FaultPlan
+from .scenario_asks import (
+    CancelsGroup,
+    Flattens,
+    Lifts,
+    Monitors,
+    MovesLeg,
+    Reconnects,
+    SetsMode,
+    SignalsEntry,
+    SignalsExit,
+    StepBase,
+    SubmitsGroup,
+    Unmonitors,
+)
 
 __all__ = [
     "ACCOUNT",
     "START_NS",
     "VENUE",
     "Amends",
+    "Bars",
     "Cancels",
     "CancelsGroup",
     "Copies",
@@ -41,7 +55,10 @@ __all__ = [
     "Lifts",
     "Marks",
     "Moment",
+    "Monitors",
+    "MovesLeg",
     "Quotes",
+    "Reconnects",
     "Restarts",
     "Scenario",
     "SetsMode",
@@ -49,12 +66,14 @@ __all__ = [
     "Shifts",
     "SignalsEntry",
     "SignalsExit",
+    "Silences",
     "Step",
     "Stops",
     "Submits",
     "SubmitsGroup",
     "Trades",
     "Turns",
+    "Unmonitors",
     "Waits",
     "scenario_from_json",
     "scenario_to_json",
@@ -67,30 +86,19 @@ ACCOUNT = "main"
 START_NS = 1_700_000_000_000_000_000
 
 
-class _Step(
-    msgspec.Struct,
-    frozen=True,
-    tag=lambda name: name.lower(),
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-):
-    """One thing that happens."""
-
-
-class Submits(_Step, frozen=True):
+class Submits(StepBase, frozen=True):
     """The host submits an order; the same intent id again is the same intent again."""
 
     order: SubmitOrder
 
 
-class Cancels(_Step, frozen=True):
+class Cancels(StepBase, frozen=True):
     """The host asks for a cancel, of an order of any state, or of one that does not exist."""
 
     intent: str
 
 
-class Amends(_Step, frozen=True):
+class Amends(StepBase, frozen=True):
     """The host asks for new terms."""
 
     intent: str
@@ -99,58 +107,7 @@ class Amends(_Step, frozen=True):
     stop_px: Decimal | None = None
 
 
-class SubmitsGroup(_Step, frozen=True):
-    """The host submits a group; the same intent id again is the same group again.
-
-    Orders of its legs are called ``INTENT/LEG``. ``protect_within_ns``: as of the system.
-    """
-
-    intent: str
-    root: GroupTerms
-    protect_within_ns: int = 5_000_000_000
-
-
-class CancelsGroup(_Step, frozen=True):
-    """The host calls a group off, and with ``close`` has what it holds closed at market."""
-
-    intent: str
-    close: bool = False
-
-
-class SignalsEntry(_Step, frozen=True):
-    """A strategy signals an entry; the same signal id again is the same signal again."""
-
-    signal: EntrySignal
-
-
-class SignalsExit(_Step, frozen=True):
-    """A strategy signals an exit."""
-
-    signal: ExitSignal
-
-
-class Flattens(_Step, frozen=True):
-    """Somebody pulls the kill switch of an instrument, or ("") of everything."""
-
-    instrument: str = ""
-    deadline_ns: int = 30_000_000_000
-    slice_share: Decimal = ONE
-
-
-class Lifts(_Step, frozen=True):
-    """A person lifts the kill switch of an instrument, or ("") every one."""
-
-    instrument: str = ""
-
-
-class SetsMode(_Step, frozen=True):
-    """A person says what may leave of an instrument, or ("") of everything."""
-
-    mode: TradingMode
-    instrument: str = ""
-
-
-class Settles(_Step, frozen=True):
+class Settles(StepBase, frozen=True):
     """A person looks at the venue and states what became of an order in doubt.
 
     Nothing happens where there is no doubt, or where the venue may still change its mind.
@@ -159,7 +116,7 @@ class Settles(_Step, frozen=True):
     intent: str
 
 
-class Shifts(_Step, frozen=True):
+class Shifts(StepBase, frozen=True):
     """A holding changes by ``qty`` (signed) without an order of ours, and a person states it: as a
     correction, or (without a ``kind``) as what was held before the first trade.
 
@@ -172,13 +129,13 @@ class Shifts(_Step, frozen=True):
     kind: CorrectionKind | None = None
 
 
-class Copies(_Step, frozen=True):
+class Copies(StepBase, frozen=True):
     """A drop copy tells the newest ``count`` executions, whatever the stream has told of them."""
 
     count: int = 1
 
 
-class Quotes(_Step, frozen=True):
+class Quotes(StepBase, frozen=True):
     """The market shows its best prices; a side without a price is empty."""
 
     instrument: str
@@ -188,7 +145,7 @@ class Quotes(_Step, frozen=True):
     ask_qty: Decimal | None = None
 
 
-class Trades(_Step, frozen=True):
+class Trades(StepBase, frozen=True):
     """Others trade."""
 
     instrument: str
@@ -197,41 +154,53 @@ class Trades(_Step, frozen=True):
     aggressor: Side | None = None
 
 
-class Marks(_Step, frozen=True):
+class Marks(StepBase, frozen=True):
     """The venue's mark price moves."""
 
     instrument: str
     px: Decimal
 
 
-class Waits(_Step, frozen=True):
+class Waits(StepBase, frozen=True):
     """Time passes; everything that is due happens."""
 
     ns: int
 
 
-class Turns(_Step, frozen=True):
+class Turns(StepBase, frozen=True):
     """The system gets to do at most so many turns or steps of coroutines; no time passes."""
 
     count: int
 
 
-class Lapses(_Step, frozen=True):
+class Lapses(StepBase, frozen=True):
     """The next timer rings, whatever else could run: the system was slow."""
 
 
-class Injects(_Step, frozen=True):
+class Injects(StepBase, frozen=True):
     """One more thing goes wrong at the venue, from now on."""
 
     fault: Fault
 
 
-class Happens(_Step, frozen=True):
+class Happens(StepBase, frozen=True):
     """Something goes wrong at the venue now, at no call of ours: an execution is busted, the link
     drops. What cannot happen (there is no execution) does not.
     """
 
     fault: Fault
+
+
+class Bars(StepBase, frozen=True):
+    """The venue shuts us out: for so long, as it says, or (None) until a person has mended it."""
+
+    retry_ns: int | None = None
+
+
+class Silences(StepBase, frozen=True):
+    """The venue's price feed tells nothing for so long, while the market goes on."""
+
+    ns: int
 
 
 class Moment(Word):
@@ -242,24 +211,24 @@ class Moment(Word):
     AFTER_WRITE = "AFTER_WRITE"  # it is made, and nothing that waited for it leaves
 
 
-class Crashes(_Step, frozen=True):
+class Crashes(StepBase, frozen=True):
     """The process dies: now, or at the ``nth`` commit from now (1: the next one)."""
 
     at: Moment = Moment.NOW
     nth: int = 1
 
 
-class Stops(_Step, frozen=True):
+class Stops(StepBase, frozen=True):
     """The host stops the system in order; ``cancels``: with its open orders, as far as it can."""
 
     cancels: bool = False
 
 
-class Restarts(_Step, frozen=True):
+class Restarts(StepBase, frozen=True):
     """A new process takes the journal up; nothing happens while one is running."""
 
 
-class JournalFails(_Step, frozen=True):
+class JournalFails(StepBase, frozen=True):
     """The next ``count`` commits fail, as on a full disk."""
 
     count: int = 1
@@ -271,11 +240,15 @@ Step: TypeAlias = (
     | Amends
     | SubmitsGroup
     | CancelsGroup
+    | MovesLeg
+    | Monitors
+    | Unmonitors
     | SignalsEntry
     | SignalsExit
     | Flattens
     | Lifts
     | SetsMode
+    | Reconnects
     | Settles
     | Shifts
     | Copies
@@ -287,6 +260,8 @@ Step: TypeAlias = (
     | Lapses
     | Injects
     | Happens
+    | Bars
+    | Silences
     | Crashes
     | Stops
     | Restarts
@@ -309,6 +284,7 @@ class Scenario(
         limits: what the session keeps to; None: the defaults.
         risk: what signals may risk; None: a few lots.
         call_timeout_ns, ack_timeout_ns: as of the system.
+        emulate_triggers: as of the system: triggers that the venue lacks are watched by it.
         loose: what is under way between us and the venue arrives when the schedule says so, see
             :mod:`actors.testing.loose_venue`.
         queue_deliveries: every message between actors is queued, and may be overtaken.
@@ -329,6 +305,7 @@ class Scenario(
     risk: RiskLimits | None = None
     call_timeout_ns: int = 10_000_000_000
     ack_timeout_ns: int = 5_000_000_000
+    emulate_triggers: bool = False
     loose: bool = False
     queue_deliveries: bool = False
     commits_aside: bool = False
@@ -366,9 +343,9 @@ def _check(step: Step, symbols: dict[str, None]) -> None:
         raise InvalidValue(f"{step}: a group of a scenario has an intent to call it by")
     if isinstance(step, Happens) and step.fault.kind not in BY_THEMSELVES:
         raise InvalidValue(f"{step.fault.kind.value} happens at a call or report: use Injects")
-    for name in ("ns", "count", "nth", "protect_within_ns", "deadline_ns"):
+    for name in ("ns", "count", "nth", "protect_within_ns", "deadline_ns", "retry_ns"):
         value = getattr(step, name, 1)
-        if value < (0 if name == "ns" else 1):
+        if value is not None and value < (0 if name == "ns" else 1):
             raise InvalidValue(f"{step}: {name} is too small")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.venues.port import Answer
 from engine.messages import LinkBarred, LinkDown, VenueDown
 from engine.values import OrderState
 
@@ -76,6 +77,32 @@ def test_a_login_that_is_refused_is_not_repeated() -> None:
     system = simulated(venue, ready=False)
     system.sim.run_for(SECOND)
     venue.push(LinkBarred(venue.now(), "bad key"))
+    system.sim.run_for(HOUR)
+    assert (_state(system), venue.connects) == ("BARRED", 1)
+    system.stop()
+
+
+def test_a_list_that_was_to_be_read_is_not_asked_for_any_more() -> None:
+    """Open orders are asked for after a gap, then executions: not once the door is shut."""
+    venue = ScriptedVenue()
+    venue.script("open_orders", HANG)
+    system = simulated(venue, ready=False)
+    system.sim.run_for(SECOND)
+    before = venue.count("executions")
+    venue.push(LinkBarred(venue.now(), "the key was revoked"))
+    system.sim.run_for(SECOND)
+    ((_, _, waits),) = venue.hanging
+    waits.set(Answer((), True, venue.now()))
+    system.sim.run_for(60 * SECOND)
+    assert (_state(system), venue.count("executions")) == ("BARRED", before)
+    system.stop()
+
+
+def test_a_newer_word_of_the_venue_counts() -> None:
+    """It said when to come back, and then that a person has to mend it."""
+    venue = ScriptedVenue()
+    system = _barred(venue, 60 * SECOND)
+    venue.push(LinkBarred(venue.now(), "and now the key is revoked"))
     system.sim.run_for(HOUR)
     assert (_state(system), venue.connects) == ("BARRED", 1)
     system.stop()

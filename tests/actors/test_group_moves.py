@@ -36,7 +36,7 @@ from engine.policies.entries import plan_entry
 from engine.policies.risk import RiskState
 from engine.simulator.config import FULL_CAPABILITIES
 from engine.testing import Fault, FaultKind, When
-from engine.values import OrderState, Side
+from engine.values import OrderState, Side, TriggerSource
 from engine.views import OrderView
 
 from .bracket_kit import BTC, SECOND, D, S, alarms, begun, market, state
@@ -294,6 +294,20 @@ def test_break_even_after_the_first_target() -> None:
     market(system, "220", "222", 5 * SECOND)
     (one,) = stops(system)
     assert (D("0.5"), D(199)) == (one.leaves_qty, one.stop_px)
+
+
+def test_a_trail_and_a_break_even_follow_the_price_that_each_of_them_names() -> None:
+    """A trail that names none follows the price that elects the stop, and not the other's."""
+    for even_by, rises in ((TriggerSource.MARK, True), (None, False)):
+        system = begun()
+        even = even_after(10, source=even_by)
+        trail = trail_by(10, source=None if even_by else TriggerSource.MARK)
+        opened(system, trail=trail, break_even=even)
+        market(system, "215", "216", 5 * SECOND)
+        assert (D(205) if rises else D(199)) == stop_px(system)
+        system.mark(BTC, D(222))
+        system.run(SECOND)
+        assert (D(205) if rises else D(212)) == stop_px(system)
 
 
 def test_a_trail_without_prices_says_that_it_is_blind() -> None:

@@ -447,3 +447,15 @@ def test_an_entry_that_fills_while_it_is_called_off_is_closed_by_its_group() -> 
     assert group.state().get(timeout=1) is GroupState.DONE
     assert "FILL_FIRST" in desk.sim.injected
     assert not desk.sim.settle()
+
+
+def test_a_rule_that_is_met_when_the_venue_is_back_needs_no_new_price() -> None:
+    """What its price came to while the venue was away is seen once our books are whole."""
+    desk = Desk()
+    desk.monitor(stop_loss=20)
+    desk.buy("2")
+    desk.sim.happen(Fault(FaultKind.DISCONNECT, delay_ns=5 * SECOND))
+    desk.quote(180)
+    assert (D(2), []) == (desk.held(), desk.fired())
+    desk.sim.run(10 * SECOND)
+    assert (D(0), ["STOP_LOSS"]) == (desk.held(), desk.fired())

@@ -90,6 +90,7 @@ def test_one_close_at_a_time() -> None:
     assert () == plan_close(view("5", doubt, bounds=False)).actions
     assert () == plan_close(view("5", is_pausing=True)).actions
     assert not plan_close(view("0", ours)).is_done
+    assert () == plan_close(view("-5", ours)).actions  # the slot has turned since it left
 
 
 def test_groups_close_what_they_hold() -> None:
