@@ -16,7 +16,7 @@ from engine.group import Group, Node, legs_of
 from engine.group_moves import moved_of
 from engine.group_wants import emergency_of
 from engine.messages import AmendGroup, Contingency, Leg, LegMoved, LegRole, Mover
-from engine.order import Order, avg_px
+from engine.order import Order, avg_px, is_waiting
 from engine.order_links import is_held
 from engine.order_tables import TERMINAL, Life
 from engine.prices import Price, age_ns, price_of
@@ -111,7 +111,9 @@ class GroupTrails:
         """Whether its orders work, and nothing about them is under way."""
         orders = [one.order for cid in cids if (one := self._broker.orders.get(cid)) is not None]
         live = [one for one in orders if one.life not in TERMINAL and not is_held(one)]
-        return bool(live) and all(one.life in _WORKS and not one.requests for one in live)
+        return bool(live) and all(
+            (one.life in _WORKS or is_waiting(one)) and not one.requests for one in live
+        )
 
     def _move(
         self, leg: Leg, moved: LegMoved, stop_px: Decimal, mover: Mover, ts: int

@@ -12,8 +12,11 @@ from typing import Any
 
 from engine.control import Control, ControlFact, controlled
 from engine.errors import UnknownOrder
-from engine.group import begin_group, moved_group
+from engine.group import begin_group
+from engine.group_moves import changed_group
 from engine.messages import (
+    AmendGroup,
+    AmendOrder,
     Flatten,
     GroupMoved,
     LiftFlatten,
@@ -25,6 +28,7 @@ from engine.messages import (
     SubmitOrder,
 )
 from engine.order import Order
+from engine.order_links import never_left
 from engine.values import PositionSlot
 from engine.watched import WATCHED_FACTS
 
@@ -41,15 +45,15 @@ __all__ = ["RecordedBroker"]
 class _Groups(BrokerGroups):
     """The groups of an account as their facts say."""
 
-    def take(self, fact: SubmitGroup | GroupMoved | ReviveGroup) -> None:
-        """A group has come, has moved, or was taken up again."""
+    def take(self, fact: SubmitGroup | GroupMoved | ReviveGroup | AmendGroup) -> None:
+        """A group has come, has moved, has other terms, or was taken up again."""
         terms = fact.terms if isinstance(fact, ReviveGroup) else fact
         self.broker.turn.record(fact.ts, f"group:{terms.group_id}", fact)
         actor = self.groups.get(terms.group_id)
-        if actor is None and not isinstance(terms, GroupMoved):
+        if actor is None and not isinstance(terms, GroupMoved | AmendGroup):
             actor = self.hold(begin_group(terms))
-        if actor is not None and isinstance(fact, GroupMoved):
-            actor.group = moved_group(actor.group, fact)
+        if actor is not None and isinstance(fact, GroupMoved | AmendGroup):
+            actor.group = changed_group(actor.group, fact)
 
     def touched(self, order: Order) -> None:
         """What follows from it is a fact of its own."""
@@ -58,6 +62,9 @@ class _Groups(BrokerGroups):
         """What follows from it is a fact of its own."""
 
     def cancelled(self, order: Order) -> None:
+        """What follows from it is a fact of its own."""
+
+    def amended(self, order: Order, amend: AmendOrder) -> None:
         """What follows from it is a fact of its own."""
 
     def look_all(self) -> None:
@@ -127,7 +134,7 @@ class RecordedBroker(BrokerActor):
             {
                 SubmitOrder: self._introduced,
                 LinkOrder: self._linked,
-                **dict.fromkeys((SubmitGroup, GroupMoved, ReviveGroup), groups.take),
+                **dict.fromkeys((SubmitGroup, GroupMoved, ReviveGroup, AmendGroup), groups.take),
                 **dict.fromkeys((SetMode, Flatten, LiftFlatten), self.flattening.take),
                 **dict.fromkeys(WATCHED_FACTS, self.watched.take),
             }
@@ -141,10 +148,10 @@ class RecordedBroker(BrokerActor):
             self._submit(order)
 
     def _linked(self, message: LinkOrder) -> None:
-        """An order is tied in another way; one that is let go leaves."""
+        """An order is tied in another way; one that is let go leaves, or waits for its trigger."""
         actor = self.orders.get(message.client_order_id) or self.revive(message.client_order_id)
         if actor is None:
             raise UnknownOrder(f"{message.client_order_id!r} is tied, and was never introduced")
         self.deliver(actor, message)
-        if message.order_qty is not None:
+        if message.order_qty is not None and not never_left(actor.order):
             self.turn.effects.append((self.lane.send, Place(actor.order.terms), True))

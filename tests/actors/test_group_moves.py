@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from actors.explaining_groups import explain_group
+from actors.replay import replay
 from actors.submitting import GroupTicket
 from actors.testing import SPOT, SimulatedSystem
 from engine import (
@@ -28,7 +31,9 @@ from engine.journal import decode_record
 from engine.messages import (
     AmendGroup,
     BreakEven,
+    GroupTerms,
     LegRole,
+    Mover,
     ProtectionChanged,
     Trail,
 )
@@ -39,7 +44,7 @@ from engine.testing import Fault, FaultKind, When
 from engine.values import OrderState, Side, TriggerSource
 from engine.views import OrderView
 
-from .bracket_kit import BTC, SECOND, D, S, alarms, begun, market, state
+from .bracket_kit import BTC, SECOND, D, S, alarms, begun, held, market, state
 
 NO_AMENDS = replace(FULL_CAPABILITIES, amend=False)
 BOUNDS_NOTHING = replace(NO_AMENDS, reduce_only=ReduceOnlyRule.UNSUPPORTED)
@@ -375,3 +380,57 @@ def test_a_signal_may_carry_a_trail_and_a_break_even() -> None:
     assert plan.root is not None, plan
     (stop,) = [leg for leg in legs_of(plan.root) if leg.role is LegRole.STOP]
     assert (trail_by(5), even_after(3)) == (stop.trail, stop.break_even)
+
+
+def watched_here(node: Any) -> Any:
+    """The same with stops whose triggers the engine watches."""
+    if isinstance(node, GroupTerms):
+        return replace(node, members=tuple(map(watched_here, node.members)))
+    return replace(node, order=replace(node.order, local=node.role is LegRole.STOP))
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_moves_replay_to_the_same_digest(tmp_path: Path, local: bool) -> None:
+    """By a person, by the trail, and by an amend of the leg's order; a stop that the engine watches
+    does not leave in a replay either. Each move is a fact, and is not made once more.
+    """
+    system = begun()
+    terms = bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=260, trail=trail_by(10))
+    terms = watched_here(terms) if local else terms
+    ticket = system.system.submit_group(terms, intent_id="b")
+    market(system, "198", "199")
+    for px in (205, 215, 225):
+        market(system, str(px), str(px + 1))
+    system.system.amend_group(ticket, stop_px=216)
+    system.run(SECOND)
+    system.system.amend(ticket.legs["stop"], stop_px=D(217))
+    system.run(SECOND)
+    assert {Mover.TRAIL, Mover.PERSON} <= {one.mover for one in facts(system)}
+    digest = system.system.state_digest()
+    system.run_until_idle()
+    system.save_journal(tmp_path / "j.db")
+    report = replay([tmp_path / "j.db"])
+    assert (digest.get(timeout=0), []) == (
+        report.digest,
+        [check.name for check in report.checks if check.failed],
+    )
+
+
+def test_a_stop_that_the_engine_watches_is_trailed_and_brought_to_break_even_too() -> None:
+    """Where a venue has no stops: the watched one is moved, and elects where it was moved to."""
+    for terms, wanted in (
+        ({"trail": trail_by(10)}, D(215)),
+        ({"break_even": even_after(20)}, D(199)),  # what it was bought at
+    ):
+        system = begun()
+        made = bracket(limit(BTC, "BUY", "1", 200), stop_px=180, target=260, **terms)
+        ticket = system.system.submit_group(watched_here(made), intent_id="b")
+        market(system, "198", "199")
+        for px in (205, 215, 225):
+            market(system, str(px), str(px + 1))
+        stop = system.system.order(ticket.legs["stop"]).get(timeout=1)
+        assert (OrderState.HELD, wanted) == (stop.state, stop.stop_px)
+        assert D(1) == held(system)
+        market(system, str(wanted - 1), str(wanted))
+        system.run(SECOND)
+        assert (S.DONE, D(0)) == (state(system), held(system))

@@ -191,7 +191,7 @@ def test_a_group_is_judged_by_what_its_slot_held_when_it_ended() -> None:
 
     def as_one_commit(without: str = "") -> list[str]:
         """What is wrong if all that was written, but for one order, is one commit."""
-        books, promises = Books(), Promises(system.exchange, "SIM", "main", [])
+        books, promises = Books(), Promises(system.exchange, "SIM", "main", [], list)
         rows = [
             (one.seq, one.entity, one.kind, one.body)
             for one in system.journal.records()
