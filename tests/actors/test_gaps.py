@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from actors.broker_link import OVERLAP_NS
 from actors.venues.port import Answer
 from engine.messages import Filled, LinkDown, LinkUp
 from engine.values import OrderState
@@ -26,7 +27,10 @@ def session_of(system: System) -> str:
 class Publishing(ScriptedVenue):
     """Keeps to the time it is asked from, and shows what has been published."""
 
+    asked: list[int]
+
     async def executions(self, since_ts: int) -> Answer[Filled]:
+        self.asked = [*getattr(self, "asked", ()), since_ts]
         shown = tuple(fill for fill in self.fills if fill.ts >= since_ts)
         return Answer(shown, True, self.now())
 
@@ -45,6 +49,7 @@ def test_executions_are_read_again_from_before_the_last_one() -> None:
         venue.drop()
         system.sim.run_for(5 * SECOND)
     assert D(2) == system.qty()
+    assert published.ts - OVERLAP_NS == max(venue.asked)
     system.stop()
 
 
