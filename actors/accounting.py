@@ -200,7 +200,7 @@ class Accounting(Moving):
         ] or [self._broker(venue, account)]
         if instrument and not any(instrument in broker.instruments for broker in brokers):
             instrument_of(brokers[0], instrument)
-        future: Future[tuple[Trip, ...]] = Future(self.dispatcher)
+        future: Future[tuple[Trip, ...]] = self.promises.keep(Future(self.dispatcher))
         HistoryReader(brokers, wanted, self.journal, future).begin(self.dispatcher)
         return future
 

@@ -143,7 +143,7 @@ class Facade(Lifecycle):
         """
         self._check_accepting()
         broker, group_id = self._broker(venue, account), group_id_of(group_id)
-        future: Future[GroupState] = Future(self.dispatcher)
+        future: Future[GroupState] = self.promises.keep(Future(self.dispatcher))
         self.dispatcher.post(broker, WatchGroup(group_id, future))
         return future
 

@@ -164,13 +164,6 @@ class BrokerGroups:
         at = f"{self.broker.name}/{self.broker.account}"
         turn.reply_exception(future, UnknownOrder(f"no group {group_id!r:.80} at {at}"))
 
-    def fail_all(self, error: BaseException) -> None:
-        """The system stops: nobody will be answered any more."""
-        for waiting in self._waiting.values():
-            for future in waiting:
-                future.set_exception(error)
-        self._waiting.clear()
-
     def due(self, message: ProtectionDue | PricesDue | TakeOver | TrailDue) -> None:
         """Something should have been protected or moved by now, or a price should have come."""
         actor = self.groups.get(message.group_id)
@@ -284,7 +277,8 @@ class BrokerGroups:
             self.slots.left(actor)
             actor.watch.stop()
             for future in self._waiting.pop(group_id, ()):
-                future.set(actor.group.state)
+                if not future.done():  # one whose turn was discarded is here twice
+                    future.set(actor.group.state)
 
     def remind(self, delay_ns: int, message: ProtectionDue) -> Timer:
         """Post the message later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from engine.control import Control
-from engine.errors import InvalidValue, SystemStopped
+from engine.errors import InvalidValue
 from engine.flatten import FlatReport, Scope
 from engine.given import check_text_of
 from engine.messages import FlatProgress, Flatten, LiftFlatten, SetMode, TradingMode
@@ -19,6 +19,7 @@ from .runtime import Future, Timer
 __all__ = ["Halting"]
 
 _EVERYTHING = Scope()
+_STAYS = "if it was pulled before, the switch stays on"
 
 
 class _Waiting:
@@ -56,11 +57,6 @@ class _Waiting:
         """Answer with what there is, after this turn."""
         report = FlatReport(tuple(self._progress(broker) for broker in self.brokers))
         self.brokers[0].turn.effects.append((self._answer, report, None))
-
-    def fail(self, error: SystemStopped) -> None:
-        """The system ends: nobody will look any more."""
-        if not self.future.done():
-            self.future.set_exception(error)
 
     def _answer(self, report: FlatReport, _: None) -> None:
         for broker in self.brokers:
@@ -106,7 +102,7 @@ class Halting(Facade):
         share = decimal_from(slice_share, "slice_share")
         if not ZERO < share <= 1:
             raise InvalidValue(f"slice_share must be above 0 and at most 1, was {share}")
-        future: Future[FlatReport] = Future(self.dispatcher)
+        future: Future[FlatReport] = self.promises.keep(Future(self.dispatcher), _STAYS)
         ts = self.dispatcher.time_ns()
 
         def pull() -> None:
@@ -183,23 +179,6 @@ class Halting(Facade):
             return max(modes, key=list(TradingMode).index)
 
         return self._asked(look)
-
-    def crashed(self, error: BaseException) -> None:
-        """The dispatcher has ended: who waits for a switch is told so too."""
-        super().crashed(error)
-        self._fail_waiting(SystemStopped("the system has ended; stop() says why"))
-
-    def _finish(self) -> None:
-        try:
-            super()._finish()
-        finally:
-            self._fail_waiting(SystemStopped("the system has stopped; the switch stays on"))
-
-    def _fail_waiting(self, error: SystemStopped) -> None:
-        for broker in self.brokers.values():
-            for waiting in list(broker.flattening.followers):
-                if isinstance(waiting, _Waiting):
-                    waiting.fail(error)
 
     def _in_scope(self, scope: Scope) -> list[BrokerActor]:
         if not isinstance(scope, Scope):

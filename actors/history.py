@@ -74,6 +74,8 @@ class HistoryReader:
         self._brokers[0].turn.effects.append((self._piece, None, None))
 
     def _piece(self, _: None, __: None) -> None:
+        if self._future.done():
+            return  # the system has ended meanwhile
         try:
             looked = list(islice(self._rows, _PIECE))
         except JournalError as error:

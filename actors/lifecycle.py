@@ -31,6 +31,7 @@ from .hub import Hub
 from .intents import Intents
 from .journal import Durability, Journal, open_journal
 from .portfolio import Snapshot, snapshot_of
+from .promises import Promises
 from .recovery import recover
 from .retention import Pruner, Retention
 from .runtime import (
@@ -91,7 +92,7 @@ class Lifecycle:
         self._tuning, self._retention = Tuning(gc_policy), retention
         self._history, self._marking = history, check_marking(mark_positions)
         self._pruner: Pruner | None = None
-        self.hub = Hub()
+        self.hub, self.promises = Hub(), Promises()
         self._venues, self._limits = tuple(venues), limits
         self._journal_spec, self._durability = journal, durability
         self._engine_id, self._dispatcher = engine_id, dispatcher
@@ -321,15 +322,11 @@ class Lifecycle:
         """End the dispatcher (what had ended it before is raised here), and let go of everything
         else.
         """
-        self._running = False
-        self._finished = True
+        self._running, self._finished = False, True
         try:
             self.dispatcher.stop()
         finally:
-            stopped = SystemStopped("the system has stopped")
-            for broker in self.brokers.values():
-                broker.waiters.fail_all(stopped)
-                broker.groups.fail_all(stopped)
+            self._fail_all("the system has stopped")
             self.hub.close()
             self.journal.close()
             self._tuning.end()
@@ -351,10 +348,13 @@ class Lifecycle:
         Its owner gets the exception from stop().
         """
         self._running = False
+        self._fail_all("the system has ended; stop() says why")
+
+    def _fail_all(self, why: str) -> None:
+        """Whoever still waits is told."""
         for broker in self.brokers.values():
-            ended = SystemStopped("the system has ended; stop() says why")
-            broker.waiters.fail_all(ended)
-            broker.groups.fail_all(ended)
+            broker.waiters.fail_all(SystemStopped(why))
+        self.promises.fail_all(why)
 
     def req_id(self) -> str:
         """A name for one request of ours."""

@@ -34,7 +34,7 @@ class Linking(Halting):
             for (name, owner), broker in self.brokers.items()
             if venue in ("", name) and account in ("", owner)
         ] or [self._broker(venue, account)]  # which says what there is
-        future: Future[None] = Future(self.dispatcher)
+        future: Future[None] = self.promises.keep(Future(self.dispatcher))
         self._look_soon(brokers, future)
         return future
 

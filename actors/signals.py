@@ -45,6 +45,7 @@ from engine.signals import (
 )
 
 from .broker_words import InTurn
+from .promises import follow
 from .runtime import Future
 from .signal_exits import Exit, plan_exit
 from .signal_looks import Decision, Looks, Scene, check_capital, check_desk, check_number
@@ -101,7 +102,7 @@ class SignalDesk:
         self._looks = Looks(system, limits, dict(capital or {}), name)
         self._lock = threading.Lock()
         self._queue: deque[tuple[Signal, Future[Decision]]] = deque()
-        self._busy = False
+        self._busy = self._closed = False
         #: By signal: entries that wait for a close to end.
         self._reverses: dict[str, tuple[EntrySignal, Future[Decision]]] = {}
         self._untold: dict[str, _Untold] = {}  # by intent, until it is journalled
@@ -123,7 +124,7 @@ class SignalDesk:
         if not isinstance(signal, EntrySignal | ExitSignal):
             raise InvalidValue(f"a signal is an EntrySignal or an ExitSignal, not {signal!r:.80}")
         self._system.terms_of_intent(signal.signal_id)  # raises when nothing can be submitted
-        future: Future[Decision] = Future(self._system.dispatcher)
+        future: Future[Decision] = self._system.promises.keep(Future(self._system.dispatcher))
         with self._lock:
             self._queue.append((signal, future))
         self._after_turn(self._next)
@@ -152,22 +153,28 @@ class SignalDesk:
         self._system.set_rate(currency, self._limits.currency, rate, ts=ts, source="risk")
 
     def close(self) -> None:
-        """Listen no more; orders and groups go on by themselves. Waiting reverses are refused."""
+        """Listen no more; orders and groups go on by themselves. Waiting reverses are refused, and
+        so is what is not decided yet.
+        """
+        self._closed = True
         self._unsubscribe()
+        self._leave()
+
+    def _leave(self) -> None:
         for signal_id in list(self._reverses):
             waiting = self._reverses.pop(signal_id, None)  # the dispatcher may be taking it as well
             if waiting is not None:
                 self._refuse(*waiting, "DESK_CLOSED", "the desk was closed while it waited")
         for intent in list(self._untold):
             untold = self._untold.pop(intent, None)
-            if untold is not None:
+            if untold is not None and not untold.future.done():
                 untold.future.set(untold.decision)
 
     # --- one after the other, on the dispatcher's thread, after the commit of a look --------------
 
     def _next(self) -> None:
         with self._lock:
-            if self._busy or not self._queue:
+            if self._busy or not self._queue or not self._system.dispatcher.is_accepting():
                 return
             self._busy = True
             signal, future = self._queue.popleft()
@@ -198,8 +205,10 @@ class SignalDesk:
     def _decide(self, scene: Scene, future: Future[Decision]) -> None:
         signal = scene.signal
         waiting = self._reverses.get(signal.signal_id)
-        if waiting is not None:
-            waiting[1].add_done_callback(lambda done: future.set(done.get(timeout=0)))
+        if self._closed:
+            self._refuse(signal, future, "DESK_CLOSED", "the desk was closed before it was decided")
+        elif waiting is not None:
+            follow(waiting[1], future)
         elif scene.known is not None:
             self._repeat(signal, scene, scene.known, future)
         elif isinstance(signal, ExitSignal):
@@ -222,7 +231,7 @@ class SignalDesk:
         else:
             _, first, told = coming
             again = Decision(signal.signal_id, True, False, group=first.group, order=first.order)
-            told.add_done_callback(lambda _: future.set(again))
+            follow(told, future, again)
 
     # --- entries ----------------------------------------------------------------------------------
 
@@ -240,6 +249,8 @@ class SignalDesk:
                 self._limits.reverse_within_ns,
                 lambda: self._after_turn(partial(self._give_up, signal.signal_id)),
             )
+            if self._closed:  # by another thread, just now
+                self._leave()
         else:
             self._open(signal, scene, plan, future)
 
@@ -260,7 +271,7 @@ class SignalDesk:
         )  # fmt: skip
         self._looks.entered(signal, scene, plan, ts)
         made = Decision(signal.signal_id, True, True, qty=plan.qty, loss=plan.loss, group=group)
-        self._untold[intent] = _Untold(accepted, made, future)
+        self._keep_untold(intent, _Untold(accepted, made, future))
 
     def _retry(self) -> None:
         """Something has ended: perhaps a close that a reverse waits for."""
@@ -311,7 +322,7 @@ class SignalDesk:
         asked, ticket = self._carry_out(wanted)
         made = Decision(signal.signal_id, True, True, qty=wanted.qty, order=ticket)
         if ticket is not None:
-            self._untold[ticket.intent_id] = _Untold(accepted, made, future)
+            self._keep_untold(ticket.intent_id, _Untold(accepted, made, future))
         else:
             self._when_all(asked, lambda: self._tell(_Untold(accepted, made, future)))
 
@@ -323,10 +334,10 @@ class SignalDesk:
         return asked, None if wanted.order is None else self._system.submit(wanted.order)
 
     def _when_all(self, asked: list[Future[GroupState]], run: Callable[[], object]) -> None:
-        """Once every group has taken it down, or had ended meanwhile."""
+        """Once every group has taken it down, or had ended meanwhile; never when the system has."""
         if asked:
             asked[0].add_done_callback(lambda _: self._when_all(asked[1:], run))
-        else:
+        elif self._system.dispatcher.is_accepting():
             run()
 
     # --- telling ----------------------------------------------------------------------------------
@@ -346,9 +357,15 @@ class SignalDesk:
         if self._reverses:
             self._retry()
 
+    def _keep_untold(self, intent: str, untold: _Untold) -> None:
+        self._untold[intent] = untold
+        if self._closed:  # by another thread, just now
+            self._leave()
+
     def _tell(self, untold: _Untold) -> None:
         self._system.hub.publish([untold.accepted])
-        untold.future.set(untold.decision)
+        if not untold.future.done():
+            untold.future.set(untold.decision)
 
     def _tell_rejected(self, event: OrderEvent) -> None:
         """The venue, or we ourselves, refused the entry of a signal: nothing has come of it."""

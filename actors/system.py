@@ -154,7 +154,7 @@ class ExecutionSystem(Triggering):
         journal works again.
         """
         broker = self._owner(command.client_order_id)
-        future: Future[OrderView] = Future(self.dispatcher)
+        future: Future[OrderView] = self.promises.keep(Future(self.dispatcher))
         self.dispatcher.urgent(lambda: broker.trouble.cancel_unjournalled(command, future))
         return future
 

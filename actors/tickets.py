@@ -106,11 +106,12 @@ class Ticket:
 class Waiters:
     """Who waits for which order, or for the session; lives on the dispatcher's thread."""
 
-    __slots__ = ("_by_order", "_session", "any")
+    __slots__ = ("_by_order", "_ended", "_session", "any")
 
     def __init__(self) -> None:
         self._by_order: dict[str, list[tuple[Until, Future[OrderView]]]] = {}
         self._session: list[tuple[Callable[[], object], Future[None]]] = []
+        self._ended: BaseException | None = None
         self.any = False  # read on the hot path
 
     def answer_now(self, until: Until, order: Order, future: Future[OrderView], turn: Turn) -> bool:
@@ -121,7 +122,10 @@ class Waiters:
         return True
 
     def add(self, client_order_id: str, until: Until, future: Future[OrderView]) -> None:
-        """Keep a waiter."""
+        """Keep a waiter; one that comes after the end is told of it."""
+        if self._ended is not None:
+            future.set_exception(self._ended)
+            return
         self._by_order.setdefault(client_order_id, []).append((until, future))
         self.any = True
 
@@ -166,6 +170,7 @@ class Waiters:
 
     def fail_all(self, error: BaseException) -> None:
         """The system stops: nobody will be answered any more."""
+        self._ended = error
         futures: list[Future[Any]] = [future for _, future in self._session]
         futures += [future for waiting in self._by_order.values() for _, future in waiting]
         for future in futures:

@@ -20,6 +20,7 @@ from .order_acks import revived
 from .order_ends import end
 from .order_moves import (
     ENDED,
+    counted,
     is_newer,
     is_over,
     is_quantity,
@@ -168,8 +169,9 @@ def on_snapshot(order: Order, ledger: Ledger, m: OrderSnapshot) -> Step:
         after = _verified(after, m, agrees=explained and not step.anomaly)
     if after is order or after == order:
         return Step(order, step.verdict, step.verdict is Verdict.QUARANTINE, anomaly=step.anomaly)
-    if newer and m.ts > after.ts:
-        after = replace(after, ts=m.ts)  # what comes later has to be newer than this answer
+    since = counted(order, after.order_qty, max(m.ts, after.ts))
+    if newer and since > after.ts:
+        after = replace(after, ts=since)  # what comes later has to be newer than this answer
     return Step(after, step.verdict, True, anomaly=step.anomaly)
 
 

@@ -19,6 +19,7 @@ from .values import ZERO, OrderType, Source
 __all__ = [
     "ENDED",
     "TRIGGER_TYPES",
+    "counted",
     "ids_with",
     "is_newer",
     "is_over",
@@ -114,6 +115,16 @@ def settle_quantity(order: Order) -> Order:
     if not complete and life is Life.FILLED:
         return moved(order, order.end or _TABLE[life, _T.REOPEN].target, order.ts)
     return order
+
+
+def counted(order: Order, qty: Decimal | None, ts: int, *, asked: bool = False) -> int:
+    """Since when (UTC ns) an order is for ``qty``, told at ``ts``; ``asked``: by an amend of ours.
+
+    Back at what was placed it counts a nanosecond later. Else a change from before, repeated or
+    told late, would look like the first word after placing, and be believed.
+    """
+    is_back = qty is not None and qty == order.terms.order_qty
+    return ts + 1 if is_back and (asked or qty != order.order_qty) else ts
 
 
 def is_newer(order: Order, source: Source, sent_ts: int | None) -> bool:

@@ -24,6 +24,7 @@ from .order import Booking, BookingKind, Doubt, Ledger, Order, Outstanding, Step
 from .order_ends import on_withdrawn
 from .order_links import never_left
 from .order_moves import (
+    counted,
     ids_with,
     is_over,
     is_quantity,
@@ -170,7 +171,8 @@ def on_replaced(order: Order, ledger: Ledger, m: Replaced) -> Step:
     if m.order_qty is not None and answers and _may_be_overtaken(order, m.ts):
         if all(out.ts != order.ts for out in order.requests):  # something was told since we asked
             granted = replace(granted, unverified=True)
-    after = settle_quantity(moved(granted, life, ts, ids))
+    asked = any(out.order_qty is not None and out.req_id == m.req_id for out in order.requests)
+    after = settle_quantity(moved(granted, life, counted(order, m.order_qty, ts, asked=asked), ids))
     same = (
         not answers and life is order.life and ids is order.venue_order_ids and _has_terms(order, m)
     )
@@ -207,7 +209,8 @@ def on_restated(order: Order, ledger: Ledger, m: Restated) -> Step:
                 return Step(order)
             return Step(replace(order, unverified=True), changed=True)
         doubtful = order.unverified or overtaken
-        told = replace(order, order_qty=m.order_qty, unverified=doubtful, ts=ts)
+        since = counted(order, m.order_qty, ts)
+        told = replace(order, order_qty=m.order_qty, unverified=doubtful, ts=since)
         return Step(settle_quantity(told), changed=True)
     bookings = tuple(_split(order, fill, ratio) for fill in ledger.live())
     cum = cost = ZERO

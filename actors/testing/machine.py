@@ -58,6 +58,7 @@ from engine.testing.strategies import (
     crashes,
     durations,
     middle,
+    moves,
     next_mid,
     shifts,
     stops,
@@ -276,6 +277,15 @@ class ExecutionMachine(ControlRules):
             | st.builds(Cancels, st.sampled_from(names))
         )
         self.do(data.draw(asked))
+        self._follow(after)
+
+    @rule(data=st.data(), after=_AFTER)
+    @precondition(lambda self: _may_command(self) and bool(self.groups))
+    def moves_leg(self, data: st.DataObject, after: Step | None) -> None:
+        """The host moves a stop, a target or, in vain, what has filled."""
+        group = self.groups[data.draw(st.sampled_from(list(self.groups)))]
+        market = self._market_of(next(legs_of(group.root)).order)
+        self.do(data.draw(moves(group, market, self.mids[market.symbol])))
         self._follow(after)
 
     def _new_groups(self) -> st.SearchStrategy[SubmitsGroup]:

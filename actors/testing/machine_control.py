@@ -1,5 +1,5 @@
-"""The rules of :class:`~actors.testing.machine.ExecutionMachine` by which strategies signal, and
-people shut and open an account.
+"""The rules of :class:`~actors.testing.machine.ExecutionMachine` by which strategies signal and set
+monitors, people shut and open an account, and its venue shuts us out or goes silent.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from hypothesis.stateful import precondition, rule
 
 from engine.messages import TradingMode
 from engine.testing.scenario import (
+    Bars,
     Flattens,
     Lifts,
+    Monitors,
+    Reconnects,
     SetsMode,
     SignalsEntry,
     SignalsExit,
+    Silences,
     Step,
     Turns,
+    Unmonitors,
     Waits,
 )
-from engine.testing.strategies import signals, switches
+from engine.testing.strategies import bars, monitors, signals, silences, switches
 
 from .machine_base import MachineBase
 
@@ -40,8 +45,38 @@ def _is_shut(machine: MachineBase) -> bool:
     return machine.random_host and machine.system.alive and bool(machine.shut)
 
 
+def _may_monitor(machine: MachineBase) -> bool:
+    may = machine.random_host and machine.system.alive
+    return may and machine.is_rare(Monitors, Unmonitors)
+
+
+def _may_be_cut_off(machine: MachineBase) -> bool:
+    return machine.is_rare(Bars, Reconnects, Silences)
+
+
 class ControlRules(MachineBase):
-    """Signals, kill switches, trading modes."""
+    """Signals, monitors, kill switches, trading modes; a venue that is shut or silent."""
+
+    @rule(data=st.data(), after=_AFTER)
+    @precondition(_may_monitor)
+    def monitors(self, data: st.DataObject, after: Step | None) -> None:
+        """A person sets a rule about what is held, at times over an older one, or takes it away."""
+        name = data.draw(st.sampled_from(("m1", "m2")))
+        market = data.draw(st.sampled_from(self.scenario.instruments))
+        new = monitors(name, market, list(self.groups), now_ns=self.system.now_ns())
+        self.do(data.draw(new | st.just(Unmonitors(name))))
+        if after is not None:
+            self.do(after)
+
+    @rule(step=bars() | st.just(Reconnects()) | silences(), after=_AFTER)
+    @precondition(_may_be_cut_off)
+    def is_cut_off(self, step: Bars | Reconnects | Silences, after: Step | None) -> None:
+        """The venue shuts us out, or a person has mended that, also where it need not be; or its
+        price feed tells nothing for a while.
+        """
+        self.do(step)
+        if after is not None:
+            self.do(after)
 
     @rule(data=st.data(), after=_AFTER)
     @precondition(_may_signal)

@@ -30,7 +30,7 @@ from ..simulator.config import (
     QueueModel,
     SelfTradeRule,
 )
-from ..values import CONTEXT, ONE, ZERO, Instrument, Side
+from ..values import CONTEXT, ONE, ZERO, Instrument, OrderType, Side
 from .faults import FaultPlan
 from .scenario import (
     START_NS,
@@ -50,7 +50,7 @@ from .scenario import (
     Turns,
     Waits,
 )
-from .strategies_control import signals, switches
+from .strategies_control import bars, monitors, signals, silences, switches
 from .strategies_faults import (
     DURATIONS_NS,
     SURVIVABLE,
@@ -60,7 +60,7 @@ from .strategies_faults import (
     faults,
     stops,
 )
-from .strategies_groups import brackets, exits, groups, submitted_groups
+from .strategies_groups import brackets, exits, groups, moves, submitted_groups
 from .strategies_orders import (
     MID_TICKS,
     amends,
@@ -77,6 +77,7 @@ __all__ = [
     "MID_TICKS",
     "SURVIVABLE",
     "amends",
+    "bars",
     "beginnings",
     "brackets",
     "configs",
@@ -91,6 +92,8 @@ __all__ = [
     "market_paths",
     "market_steps",
     "middle",
+    "monitors",
+    "moves",
     "next_mid",
     "orders",
     "prices",
@@ -99,6 +102,7 @@ __all__ = [
     "scenarios",
     "shifts",
     "signals",
+    "silences",
     "stops",
     "submitted_groups",
     "switches",
@@ -106,6 +110,7 @@ __all__ = [
 ]
 
 _GROUPS_MAX: Final = 3
+_PLAIN: Final = (OrderType.MARKET, OrderType.LIMIT)
 _MS: Final = 1_000_000
 _SECOND: Final = 1_000 * _MS
 _D = Decimal
@@ -231,23 +236,28 @@ def beginnings(
     traded: Sequence[Instrument] = (),
     plans: st.SearchStrategy[FaultPlan] | None = None,
 ) -> Scenario:
-    """A scenario in which nothing has happened: a venue, what goes wrong at it, how the system is
-    run, and its schedule: a few drawn choices, or a seed. ``traded`` are its instruments; drawn
-    when left out.
+    """A scenario in which nothing has happened: a venue (with triggers, or without and the engine
+    watches them), what goes wrong at it, how the system is run, and its schedule: a few drawn
+    choices, or a seed. ``traded`` are its instruments; drawn when left out.
     """
     if not traded:
         count = draw(st.integers(1, 2))
         traded = [draw(instruments(symbol=f"SYM{n}")) for n in range(1, count + 1)]
     choices = draw(_CHOICES)
+    config, emulates = draw(configs()), draw(st.booleans())
+    if emulates:
+        able = msgspec.structs.replace(config.capabilities, order_types=_PLAIN)
+        config = msgspec.structs.replace(config, capabilities=able)
     return Scenario(
         seed=0 if choices is not None else draw(st.integers(0, 2**16)),
         choices=choices,
         instruments=tuple(traded),
-        config=draw(configs()),
+        config=config,
         plan=draw(fault_plans() if plans is None else plans),
         limits=draw(limits()),
         call_timeout_ns=draw(st.sampled_from((10 * _SECOND, 2 * _SECOND))),
         ack_timeout_ns=draw(st.sampled_from((5 * _SECOND, _SECOND))),
+        emulate_triggers=emulates,
         queue_deliveries=draw(st.booleans()),
         commits_aside=draw(st.booleans()),
         turn_messages=draw(st.sampled_from((8, 1, 3, 32))),

@@ -1,4 +1,5 @@
-"""Hypothesis strategies for signals, kill switches and trading modes.
+"""Hypothesis strategies for signals, monitors, kill switches and modes, and for a venue that shuts
+us out or goes silent.
 
 Import them from :mod:`engine.testing.strategies`.
 """
@@ -11,17 +12,22 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from ..messages import TradingMode
+from ..messages import SetMonitor, TradingMode
 from ..signals import Direction, EntrySignal, ExitSignal
-from ..values import CONTEXT, ONE, Instrument, OrderType
-from .scenario import Flattens, SetsMode, SignalsEntry, SignalsExit
+from ..values import CONTEXT, ONE, Instrument, OrderType, TriggerSource
+from .scenario import Bars, Flattens, Monitors, SetsMode, SignalsEntry, SignalsExit, Silences
 from .strategies_orders import middle
 
-__all__ = ["signals", "switches"]
+__all__ = ["bars", "monitors", "signals", "silences", "switches"]
 
 _HALF: Final = Decimal("0.5")
 _SHARES: Final[tuple[tuple[Decimal, ...], ...]] = ((), (ONE,), (_HALF, _HALF))
 _DEADLINES_NS: Final = (30_000_000_000, 2_000_000_000)
+_SECOND: Final = 1_000_000_000
+_HOLDS_NS: Final = (2 * _SECOND, 200_000_000, 60 * _SECOND)
+_AMOUNTS: Final = tuple(Decimal(it) for it in ("0.1", "0.01", "0.5", "2"))
+#: How long a price feed tells nothing: less and more than a price stays fresh.
+_SILENCES_NS: Final = (7 * _SECOND, 300_000_000, 90 * _SECOND)
 
 
 @st.composite
@@ -76,6 +82,49 @@ def switches(symbols: Sequence[str]) -> st.SearchStrategy[Flattens | SetsMode]:
     modes = st.sampled_from((TradingMode.REDUCE_ONLY, TradingMode.NONE))
     pulled = st.builds(Flattens, of, st.sampled_from(_DEADLINES_NS), shares)
     return pulled | st.builds(SetsMode, modes, of)
+
+
+@st.composite
+def monitors(
+    draw: st.DrawFn,
+    monitor_id: str,
+    instrument: Instrument,
+    group_ids: Sequence[str] = (),
+    *,
+    now_ns: int,
+) -> Monitors:
+    """A rule about what is held of an instrument, of all that settles in its currency, or by one of
+    ``group_ids``: a target, a stop, or a part given back of what was won, a time held, or a time.
+    """
+    of = draw(st.sampled_from(("instrument", "currency", *(("group",) if group_ids else ()))))
+    rule = draw(st.integers(0, 4))
+    amount = draw(st.sampled_from(_AMOUNTS))
+    return Monitors(
+        SetMonitor(
+            monitor_id, "", "", 0,
+            instrument=instrument.symbol if of == "instrument" else "",
+            group_id=draw(st.sampled_from(list(group_ids))) if of == "group" else "",
+            currency=instrument.settle_currency if of == "currency" else "",
+            take_profit=amount if rule == 0 else None,
+            stop_loss=amount if rule in (0, 1) else None,
+            give_back=amount if rule == 2 else None,
+            hold_ns=draw(st.sampled_from(_HOLDS_NS)) if rule == 3 else None,
+            close_times=(now_ns + draw(st.integers(1, 60)) * _SECOND,) if rule == 4 else (),
+            price_source=draw(st.sampled_from(TriggerSource)),
+            max_age_ns=draw(st.sampled_from((60 * _SECOND, _SECOND))),
+            every=draw(st.booleans()),
+        )
+    )  # fmt: skip
+
+
+def bars() -> st.SearchStrategy[Bars]:
+    """The venue shuts us out, until somebody has mended it or for some seconds."""
+    return st.builds(Bars, st.none() | st.integers(1, 30).map(lambda s: s * _SECOND))
+
+
+def silences() -> st.SearchStrategy[Silences]:
+    """The price feed tells nothing for a while."""
+    return st.builds(Silences, st.sampled_from(_SILENCES_NS))
 
 
 def _away(instrument: Instrument, px: Decimal, ticks: int) -> Decimal:

@@ -12,25 +12,28 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from ..contingent import bracket, leg, oco, oto, ouo
-from ..messages import Contingency, GroupTerms, LegRole, SubmitOrder
-from ..values import CONTEXT, Instrument, OrderType, Side
-from .scenario import SubmitsGroup
+from ..group import legs_of
+from ..messages import BreakEven, Contingency, GroupTerms, LegRole, SubmitOrder, Trail
+from ..values import CONTEXT, ZERO, Instrument, OrderType, Side, TriggerSource
+from .scenario import MovesLeg, SubmitsGroup
 from .strategies_orders import middle, prices, quantities
 
-__all__ = ["brackets", "exits", "groups", "submitted_groups"]
+__all__ = ["brackets", "exits", "groups", "moves", "submitted_groups"]
 
 #: Targets of a bracket by their shares; (None,) is one for all of it.
 _SHARES: Final[tuple[tuple[str | None, ...], ...]] = (
     (None,), (), ("0.5", "0.5"), ("0.3", "0.3", "0.4"), ("0.5", "0.25"),
 )  # fmt: skip
+#: What a stop follows; None: what its venue watches.
+_SOURCES: Final = st.sampled_from((None, TriggerSource.MID, TriggerSource.MARK))
 
 
 @st.composite
 def brackets(
     draw: st.DrawFn, instrument: Instrument, mid: Decimal | None = None, lots_max: int = 25
 ) -> GroupTerms:
-    """An entry near ``mid`` (:func:`middle` when left out), at market or with a price, with a stop
-    and one target, none, or several of a part each.
+    """An entry near ``mid`` (:func:`middle` when left out), at market or with a price, with a stop,
+    which may trail or go to break-even, and one target, none, or several of a part each.
     """
     at = middle(instrument) if mid is None else mid
     entry = draw(_entries(instrument, at, lots_max))
@@ -46,6 +49,8 @@ def brackets(
         stop_px=_away(instrument, start, -up * draw(st.integers(1, 8))),
         target=levels[0] if whole else None,
         targets=() if whole else [(px, str(s)) for px, s in zip(levels, shares, strict=True)],
+        trail=draw(st.none() | _trails(instrument)),
+        break_even=draw(st.none() | _evens(instrument)),
     )
 
 
@@ -76,6 +81,40 @@ def groups(
         st.builds(oco, one, one),
         st.builds(oto, one, one),
         st.builds(lambda a, b, part: ouo(a, b, proportional=part), one, one, st.booleans()),
+    )
+
+
+@st.composite
+def moves(
+    draw: st.DrawFn, group: SubmitsGroup, instrument: Instrument, mid: Decimal | None = None
+) -> MovesLeg:
+    """The host moves a leg of a group to a price near ``mid``; an entry at times, in vain."""
+    one = draw(st.sampled_from(list(legs_of(group.root))))
+    at = middle(instrument) if mid is None else mid
+    price = draw(prices(instrument, at, 8))
+    if one.role is LegRole.STOP:
+        return MovesLeg(group.intent, one.name, stop_px=price)
+    return MovesLeg(group.intent, one.name, price=price)
+
+
+def _trails(instrument: Instrument) -> st.SearchStrategy[Trail]:
+    tick = instrument.tick_size
+    return st.builds(
+        Trail,
+        offset=st.integers(1, 6).map(lambda n: n * tick),
+        step=st.integers(0, 2).map(lambda n: n * tick),
+        source=_SOURCES,
+        max_age_ns=st.sampled_from((60_000_000_000, 2_000_000_000)),
+    )
+
+
+def _evens(instrument: Instrument) -> st.SearchStrategy[BreakEven]:
+    tick = instrument.tick_size
+    return st.builds(
+        BreakEven,
+        after=st.integers(1, 4).map(lambda n: n * tick),
+        offset=st.sampled_from((ZERO, tick)),
+        source=_SOURCES,
     )
 
 

@@ -522,6 +522,31 @@ def test_a_desk_that_is_closed_tells_those_who_wait() -> None:
         desk.desk.set_capital("USDT", 1.5)  # type: ignore[arg-type]
 
 
+def test_what_a_desk_has_not_decided_when_it_is_closed_is_refused() -> None:
+    """The system goes on, and nothing comes of it: neither of an entry nor of an exit."""
+    desk = Desk(allow_reverse=True)
+    desk.submit(entry(**AT_MARKET))
+    asked = [desk.desk.submit(one) for one in (short("r"), leave(), entry("more"))]
+    desk.desk.close()
+    desk.sim.run(SECOND)
+    assert ["DESK_CLOSED"] * 3 == [one.get(timeout=0).reason for one in asked]
+    assert D("1.00") == desk.held()
+
+
+def test_who_waits_for_a_reverse_is_told_that_the_system_has_stopped() -> None:
+    """And so is who asked for the same again; nothing was decided, so it is submitted again."""
+    desk = Desk(allow_reverse=True)
+    desk.submit(entry(**AT_MARKET))
+    desk.sim.inject(Fault(FaultKind.NEVER_ARRIVED, When(verb="place", nth=1)))
+    waiting = [desk.desk.submit(short("r")), desk.desk.submit(short("r"))]
+    desk.sim.run(SECOND)
+    desk.sim.stop()
+    for future in waiting:
+        with pytest.raises(SystemStopped):
+            future.get(timeout=0)
+    assert [] == desk.sim.check()
+
+
 def test_a_desk_serves_threads_and_loops() -> None:
     """The same signal from many threads is one trade; `await` and `get` give the same decision."""
     venue = PaperVenue("SIM", "main", [PERP])

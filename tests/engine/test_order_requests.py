@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from engine.messages import (
     Amend,
     AmendOrder,
@@ -400,6 +402,23 @@ def test_a_shrink_of_the_moment_of_an_amend_is_not_believed() -> None:
     held = at_venue(None, amend("a1", "12", ts=20), replaced("a1", "12", ts=25))
     held.take(Restated(CID, 25, D(7), "reduce_only"))
     assert (D(12), True) == (held.order.order_qty, held.order.unverified)
+
+
+def test_nor_is_one_of_the_moment_in_which_it_was_amended_to_what_was_placed() -> None:
+    """Repeated, or told only then; and the same when the venue itself, or its answer to a question,
+    says that all of it works again.
+    """
+    shrink = Restated(CID, 20, D(7), "reduce_only")
+    ask, done = amend("a1", "10", ts=20), replaced("a1", "10", ts=20)
+    back = Restated(CID, 20, D(10))
+    answer = seen(S.WORKING, 21, qty="10", cum="0")
+    for story in ([shrink, ask, done], [ask, done], [shrink, back], [shrink, answer]):
+        held = at_venue(None, *story)
+        assert held.order.order_qty == D(10)
+        held.take(replace(shrink, ts=22 if answer in story else 20))
+        assert (D(10), True) == (exposure_qty(held.order), held.order.unverified), story
+        held.take(*(seen(S.WORKING, asked, qty="7", cum="0") for asked in (30, 40)))
+        assert (D(7), False) == (exposure_qty(held.order), held.order.unverified), story
 
 
 def test_a_total_at_an_end_proves_the_amend_that_was_not_answered() -> None:

@@ -49,7 +49,16 @@ from engine.testing.scenario import (
     scenario_from_json,
     scenario_to_json,
 )
-from engine.testing.strategies import instruments, signals, switches
+from engine.testing.strategies import (
+    bars,
+    instruments,
+    monitors,
+    moves,
+    signals,
+    silences,
+    submitted_groups,
+    switches,
+)
 from engine.values import OrderType, PositionSlot, Side
 
 SECOND = 1_000_000_000
@@ -153,10 +162,17 @@ def test_everything_of_it_is_drawn() -> None:
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_what_strategies_draw_is_taken(data: st.DataObject) -> None:
-    """A drawn signal is decided, a drawn switch pulled."""
+    """A drawn signal is decided, a drawn monitor set, a leg moved, a switch pulled; and the venue
+    shuts us out and goes silent.
+    """
     instrument = data.draw(instruments())
     with SimulatedSystem(seed=1, instruments=(instrument,)) as system:
-        assert take(system, data.draw(signals("s1", instrument, now_ns=system.now_ns())))
+        group, now_ns = data.draw(submitted_groups("g1", instrument)), system.now_ns()
+        assert take(system, data.draw(signals("s1", instrument, now_ns=now_ns)))
+        assert take(system, group)
+        assert take(system, data.draw(moves(group, instrument)))
+        assert take(system, data.draw(monitors("m1", instrument, ["g1"], now_ns=now_ns)))
+        assert take(system, data.draw(bars() | silences()))
         assert take(system, data.draw(switches(["", instrument.symbol])))
         system.run(SECOND)
         assert not system.check()
