@@ -26,6 +26,7 @@ from engine.order_steps import begin
 from engine.values import OrderType
 
 from .roles import BrokerRole, OrderRole
+from .venue_ids import nameless
 
 __all__ = ["ADOPTED_MAX", "OF_ONE_MAX", "PARKED_MAX", "Intake", "is_adopted"]
 
@@ -76,9 +77,8 @@ class Intake:
             )
             if closed is not None:
                 return self._revive_body(closed)
-        return self._adopt(
-            report, cid or f"{self.broker.name}:{venue_id}" if (cid or venue_id) else ""
-        )
+        name = nameless(self.broker.name, venue_id) if venue_id else ""
+        return self._adopt(report, cid or name)
 
     def _adopt(self, report: OrderReport, cid: str) -> OrderRole | None:
         """Take over an order first seen mid-life, where the report says instrument and side."""
@@ -171,6 +171,8 @@ class Intake:
             return
         self._put(entity, (*waiting, report))
         self.broker.turn.record(report.ts, entity, report)
+        if not self.broker.watch.armed:  # a list may say what it is about, also where all is idle
+            self.broker.watch.arm()
         self.broker.alarm(
             "unknown_order", f"{type(report).__name__} for an order we do not know", entity
         )

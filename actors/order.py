@@ -105,6 +105,9 @@ class OrderActor(OrderRole):
 
     def restore(self, before: Order, extra: Any) -> None:
         """Take back a step whose turn was discarded."""
+        if self.order.venue_order_ids is not before.venue_order_ids:
+            self.broker.venue_ids.forget(self.order)
+            self.broker.venue_ids.learn(before)
         self.order = before
         if extra is not None and self.ledger is not None:
             bookings, entries = extra

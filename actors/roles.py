@@ -142,7 +142,10 @@ class LinkRole(Protocol):
 class WatchRole(Protocol):
     """Who listens for silence."""
 
+    armed: bool
     patience_ns: int
+
+    def arm(self) -> None: ...
 
     @property
     def sink(self) -> Sink: ...

@@ -281,7 +281,8 @@ class Judge:
             attempts[f"\0{cid}"] = "seen"
             order = self.books.orders.get(cid)
             if order is None:
-                self._note("written_before_sent", f"the venue has {seen}", cid)
+                if cid not in self.exchange.others:  # nobody writes a person's before it is told
+                    self._note("written_before_sent", f"the venue has {seen}", cid)
             elif seen.status in _OPEN:
                 self._check_working(order, seen.order_qty)
 
@@ -291,7 +292,7 @@ class Judge:
         if order.life in TERMINAL and is_settled(order):
             text = f"{order.life.name} with us, and it works at the venue"
             self._note("ended_is_ended", text, cid)
-        exposure = exposure_qty(order)
+        exposure = None if cid in self.exchange.others else exposure_qty(order)
         if exposure is not None and total is not None and order.cum_qty + exposure < total:
             text = f"filled {order.cum_qty} and exposed {exposure}, of {total} at the venue"
             self._note("exposure_covers", text, cid)
@@ -329,7 +330,7 @@ class Judge:
             text = f"{broker.session.in_flight} calls fly, {broker.session.queued} wait"
             bad.append(Violation("converges", text))
         with exact():
-            truth = truth_of(self.exchange, self.account)
+            truth = truth_of(self.exchange, self.account, others=self.exchange.others)
             bad += self._excused(compare(truth, self.books, self.venue, self.account))
             bad += self.promises.at_rest(truth, self.books, broker)
             bad += self._twin_of_venue()

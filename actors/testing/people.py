@@ -1,21 +1,31 @@
-"""What the engine is told beside the venue's stream: by a person, by a drop copy.
+"""What people do beside the engine: what it is told beside the venue's stream, by a person or a
+drop copy, and orders of their own at the venue.
 
-All of it is true. A person reads the venue's own pages, and states nothing that may still change; a
-drop copy repeats executions that have happened, also some that the stream has not told yet.
+All that is told is true. A person reads the venue's own pages, and states nothing that may still
+change; a drop copy repeats executions that have happened, also some that the stream has not told.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from engine.messages import CorrectPosition, VenueStatus
+from engine.messages import Amend, Cancel, CorrectPosition, SubmitOrder, VenueStatus
 from engine.order_tables import Life
-from engine.testing.scenario import ACCOUNT, VENUE, Copies, Settles, Shifts
-from engine.values import OrderState, PositionSlot
+from engine.testing.scenario import (
+    ACCOUNT,
+    VENUE,
+    AmendsElsewhere,
+    CancelsElsewhere,
+    Copies,
+    PlacesElsewhere,
+    Settles,
+    Shifts,
+)
+from engine.values import OrderState, OrderType, PositionSlot
 
 from .simulated_system import SimulatedSystem
 
-__all__ = ["tell"]
+__all__ = ["elsewhere", "tell"]
 
 #: What a person calls the state an order has at its venue, where there is a word for it.
 _WORDS: Final = {
@@ -86,3 +96,29 @@ def _copy(system: SimulatedSystem, count: int) -> bool:
     for fill in fills[-count:]:
         system.system.report(VENUE, ACCOUNT, fill)
     return bool(fills)
+
+
+def elsewhere(
+    system: SimulatedSystem, step: PlacesElsewhere | CancelsElsewhere | AmendsElsewhere
+) -> None:
+    """A person does something on the venue's own page; the engine hears of it from the venue."""
+    exchange, now_ns, name = system.exchange, system.now_ns(), step.name
+    system.market.advance(now_ns)
+    if isinstance(step, PlacesElsewhere):
+        if name in exchange.others:
+            return
+        exchange.others[name] = step.instrument
+        kind = OrderType.MARKET if step.price is None else OrderType.LIMIT
+        terms = SubmitOrder(
+            "", VENUE, ACCOUNT, step.instrument, step.side, kind, step.qty, now_ns, name,
+            step.price, reduce_only=step.reduce_only,
+        )  # fmt: skip
+        exchange.echo(ACCOUNT, exchange.place(terms, now_ns))
+    elif name in exchange.others:
+        of = exchange.others[name]
+        if isinstance(step, CancelsElsewhere):
+            exchange.echo(ACCOUNT, exchange.cancel(ACCOUNT, Cancel(name, "", of), now_ns))
+        else:
+            to = (step.order_qty, step.price)
+            exchange.echo(ACCOUNT, exchange.amend(ACCOUNT, Amend(name, "", of, *to), now_ns))
+    system.market.flush(now_ns)

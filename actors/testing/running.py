@@ -17,8 +17,10 @@ from engine.testing.drawing import scenario as drawn
 from engine.testing.scenario import (
     START_NS,
     Amends,
+    AmendsElsewhere,
     Bars,
     Cancels,
+    CancelsElsewhere,
     CancelsGroup,
     Copies,
     Crashes,
@@ -28,6 +30,7 @@ from engine.testing.scenario import (
     Lapses,
     Marks,
     MovesLeg,
+    PlacesElsewhere,
     Quotes,
     Restarts,
     Scenario,
@@ -45,7 +48,7 @@ from engine.testing.scenario import (
 
 from .control_acts import ControlStep, act, leave_desk
 from .group_acts import submit_group
-from .people import tell
+from .people import elsewhere, tell
 from .simulated_system import SimulatedSystem
 from .truth import Violation
 
@@ -127,6 +130,9 @@ def take(system: SimulatedSystem, step: Step) -> bool:
             _command(system, step)
         except (UserError, MailboxFull, JournalError):
             return False
+        return True
+    if isinstance(step, PlacesElsewhere | CancelsElsewhere | AmendsElsewhere):
+        elsewhere(system, step)
         return True
     _happen(system, step)
     return True

@@ -12,6 +12,7 @@ from engine.group import legs_of
 from engine.messages import GroupState, LegRole, SetMode, TradingMode
 from engine.session_chart import SessionState
 from engine.simulator import Exchange, ExchangeConfig
+from engine.simulator.orders import Answer, Refusal
 from engine.values import Instrument, PositionSlot, Side
 
 from ..broker import BrokerActor
@@ -68,19 +69,27 @@ class TimedMarket(PaperMarket):
 class KitExchange(Exchange):
     """An exchange that lets its judge see an execution before it is taken back."""
 
-    __slots__ = ("before_bust", "disturbed_ns")
+    __slots__ = ("before_bust", "disturbed_ns", "others")
 
     before_bust: Callable[[], object]
     disturbed_ns: int  # when it last changed what had been executed, or a holding
+    others: dict[str, str]  # orders that a person placed beside us: their instruments, by name
 
     def __init__(self, config: ExchangeConfig, instruments: Iterable[Instrument] = ()) -> None:
         super().__init__(config, instruments)
         self.disturbed_ns = 0
+        self.others = {}
 
     def seen(self, symbol: str) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """The best bid, the best ask and the last price of an instrument, as the market shows."""
         book = self._book(symbol)
         return book.bids.top()[0], book.asks.top()[0], book.last
+
+    def echo(self, account: str, answer: Answer) -> None:
+        """Tell the account's stream what came of a request that was made on another way."""
+        if not isinstance(answer, Refusal):
+            visible_ns = self.now_ns + self.config.latency_in_ns
+            self._outbox[account].extend((visible_ns, report) for report in answer)
 
     def bust(self, symbol: str, exec_id: str, now_ns: int) -> int:
         """As :meth:`Exchange.bust`."""

@@ -7,7 +7,7 @@ everything has come to rest: while calls are on their way the two may differ for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Final, TypeAlias, TypeGuard
 
@@ -55,7 +55,8 @@ class Truth(msgspec.Struct, frozen=True):
 
     ``intents`` are the intents of its orders, by client order id. ``sent`` counts, by client order
     id, the placements that were sent and that the venue may have acted on; empty where nobody
-    counted.
+    counted. ``others`` are the names of orders that a person placed beside us: of these we have to
+    know what works and what was filled, and need not have heard of the rest.
     """
 
     orders: tuple[OrderSnapshot, ...]
@@ -63,6 +64,7 @@ class Truth(msgspec.Struct, frozen=True):
     positions: tuple[VenuePosition, ...]
     intents: dict[str, str] = {}
     sent: dict[str, int] = {}
+    others: frozenset[str] = frozenset()
 
 
 #: Where our order stands when the venue's stands so.
@@ -77,6 +79,7 @@ _LIVES: Final = {
     VenueStatus.REJECTED: (Life.REJECTED,),
     VenueStatus.UNKNOWN: tuple(Life),
 }
+_OVER: Final = (VenueStatus.CANCELLED, VenueStatus.EXPIRED, VenueStatus.REJECTED)
 #: How an order ends that its venue never had.
 _NEVER_THERE: Final = (Life.REJECTED, Life.DENIED, Life.CANCELLED, Life.EXPIRED)
 
@@ -84,7 +87,12 @@ _NEVER_THERE: Final = (Life.REJECTED, Life.DENIED, Life.CANCELLED, Life.EXPIRED)
 _Key: TypeAlias = tuple[str, str, str]
 
 
-def truth_of(exchange: Exchange, account: str, sent: dict[str, int] | None = None) -> Truth:
+def truth_of(
+    exchange: Exchange,
+    account: str,
+    sent: dict[str, int] | None = None,
+    others: Collection[str] = (),
+) -> Truth:
     """Read an account at an exchange in this process."""
     placed = exchange.placed(account)
     executions, _ = exchange.executions(account, 0)
@@ -95,8 +103,13 @@ def truth_of(exchange: Exchange, account: str, sent: dict[str, int] | None = Non
             VenuePosition(view.instrument, view.slot, view.qty, view.avg_px)
             for view in exchange.positions(account)
         ),
-        {terms.client_order_id: terms.intent_id for terms, _ in placed},
+        {
+            terms.client_order_id: terms.intent_id
+            for terms, _ in placed
+            if terms.client_order_id not in others
+        },
         dict(sent or {}),
+        frozenset(others),
     )
 
 
@@ -140,6 +153,8 @@ def _orders(truth: Truth, ours: dict[str, Order]) -> Iterator[Violation]:
         at_venue[cid] = None
         order = ours.get(cid)
         if order is None:
+            if cid in truth.others and seen.status in _OVER and not seen.cum_qty:
+                continue  # it came and went while nobody looked
             yield Violation("no_order_lost", f"the venue has {seen}, we do not know it", cid)
             continue
         if order.life not in _LIVES[seen.status]:

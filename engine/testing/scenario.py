@@ -23,11 +23,14 @@ from ..simulator.config import ExchangeConfig
 from ..values import CorrectionKind, Instrument, Side, Word, exact
 from .faults import BY_THEMSELVES, Fault, FaultPlan
 from .scenario_asks import (
+    AmendsElsewhere,
+    CancelsElsewhere,
     CancelsGroup,
     Flattens,
     Lifts,
     Monitors,
     MovesLeg,
+    PlacesElsewhere,
     Reconnects,
     SetsMode,
     SignalsEntry,
@@ -42,8 +45,10 @@ __all__ = [
     "START_NS",
     "VENUE",
     "Amends",
+    "AmendsElsewhere",
     "Bars",
     "Cancels",
+    "CancelsElsewhere",
     "CancelsGroup",
     "Copies",
     "Crashes",
@@ -57,6 +62,7 @@ __all__ = [
     "Moment",
     "Monitors",
     "MovesLeg",
+    "PlacesElsewhere",
     "Quotes",
     "Reconnects",
     "Restarts",
@@ -249,6 +255,9 @@ Step: TypeAlias = (
     | Lifts
     | SetsMode
     | Reconnects
+    | PlacesElsewhere
+    | CancelsElsewhere
+    | AmendsElsewhere
     | Settles
     | Shifts
     | Copies
@@ -335,10 +344,13 @@ class Scenario(
 
 
 def _check(step: Step, symbols: dict[str, None]) -> None:
-    if isinstance(step, Quotes | Trades | Marks | Shifts) and step.instrument not in symbols:
+    placed = Quotes | Trades | Marks | Shifts | PlacesElsewhere
+    if isinstance(step, placed) and step.instrument not in symbols:
         raise InvalidValue(f"{step}: no such instrument; known are {', '.join(symbols)}")
     if isinstance(step, Submits) and not step.order.intent_id:
         raise InvalidValue(f"{step}: an order of a scenario has an intent_id to call it by")
+    if isinstance(step, PlacesElsewhere) and not step.name:
+        raise InvalidValue(f"{step}: an order has a name to call it by")
     if isinstance(step, SubmitsGroup) and not step.intent:
         raise InvalidValue(f"{step}: a group of a scenario has an intent to call it by")
     if isinstance(step, Happens) and step.fault.kind not in BY_THEMSELVES:

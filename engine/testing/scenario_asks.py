@@ -11,14 +11,17 @@ import msgspec
 
 from ..messages import GroupTerms, SetMonitor, TradingMode
 from ..signals import EntrySignal, ExitSignal
-from ..values import ONE
+from ..values import ONE, Side
 
 __all__ = [
+    "AmendsElsewhere",
+    "CancelsElsewhere",
     "CancelsGroup",
     "Flattens",
     "Lifts",
     "Monitors",
     "MovesLeg",
+    "PlacesElsewhere",
     "Reconnects",
     "SetsMode",
     "SignalsEntry",
@@ -116,3 +119,30 @@ class SetsMode(StepBase, frozen=True):
 
 class Reconnects(StepBase, frozen=True):
     """A person has mended why the venue shut us out, and has the system connect again."""
+
+
+class PlacesElsewhere(StepBase, frozen=True):
+    """A person places an order of their own on the venue's page, beside ours: at ``price``, or
+    (None) at market. A ``name`` is taken once; what the venue refuses does not happen.
+    """
+
+    name: str
+    instrument: str
+    side: Side
+    qty: Decimal
+    price: Decimal | None = None
+    reduce_only: bool = False
+
+
+class CancelsElsewhere(StepBase, frozen=True):
+    """A person cancels such an order, if it is still open."""
+
+    name: str
+
+
+class AmendsElsewhere(StepBase, frozen=True):
+    """A person changes such an order, if the venue lets them; the quantity is a total."""
+
+    name: str
+    order_qty: Decimal | None = None
+    price: Decimal | None = None

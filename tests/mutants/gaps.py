@@ -90,6 +90,22 @@ GAPS: Final = (
         ("tests/actors/test_checkpoints.py::test_a_restart_at_any_record_is_the_full_fold",),
     ),
     Mutant(
+        "number-before-name",
+        "A person's order under a number that ours had is taken for ours, with its fills.",
+        "actors/venue_ids.py",
+        "        if cid and known:",
+        "        if not cid and known:",
+        ("tests/actors/test_orders_of_others.py",),
+    ),
+    Mutant(
+        "number-of-nobody",
+        "What could not be written leaves its number behind, and its fill is never booked.",
+        "actors/order.py",
+        "            self.broker.venue_ids.forget(self.order)\n",
+        "",
+        ("tests/actors/test_orders_of_others.py",),
+    ),
+    Mutant(
         "adopted-backwards",
         "An order that somebody else placed is taken over on the wrong side.",
         "actors/intake.py",
