@@ -15,6 +15,7 @@ from engine.errors import UnknownOrder
 from engine.group import begin_group
 from engine.group_moves import changed_group
 from engine.messages import (
+    AdoptOrder,
     AmendGroup,
     AmendOrder,
     Flatten,
@@ -29,6 +30,7 @@ from engine.messages import (
 )
 from engine.order import Order
 from engine.order_links import never_left
+from engine.order_steps import begin
 from engine.values import PositionSlot
 from engine.watched import WATCHED_FACTS
 
@@ -121,8 +123,8 @@ class _Monitors(Monitors):
 
 
 class RecordedBroker(BrokerActor):
-    """A broker of recorded accounts: also facts that its own groups, switches and rules had written
-    are fed to it.
+    """A broker of recorded accounts: also facts that it had written itself are fed to it, and those
+    of its groups, switches and rules.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -133,6 +135,7 @@ class RecordedBroker(BrokerActor):
         self._routes.update(
             {
                 SubmitOrder: self._introduced,
+                AdoptOrder: self._adopted,
                 LinkOrder: self._linked,
                 **dict.fromkeys((SubmitGroup, GroupMoved, ReviveGroup, AmendGroup), groups.take),
                 **dict.fromkeys((SetMode, Flatten, LiftFlatten), self.flattening.take),
@@ -146,6 +149,16 @@ class RecordedBroker(BrokerActor):
             self._write_down(order)
         else:
             self._submit(order)
+
+    def _adopted(self, fact: AdoptOrder) -> None:
+        """An order was first seen; the report that it was seen by need not stand behind."""
+        cid = fact.terms.client_order_id
+        if cid in self.orders:
+            return
+        actor = self.introduce(begin(fact))
+        self.turn.record(fact.terms.ts, cid, fact)
+        self.counters.adopted += 1
+        self.intake.unpark(actor)
 
     def _linked(self, message: LinkOrder) -> None:
         """An order is tied in another way; one that is let go leaves, or waits for its trigger."""

@@ -180,8 +180,8 @@ class JournalSource:
         whole = 0
         for record in self._journal.records(limit=self._last):
             fact = decode_record(record)
-            if not isinstance(fact, AdoptOrder | ReviveOrder):
-                whole = record.seq  # those two are one with the fact behind them
+            if not isinstance(fact, ReviveOrder):
+                whole = record.seq  # that is one with the fact behind it
             owner = fact.terms if isinstance(fact, AdoptOrder | ReviveGroup) else fact
             if not isinstance(owner, _OWNED):
                 continue
@@ -196,7 +196,7 @@ class JournalSource:
         anybody = next(iter(self.accounts))
         for record in self._journal.records(limit=self._last):
             fact = decode_record(record)
-            if isinstance(fact, AdoptOrder | ReviveOrder | LinkUp | LinkDown):
+            if isinstance(fact, ReviveOrder | LinkUp | LinkDown):
                 continue
             if record.entity.startswith("dead:"):
                 continue
