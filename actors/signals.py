@@ -153,9 +153,7 @@ class SignalDesk:
         self._system.set_rate(currency, self._limits.currency, rate, ts=ts, source="risk")
 
     def close(self) -> None:
-        """Listen no more; orders and groups go on by themselves. Waiting reverses are refused, and
-        so is what is not decided yet.
-        """
+        """Listen no more; orders and groups go on. What waits or is not decided is refused."""
         self._closed = True
         self._unsubscribe()
         self._leave()
@@ -245,10 +243,8 @@ class SignalDesk:
         elif plan.reverses:
             self._carry_out(plan_exit(None, scene, f"{signal.signal_id}/close"))
             self._reverses[signal.signal_id] = signal, future
-            self._system.dispatcher.call_later(
-                self._limits.reverse_within_ns,
-                lambda: self._after_turn(partial(self._give_up, signal.signal_id)),
-            )
+            give_up = partial(self._after_turn, partial(self._give_up, signal, future))
+            self._system.dispatcher.call_later(self._limits.reverse_within_ns, give_up)
             if self._closed:  # by another thread, just now
                 self._leave()
         else:
@@ -284,13 +280,13 @@ class SignalDesk:
                 scene = look.get(timeout=0)
             except (UserError, JournalUnavailable):
                 return  # it cannot be submitted now either; the reverse waits on
-            if not scene.is_clear or self._reverses.pop(signal.signal_id, None) is None:
+            if not scene.is_clear or not self._waited(signal, future):
                 return
             try:
                 plan = self._plan(signal, scene)
                 if plan.reason or plan.reverses:
-                    detail = plan.detail or "it is held the other way again"
-                    self._refuse(signal, future, plan.reason or "NOT_CLOSED", detail)
+                    why = plan.detail or "it is held the other way again"
+                    self._refuse(signal, future, plan.reason or "NOT_CLOSED", why)
                 else:
                     self._open(signal, scene, plan, future)
             except InvalidOrder as error:
@@ -300,13 +296,16 @@ class SignalDesk:
 
         self._inside(lambda: self._looks.take(signal), seen)
 
-    def _give_up(self, signal_id: str) -> None:
-        waiting = self._reverses.pop(signal_id, None)
-        if waiting is not None:
+    def _give_up(self, signal: EntrySignal, future: Future[Decision]) -> None:
+        if self._waited(signal, future):
             within = Decimal(self._limits.reverse_within_ns) / 1_000_000_000
-            self._refuse(
-                *waiting, "NOT_CLOSED", f"what is held was not closed within {within} s: no entry"
-            )
+            detail = f"what is held was not closed within {within} s: no entry"
+            self._refuse(signal, future, "NOT_CLOSED", detail)
+
+    def _waited(self, signal: EntrySignal, future: Future[Decision]) -> bool:
+        """Whether it waited until now; the same signal may have been refused, and wait anew."""
+        it = self._reverses.get(signal.signal_id, (signal, None))[1]
+        return it is future and self._reverses.pop(signal.signal_id, None) is not None
 
     # --- exits ------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from actors import ExecutionSystem, PaperVenue
 from actors.signals import Decision, SignalDesk
 from actors.testing import SPOT, SimulatedSystem
+from actors.testing.running import run_seed
 from engine import Direction, EntrySignal, ExitSignal, InvalidValue, OrderType, RiskLimits, limit
 from engine.capabilities import ReduceOnlyRule
 from engine.errors import JournalUnavailable, SystemStopped
@@ -445,6 +446,13 @@ def test_a_reverse_whose_close_does_not_end_gives_up() -> None:
     desk.sim.run(120 * SECOND)
     assert D(0) == desk.held()
     assert ["in"] == desk.told(SignalAccepted)
+
+
+def test_a_reverse_that_was_refused_may_wait_anew() -> None:
+    """The same signal is handed in while the first still waits, and decided when that was just
+    refused: what was still to be looked at for the first takes nothing from the second.
+    """
+    assert () == run_seed(700108, "rough").violations
 
 
 def test_a_reverse_that_a_crash_cut_short_goes_on_when_it_is_submitted_again() -> None:
