@@ -73,8 +73,8 @@ SIGNALLING: Final = (
         "reverse-opens-at-once",
         "A reverse opens while its close still works: both fill in part, nobody knows the slot.",
         "actors/signals.py",
-        "            if not scene.is_clear or self._reverses.pop(signal.signal_id, None) is None:",
-        "            if self._reverses.pop(signal.signal_id, None) is None:",
+        "            if not scene.is_clear or not self._waited(signal, future):",
+        "            if not self._waited(signal, future):",
         (f"{_SIGNALS}::test_a_reverse_closes_first_and_opens_after_the_close_has_ended",),
     ),
     Mutant(
